@@ -1,0 +1,1 @@
+"""Engines: their environments, locks, patches, and the launch of one engine process tree."""

@@ -1,0 +1,17 @@
+"""The harness's errors: one clear line for people, an exit code for programs.
+
+    HarnessError           exit 2: wrong use, bad input, or impossible on this machine
+    └── MeasurementFailed  exit 1: the harness worked, something measured did not
+"""
+
+
+class HarnessError(Exception):
+    """Wrong use or bad input. The message says what was wrong, where, and what to do next, in one line."""
+
+    exit_code = 2
+
+
+class MeasurementFailed(HarnessError):
+    """A measured run failed; its record was kept."""
+
+    exit_code = 1

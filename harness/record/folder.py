@@ -1,0 +1,39 @@
+"""Put a finished folder in the place of another, so that readers see the old one or the new one, never half of one."""
+
+import ctypes
+import os
+import shutil
+from pathlib import Path
+
+_AT_FDCWD = -100
+_RENAME_EXCHANGE = 2
+
+
+def replace_folder(new: Path, folder: Path) -> None:
+    """Move ``new`` to ``folder``; whatever folder was there is deleted. Both lie in one file system.
+
+    Raises:
+        OSError: nothing was replaced; ``new`` is still there.
+    """
+    if not folder.exists():
+        os.rename(new, folder)
+    elif _exchange(new, folder):
+        shutil.rmtree(new)
+    else:  # NFS and some others cannot exchange: two renames, with a moment in which there is no folder
+        old = new.with_name(f"{new.name}.old")
+        os.rename(folder, old)
+        try:
+            os.rename(new, folder)
+        except OSError:
+            os.rename(old, folder)
+            raise
+        shutil.rmtree(old)
+
+
+def _exchange(one: Path, other: Path) -> bool:
+    """Swap two folders in one step (Linux renameat2); False where the file system or libc cannot."""
+    renameat2 = getattr(ctypes.CDLL(None), "renameat2", None)
+    if renameat2 is None:
+        return False
+    done = renameat2(_AT_FDCWD, os.fsencode(one), _AT_FDCWD, os.fsencode(other), _RENAME_EXCHANGE)
+    return int(done) == 0

@@ -1,0 +1,161 @@
+"""The slot folder: the small, self-contained view of one node's runs that a figure is drawn from and that travels.
+
+    data.csv       tidy rows (``rows.py``); same runs → same bytes
+    manifest.json  where the numbers come from, and the sha256 of data.csv
+
+Manifest (schema 1), what the caller gives:
+    figure, slot
+    node          {"id": hash of the machine's fingerprint, …hardware facts}
+    cases         [{"case", "session", "engine": {pin, version, lock_sha256, patches_sha256}, "model": {name, revision,
+                    files_sha256, twin}, "parameters": {…}}]
+    runs          [{"run_id", "case", "run", "kind", "status", "run_json_sha256"}], failed ones included
+    certificates  {run_id: certificate}
+and what ``write_slot`` adds: schema_version, outcomes {status: count}, files [{name, columns, units, sha256}].
+No host name, no user name; home folders are written as ``~``.
+"""
+
+import hashlib
+import json
+import os
+import re
+import shutil
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NoReturn
+
+from harness.record.folder import replace_folder
+from harness.record.rows import COLUMNS, Row, from_csv, to_csv
+from harness.record.slotcheck import STATUSES, ForeignSlotError, SlotError, check_manifest, read_bounded
+
+# 1: first version.
+SCHEMA_VERSION = 1
+DATA, MANIFEST = "data.csv", "manifest.json"
+_MAX_BYTES = {DATA: 64 << 20, MANIFEST: 8 << 20}
+_HOME = re.compile(r"(?<![\w.~-])/(?:home/[^/\s\"']+|Users/[^/\s\"']+|root)(?![\w.-])")
+
+
+@dataclass(frozen=True)
+class Slot:
+    """A slot as read from its folder: rows in file order and the manifest as a JSON object."""
+
+    rows: tuple[Row, ...]
+    manifest: dict[str, Any]
+
+
+def write_slot(folder: Path, rows: Iterable[Row], manifest: Mapping[str, Any]) -> None:
+    """Write the slot folder under a temporary name, then put it in place in one step.
+
+    Raises:
+        ForeignSlotError: ``folder`` holds a slot of another node.
+        SlotError: rows or manifest break the contract, ``folder`` is something else, or it cannot be written.
+    """
+    folder = folder.resolve() if folder.is_symlink() else folder  # replace what the link points to, not the link
+    data = to_csv(rows)
+    document = check_manifest(_complete(manifest, data), f"{folder / MANIFEST}")
+    _check_together(from_csv(data, f"{folder / DATA}"), document, f"{folder / DATA}")
+    new = folder.with_name(f".{folder.name}.{os.getpid()}.tmp")
+    try:
+        _refuse_other_owner(folder, document["node"]["id"])
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        shutil.rmtree(new, ignore_errors=True)
+        new.mkdir()
+        (new / DATA).write_bytes(data)
+        (new / MANIFEST).write_text(json.dumps(document, indent=2, allow_nan=False) + "\n", encoding="utf-8")
+        replace_folder(new, folder)
+    except OSError as error:
+        raise SlotError(f"{folder}: cannot write the slot: {error.strerror}") from error
+    finally:
+        shutil.rmtree(new, ignore_errors=True)
+
+
+def read_slot(folder: Path) -> Slot:
+    """The slot in ``folder``, checked: schema, sha256, columns, finite numbers, every row's run in the manifest.
+
+    Raises:
+        SlotError: one line that names the file and what is wrong with it.
+    """
+    manifest = _read_manifest(folder)
+    rows: list[Row] = []
+    for entry in manifest["files"]:
+        path = folder / entry["name"]
+        content = read_bounded(path, _MAX_BYTES[DATA])
+        if hashlib.sha256(content).hexdigest() != entry["sha256"]:
+            raise SlotError(f"{path}: changed since it was written (sha256 differs from {MANIFEST})")
+        if entry["name"] == DATA:
+            rows = from_csv(content, str(path))
+    _check_together(rows, manifest, str(folder / DATA))
+    return Slot(tuple(rows), manifest)
+
+
+def find_slots(folder: Path) -> list[Path]:
+    """Slot folders of ``folder``, by name: itself if it is one, else those directly in it."""
+    if (folder / MANIFEST).is_file():
+        return [folder]
+    # A leading dot marks a folder that is still being written.
+    return sorted(path.parent for path in folder.glob(f"*/{MANIFEST}") if not path.parent.name.startswith("."))
+
+
+def _check_together(rows: list[Row], manifest: dict[str, Any], where: str) -> None:
+    """Every row belongs to this slot and to one run of the manifest, and states something only once."""
+    runs = {(run["case"], run["run"]): (run["kind"], run["status"]) for run in manifest["runs"]}
+    sessions = {case["case"]: case["session"] for case in manifest["cases"]}
+    seen = set()
+    for number, row in enumerate(rows, start=2):
+        key = (row.case, row.run, row.source, row.phase)
+        if (row.figure, row.slot) != (manifest["figure"], manifest["slot"]):
+            wanted = f"figure {manifest['figure']} {manifest['slot']}"
+            raise SlotError(f"{where}:{number}: figure {row.figure} {row.slot}, but {MANIFEST} is of {wanted}")
+        if runs.get((row.case, row.run)) != (row.kind, row.status):
+            raise SlotError(
+                f"{where}:{number}: {MANIFEST} has no {row.kind} run {row.run} ({row.status}) of {row.case}"
+            )
+        if row.session not in ("", sessions[row.case]):
+            raise SlotError(f"{where}:{number}: session {row.session}, but the case is of {sessions[row.case]}")
+        if key in seen:
+            raise SlotError(f"{where}:{number}: {row.phase} of {row.case} run {row.run} is stated twice")
+        seen.add(key)
+
+
+def _complete(manifest: Mapping[str, Any], data: bytes) -> dict[str, Any]:
+    """The manifest to write: the caller's facts without home folders, and what follows from them."""
+    own = {"schema_version", "outcomes", "files"}
+    facts = {key: value for key, value in _without_homes(dict(manifest)).items() if key not in own}
+    statuses = [run.get("status") for run in facts.get("runs", [])]
+    digest = hashlib.sha256(data).hexdigest()
+    return {
+        "schema_version": SCHEMA_VERSION,
+        **facts,
+        "outcomes": {status: statuses.count(status) for status in STATUSES},
+        "files": [{"name": DATA, "columns": list(COLUMNS), "units": {"seconds": "s"}, "sha256": digest}],
+    }
+
+
+def _without_homes(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {str(key): _without_homes(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_without_homes(item) for item in value]
+    return _HOME.sub("~", value) if isinstance(value, str) else value
+
+
+def _refuse_other_owner(folder: Path, node_id: str) -> None:
+    if not folder.exists() or (folder.is_dir() and not any(folder.iterdir())):
+        return
+    there = _read_manifest(folder)["node"]["id"]  # something that is no slot raises too: it is not ours to delete
+    if there != node_id:
+        raise ForeignSlotError(f"{folder}: holds a slot of node {there}, this is node {node_id}; move it away first")
+
+
+def _read_manifest(folder: Path) -> dict[str, Any]:
+    path = folder / MANIFEST
+    content = read_bounded(path, _MAX_BYTES[MANIFEST])
+    try:
+        document = json.loads(content, parse_constant=_refuse_constant)
+    except (ValueError, RecursionError) as error:
+        raise SlotError(f"{path}: not JSON ({error})") from None
+    return check_manifest(document, str(path))
+
+
+def _refuse_constant(name: str) -> NoReturn:
+    raise ValueError(f"{name} is no number")

@@ -1,0 +1,86 @@
+"""How every figure looks and is saved: readable in print, safe for colour-blind readers, same data → same bytes."""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import matplotlib as mpl
+from matplotlib.figure import Figure
+
+from harness.errors import HarnessError
+
+# Okabe and Ito's palette, told apart by readers with any of the common colour-vision deficiencies.
+BLUE, SKY, GREEN, ORANGE, YELLOW, PURPLE = "#0072B2", "#56B4E9", "#009E73", "#E69F00", "#F0E442", "#CC79A7"
+VERMILLION, BLACK, GREY = "#D55E00", "#000000", "#C8C8C8"
+# Patterns tell apart neighbours that share a hue.
+HATCHES = ("", "/////", ".....", "\\\\\\\\\\", "xxxxx", "-----")
+
+COLUMN_IN = 3.5  # width of one column of a two-column paper, inches: figures are drawn at the size they are printed
+FONT_PT = 6.5
+
+_RC: dict[str, Any] = {
+    "font.family": "DejaVu Sans",  # ships with matplotlib: the same glyphs on every machine
+    "font.size": FONT_PT,
+    "axes.labelsize": FONT_PT,
+    "xtick.labelsize": FONT_PT - 0.5,
+    "ytick.labelsize": FONT_PT - 0.5,
+    "axes.linewidth": 0.5,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "xtick.major.width": 0.5,
+    "ytick.major.width": 0.5,
+    "xtick.major.size": 2.0,
+    "ytick.major.size": 2.0,
+    "patch.linewidth": 0.4,
+    "hatch.linewidth": 0.35,
+    "pdf.fonttype": 42,  # embed TrueType: text stays text
+    "svg.hashsalt": "figure",
+    "savefig.dpi": 300,
+    "figure.dpi": 100,
+}
+
+
+@contextmanager
+def style() -> Iterator[None]:
+    """Draw inside this context; nothing of the user's own matplotlib settings reaches the figure."""
+    with mpl.rc_context():
+        mpl.rcdefaults()
+        mpl.rcParams.update(_RC)
+        yield
+
+
+def save(figure: Figure, folder: Path, name: str) -> list[Path]:
+    """Write ``name``.pdf and ``name``.png into ``folder``, each at once; returns their paths.
+
+    Raises:
+        HarnessError: the folder cannot be written.
+    """
+    paths = []
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        for suffix, metadata in (("pdf", {"CreationDate": None}), ("png", {"Software": None})):
+            path = folder / f"{name}.{suffix}"
+            unfinished = folder / f".{name}.{os.getpid()}.{suffix}"
+            try:
+                figure.savefig(unfinished, format=suffix, metadata=metadata)
+                os.replace(unfinished, path)
+            finally:
+                unfinished.unlink(missing_ok=True)
+            paths.append(path)
+    except OSError as error:
+        raise HarnessError(f"{folder}: cannot write {name}: {error.strerror}; name another folder with --out") from None
+    return paths
+
+
+def tint(colour: str, white: float) -> tuple[float, float, float]:
+    """``colour`` mixed with ``white`` (0…1) of white."""
+    red, green, blue = mpl.colors.to_rgb(colour)
+    return (red + (1 - red) * white, green + (1 - green) * white, blue + (1 - blue) * white)
+
+
+def is_dark(colour: tuple[float, float, float]) -> bool:
+    """Whether white text reads better on this colour than black (relative luminance, ITU-R BT.709)."""
+    red, green, blue = colour
+    return 0.2126 * red + 0.7152 * green + 0.0722 * blue < 0.5

@@ -1,0 +1,89 @@
+"""The hook table of a pin: which functions of the engine become spans, and what each span means.
+
+A table is ``patches/<pin>/hooks.toml``, an array of ``[[hook]]``. ``apply_patches.py`` installs it beside the tracer
+as ``hooks.json``; the tracer reads nothing else. See ``patches/README.md`` for how to write one.
+"""
+
+import tomllib
+from pathlib import Path
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
+
+from harness.analyse.phases import LEAVES
+from harness.errors import HarnessError
+
+
+class Hook(BaseModel):
+    """One function of the engine and the span its calls become."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    module: str  # dotted module name, e.g. vllm.v1.engine.core
+    name: str  # qualified name inside the module, e.g. EngineCore.__init__
+    kind: Literal["work", "wait", "container"]
+    # work: its own time belongs to `phase`. container: its own time is unattributed. wait: the child works meanwhile.
+    phase: str | None = None  # a leaf of harness/analyse/phases.py; a wait or work without one inherits its parent's
+    role: Literal["main", "engine", "worker", "inspect"] | None = None  # the process it runs in, for people
+    why: str  # one line: what the function does and why it is hooked
+    waits_for: str | None = None  # role of the children a wait hands over to; "child" = the process object itself
+    child_role: str | None = None  # role of processes started while this span is open
+    starts_child: bool = False  # the call starts a process: afterwards its first argument has the child's .pid
+    context: bool = False  # the function returns a context manager: the span is its `with` block
+    detail: int | None = None  # index of the positional argument whose text names the span further, e.g. an RPC method
+    phases: dict[str, str] = {}  # prefix of the detail → leaf; the first that fits replaces `phase`
+    disarm: Literal["before", "after"] | None = None  # this process is ready: remove every hook
+    sync: bool = False  # with COLDSTART_TRACE_SYNC=1 wait for the accelerator before the span ends
+    optional: bool = False  # absent in some builds of this version (say which in `why`): not reported as gone
+
+    @model_validator(mode="after")
+    def _consistent(self) -> "Hook":
+        if self.kind == "container" and self.phase is not None:
+            raise ValueError("a container has no phase: its own time is unattributed")
+        for leaf in (self.phase, *self.phases.values()):
+            if leaf is not None and leaf not in LEAVES:
+                raise ValueError(f"unknown phase '{leaf}'; known: {', '.join(sorted(LEAVES))}")
+        if self.phases and self.detail is None:
+            raise ValueError("phases are chosen by the detail: name its argument with 'detail'")
+        if self.waits_for is not None and self.kind != "wait":
+            raise ValueError("waits_for belongs to kind = 'wait'")
+        return self
+
+
+class HookTable(BaseModel):
+    """All hooks of one pin."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+    hook: tuple[Hook, ...]
+
+    @model_validator(mode="after")
+    def _unique(self) -> "HookTable":
+        seen: set[tuple[str, str]] = set()
+        for hook in self.hook:
+            if (hook.module, hook.name) in seen:
+                raise ValueError(f"{hook.module}:{hook.name} is hooked twice")
+            seen.add((hook.module, hook.name))
+        return self
+
+
+def load_hooks(path: Path) -> HookTable:
+    """Read a ``hooks.toml``.
+
+    Raises:
+        HarnessError: absent, not TOML, or a hook that does not fit; names the file, the hook and the field.
+    """
+    try:
+        document = tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise HarnessError(f"{path}: no such file") from None
+    except tomllib.TOMLDecodeError as error:
+        raise HarnessError(f"{path}: not valid TOML: {error}") from None
+    try:
+        return HookTable.model_validate(document)
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"])
+        at = first["loc"][1] if len(first["loc"]) > 1 and first["loc"][0] == "hook" else None
+        entry = document["hook"][at] if isinstance(at, int) else {}
+        named = f" ({entry.get('module')}:{entry.get('name')})" if entry else ""
+        raise HarnessError(f"{path}: '{where}'{named}: {first['msg']}") from None

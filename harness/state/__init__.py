@@ -1,0 +1,1 @@
+"""State a run starts from: the machine's fingerprint and the compile-cache sandbox."""

@@ -1,0 +1,68 @@
+"""Import spans, and the moment at which a freshly loaded module gets its hooks.
+
+``_frozen_importlib._find_and_load`` runs once per module that is not in ``sys.modules`` yet: at top level, lazily
+inside functions, and for parents of dotted names. Wrapping it sees every import of every process.
+"""
+
+import _frozen_importlib
+
+from coldstart_tracer._spans import Span, leave, now, tracer
+
+# Shorter imports are left to the import that encloses them; crossing into another package matters sooner.
+SAME_PACKAGE_NS = 1_000_000
+OTHER_PACKAGE_NS = 200_000
+
+_find_and_load = _frozen_importlib._find_and_load
+_load_unlocked = _frozen_importlib._load_unlocked
+
+
+def _enclosing_package(stack):
+    for span in reversed(stack):
+        if span.package is not None:
+            return span.package
+    return None
+
+
+def _traced_find_and_load(name, import_):
+    if not tracer.armed:
+        return _find_and_load(name, import_)
+    package = name.partition(".")[0]
+    span = Span("import " + name, "work", {"package": package}, package)
+    stack = tracer.stack()
+    outer = _enclosing_package(stack)
+    stack.append(span)
+    if outer is None:  # only outermost imports announce themselves: enough to see what a killed process was at
+        tracer.write_span(span, None)
+    tracer.self_ns += now() - span.begin_ns
+    try:
+        return _find_and_load(name, import_)
+    finally:
+        ended = now()
+        leave(stack, span)
+        threshold = 0 if outer is None else SAME_PACKAGE_NS if outer == package else OTHER_PACKAGE_NS
+        if ended - span.begin_ns >= threshold and tracer.armed:
+            tracer.write_span(span, ended)
+        tracer.self_ns += now() - ended
+
+
+def install(hook_module):
+    """Trace imports from now on; ``hook_module(name)`` is called for each module right after its body ran.
+
+    Hooks are set in ``_load_unlocked`` because it also sees a module whose ``_find_and_load`` began before the tracer
+    was loaded (which happens when the tracer is loaded from ``vllm/__init__.py``).
+    """
+
+    def _traced_load_unlocked(spec):
+        module = _load_unlocked(spec)
+        if tracer.armed:
+            hook_module(spec.name)
+        return module
+
+    _frozen_importlib._load_unlocked = _traced_load_unlocked
+    _frozen_importlib._find_and_load = _traced_find_and_load
+
+
+def uninstall():
+    """Give Python its own import functions back."""
+    _frozen_importlib._load_unlocked = _load_unlocked
+    _frozen_importlib._find_and_load = _find_and_load

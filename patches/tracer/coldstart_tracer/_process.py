@@ -1,0 +1,93 @@
+"""The tracer's life in one process: start, fork, garbage collections, interpreter exit."""
+
+import atexit
+import gc
+import os
+import sys
+import time
+
+from coldstart_tracer import _hooks, _imports
+from coldstart_tracer._spans import Span, now, tracer
+
+GC_MIN_NS = 1_000_000
+
+_gc_begin_ns = [0]
+
+
+def start(loaded_ns):
+    """Arm the tracer in a process that has just begun."""
+    try:
+        _hooks.load_table()
+        _imports.install(_hooks.hook_module)
+        _hooks.on_disarm(_imports.uninstall)
+        gc.callbacks.append(_on_gc)
+        _hooks.on_disarm(lambda: gc.callbacks.remove(_on_gc))
+        os.register_at_fork(after_in_child=_after_fork)
+        atexit.register(_on_exit)
+        _hooks.hook_loaded_modules()
+        _begin_process("exec", _exec_ns())
+        tracer.self_ns += now() - loaded_ns
+        tracer.armed = True
+    except Exception as error:  # the engine must start with a broken tracer too
+        tracer.armed = False
+        print(f"coldstart_tracer: not tracing this process: {error!r}", file=sys.stderr)
+
+
+def _begin_process(start_kind, exec_ns):
+    """Take the role that the parent named, and open this process's file. From here on everything is traced."""
+    tracer.pid = os.getpid()
+    tracer.role = os.environ.get("COLDSTART_TRACE_ROLE", "main")
+    os.environ["COLDSTART_TRACE_ROLE"] = "child"  # of this process's children, until a hook says otherwise
+    tracer.open_file(
+        {
+            "pid": tracer.pid,
+            "parent_pid": os.getppid(),
+            "role": tracer.role,
+            "start": start_kind,
+            "exec_ns": exec_ns,
+            "traced_ns": now(),
+            "python": ".".join(map(str, sys.version_info[:3])),
+        }
+    )
+
+
+def _exec_ns():
+    """Start of this process on the monotonic clock, from the kernel (ticks of 10 ms)."""
+    with open("/proc/self/stat", "rb") as file:
+        fields = file.read().rpartition(b")")[2].split()
+    since_boot_ns = int(fields[19]) * (1_000_000_000 // os.sysconf("SC_CLK_TCK"))
+    return since_boot_ns - (time.clock_gettime_ns(time.CLOCK_BOOTTIME) - now())
+
+
+def _after_fork():
+    """A forked child: same hooks, its own file, no open spans."""
+    if not tracer.armed:
+        return
+    try:
+        os.close(tracer.fd)
+        tracer.stacks.clear()
+        tracer.children.clear()
+        tracer.self_ns = tracer.events = 0
+        _begin_process("fork", now())
+    except Exception:
+        tracer.armed = False
+
+
+def _on_gc(when, info):
+    if when == "start":
+        _gc_begin_ns[0] = now()
+        return
+    ended = now()
+    began = _gc_begin_ns[0]
+    if began and ended - began >= GC_MIN_NS:
+        stack = tracer.stack()
+        if stack:
+            span = stack[-1]
+            span.gc = [*(span.gc or ()), [began, ended, info["generation"]]]
+
+
+def _on_exit():
+    """Registered first, so called last: what follows is the interpreter taking itself down."""
+    if tracer.armed:
+        tracer.note("tracer exit", self_ns=tracer.self_ns, events=tracer.events)
+        tracer.write_span(Span("interpreter exit", "work", {"phase": "interpreter"}), None)

@@ -1,0 +1,107 @@
+"""Spans of this process: per-thread stacks of open spans, and the file they are written to.
+
+Lines are built by hand, not by json.dumps of a dict: thousands are written while the engine imports, and they must
+cost next to nothing (benchmarks/tracer_overhead.py).
+"""
+
+import _thread
+import os
+import time
+
+from coldstart_tracer._json import encode
+
+now = time.monotonic_ns
+
+SCHEMA = 1
+
+
+class Span:
+    """An open span. ``gc`` holds [begin_ns, end_ns, generation] of collections that interrupted it."""
+
+    __slots__ = ("attrs", "begin_ns", "gc", "kind", "name", "package")
+
+    def __init__(self, name, kind, attrs, package=None):
+        self.name = name
+        self.kind = kind
+        self.attrs = attrs
+        self.package = package  # of an import span: its top-level package
+        self.gc = None
+        self.begin_ns = now()
+
+
+class Tracer:
+    """This process's writer: role, file, open spans, and what the tracing itself has cost."""
+
+    def __init__(self):
+        self.armed = False
+        self.fd = None
+        self.role = "main"
+        self.pid = os.getpid()
+        self.stacks = {}
+        self.children = []  # (pid, role) of processes this one started
+        self.self_ns = 0  # time spent in the tracer itself
+        self.events = 0
+
+    def stack(self):
+        """Open spans of the calling thread, outermost first."""
+        ident = _thread.get_ident()
+        stack = self.stacks.get(ident)
+        if stack is None:
+            stack = self.stacks[ident] = []
+        return stack
+
+    def open_file(self, header):
+        """Create this process's span file and write the header."""
+        folder = os.environ["COLDSTART_TRACE_DIR"]
+        path = os.path.join(folder, f"{self.role}-{self.pid}.jsonl")
+        self.fd = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        self._write(encode({"schema": SCHEMA, "clock": "CLOCK_MONOTONIC", **header}) + "\n")
+
+    def _write(self, line):
+        """Append one line in one write: lines of concurrent threads do not mix, a kill loses at most one."""
+        self.events += 1
+        try:
+            os.write(self.fd, line.encode("utf-8", "replace"))
+        except OSError:  # a full disk must not stop the engine: stop tracing instead
+            self.armed = False
+
+    def write_span(self, span, end_ns):
+        """Write a span's line; ``end_ns`` None says that it is open."""
+        attrs = span.attrs
+        if span.gc and end_ns is not None:
+            attrs = {**attrs, "gc": span.gc}
+        end = "null" if end_ns is None else end_ns
+        self._write(
+            f'{{"name":{encode(span.name)},"begin_ns":{span.begin_ns},"end_ns":{end},"pid":{self.pid},'
+            f'"tid":{_thread.get_native_id()},"role":"{self.role}","kind":"{span.kind}","attrs":{encode(attrs)}}}\n'
+        )
+
+    def begin(self, name, kind, attrs):
+        """Open a span on the calling thread and write its begin line."""
+        span = Span(name, kind, attrs)
+        self.stack().append(span)
+        self.write_span(span, None)
+        self.self_ns += now() - span.begin_ns
+        return span
+
+    def end(self, span, end_ns):
+        """Close a span: it and whatever was left open above it leave the stack."""
+        leave(self.stack(), span)
+        self.write_span(span, end_ns)
+        self.self_ns += now() - end_ns
+
+    def note(self, name, **attrs):
+        """Write an event without duration: something the tracer has to say about itself."""
+        span = Span(name, "note", attrs)
+        self.write_span(span, span.begin_ns)
+
+
+def leave(stack, span):
+    """Take ``span``, and whatever was left open above it, off the stack."""
+    if stack and stack[-1] is span:
+        stack.pop()
+    elif span in stack:
+        del stack[stack.index(span) :]
+
+
+tracer = Tracer()
