@@ -1,7 +1,7 @@
 """The harness's errors: one clear line for people, an exit code for programs.
 
-    HarnessError           exit 2: wrong use, bad input, or impossible on this machine
-    └── MeasurementFailed  exit 1: the harness worked, something measured did not
+HarnessError           exit 2: wrong use, bad input, or impossible on this machine
+└── MeasurementFailed  exit 1: the harness worked, something measured did not
 """
 
 

@@ -17,7 +17,6 @@ from dataclasses import dataclass
 from harness.analyse.phases import UNATTRIBUTED
 from harness.analyse.spans import Process, Slice, Span
 
-
 ENGINE_ROLES = frozenset({"main", "engine", "worker", "inspect"})
 
 

@@ -1,26 +1,27 @@
 """Look up the targets of a hook table in the engine's sources, by syntax tree: nothing of the engine is imported.
 
 The tracer replaces an attribute of a module or class by a wrapper, so a target counts as there when the module binds
-the name (a definition, an assignment, or an import of it) or the class itself does. A method that a class only inherits
-cannot be replaced in that class, and is reported with the class that has it.
+the name (a definition, an assignment, or an import of it), or the class itself does. A method that a class only
+inherits cannot be replaced in that class: it is reported, with the class that has it.
 """
 
-import ast
 import difflib
 import importlib
 import subprocess
 import sys
 import sysconfig
-from collections.abc import Iterable, Iterator, Sequence
+from ast import ClassDef, Module, Name, parse
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cache
 from pathlib import Path
 
+from harness.engine.bindings import bindings, import_source, qualified_names
 from harness.errors import HarnessError
 from harness.spec.hooks import Hook
 
-COMPILED_SUFFIXES = (".so", ".pyd")
-Scope = ast.Module | ast.ClassDef
+Scopes = list[Module | ClassDef]
+Problem = tuple[str, str | None]  # what is wrong, and the nearest name that exists
 
 
 @dataclass(frozen=True)
@@ -46,62 +47,105 @@ def standard_library(python: Path | None) -> Path:
     code = "import sysconfig; print(sysconfig.get_path('stdlib'))"
     done = subprocess.run([str(python), "-I", "-S", "-c", code], capture_output=True, text=True, check=False)
     if done.returncode:
-        raise HarnessError(f"{python}: does not run: {done.stderr.strip().splitlines()[-1:] or done.returncode}")
+        raise HarnessError(f"{python}: does not run (exit code {done.returncode}); reinstall the engine")
     return Path(done.stdout.strip())
 
 
 def gone_hooks(hooks: Iterable[Hook], roots: Sequence[Path]) -> list[GoneHook]:
-    """The hooks whose target is not found in ``roots`` (folders that hold top-level packages), with what is nearest."""
-    finder = _Finder(roots)
-    gone = []
-    for hook in hooks:
-        found = finder.problem(hook.module, hook.name)
-        if found:
-            gone.append(GoneHook(hook.module, hook.name, found[0], found[1], hook.optional))
-    return gone
+    """The hooks whose target is not found in ``roots`` (folders that hold top-level packages)."""
+    sources = _Sources(roots)
+    found = ((hook, sources.problem(hook.module, hook.name)) for hook in hooks)
+    return [GoneHook(hook.module, hook.name, *problem, hook.optional) for hook, problem in found if problem]
 
 
-class _Finder:
+class _Sources:
     def __init__(self, roots: Sequence[Path]) -> None:
         self.roots = roots
-        self.tree = lru_cache(maxsize=None)(self._parse)
 
-    def problem(self, module: str, name: str) -> tuple[str, str | None] | None:
-        """What is wrong with ``module:name`` and the nearest name, or None if it is there."""
-        if module in sys.builtin_module_names:  # part of the interpreter: no file, the same in every environment
-            there = hasattr(importlib.import_module(module), name)
-            return None if there else ("not in this built-in module", None)
-        file = self._file(module)
+    def problem(self, module: str, name: str, followed: frozenset[str] = frozenset()) -> Problem | None:
+        """What is wrong with ``module:name``, or None if it is there. ``followed``: modules that sent us here."""
+        if module in sys.builtin_module_names:  # has no file; part of every interpreter
+            return None if hasattr(importlib.import_module(module), name) else ("no such name", None)
+        file = self.file(module)
         if file is None:
-            return "no such module", self._nearest_module(module)
-        if file.suffix in COMPILED_SUFFIXES:
-            return "a compiled extension, which cannot be looked into or hooked reliably", None
-        tree = self.tree(file)
-        *path, last = name.split(".")
-        scope: Scope = tree
-        for part in path:
-            bound = _bindings(scope).get(part, [])
-            classes = [node for node in bound if isinstance(node, ast.ClassDef)]
-            if not classes:
-                imported = self._imported(module, file, bound)
-                if imported is None:
-                    return (f"no class '{part}'", _nearest(name, tree))
-                return self.problem(*imported, *[]) if False else self._in_other(imported, name, part)
-            scope = classes[-1]
-        return None if last in _bindings(scope) else self._missing(name, scope, tree)
-
-    def _in_other(self, imported: tuple[str, str], name: str, part: str) -> tuple[str, str | None] | None:
-        module, original = imported
-        if self._file(module) is None:
+            return "no such module", self.nearest_module(module)
+        if file.suffix != ".py":
+            return "in a compiled extension, which cannot be looked up or hooked", None
+        tree = _tree(file)
+        scopes: Scopes = [tree]
+        parts = name.split(".")
+        for depth, part in enumerate(parts[:-1]):
+            bound = [statement for scope in scopes for statement in bindings(scope).get(part, ())]
+            scopes = [statement for statement in bound if isinstance(statement, ClassDef)]
+            if not scopes:
+                sources = [import_source(statement, part, module, _is_package(file)) for statement in bound]
+                source = next((source for source in sources if source), None)
+                if source is None or source[0] in followed:
+                    return f"no class '{part}'", _nearest(name, tree)
+                if self.file(source[0]) is None:
+                    return None  # re-exported from a package that is not here: it cannot be told
+                return self.problem(source[0], ".".join([source[1], *parts[depth + 1 :]]), followed | {module})
+        if any(parts[-1] in bindings(scope) for scope in scopes) or self._starred(module, file, name, followed):
             return None
-        rest = name.split(f"{part}.", 1)[1]
-        return self.problem(module, f"{original}.{rest}")
+        return _inherited(parts[-1], scopes, tree) or ("no such name", _nearest(name, tree))
 
-    def _missing(self, name: str, scope: Scope, tree: ast.Module) -> tuple[str, str | None]:
-        last = name.rpartition(".")[2]
-        if isinstance(scope, ast.ClassDef):
-            for base in (base.id for base in scope.bases if isinstance(base, ast.Name)):
-                for node in _bindings(tree).get(base, []):
-                    if isinstance(node, ast.ClassDef) and last in _bindings(node):
-                        return f"only inherited, and the tracer replaces what a class has itself; hook {base}.{last}", None
-        return "no such name", _nearest(name, tree)
+    def _starred(self, module: str, file: Path, name: str, followed: frozenset[str]) -> bool:
+        """Whether a star import in ``module`` binds ``name``."""
+        stars = bindings(_tree(file)).get("*", ())
+        sources = [import_source(statement, "*", module, _is_package(file)) for statement in stars]
+        return any(
+            self.problem(source[0], name, followed | {module}) is None
+            for source in sources
+            if source and source[0] not in followed
+        )
+
+    def file(self, module: str) -> Path | None:
+        """The module's source file, or its compiled one."""
+        for root in self.roots:
+            path = root.joinpath(*module.split("."))
+            for candidate in (path / "__init__.py", path.with_name(path.name + ".py")):
+                if candidate.is_file():
+                    return candidate
+            for folder in (path.parent, root / "lib-dynload"):
+                if compiled := sorted(folder.glob(f"{path.name}.*.so")):
+                    return compiled[0]
+        return None
+
+    def nearest_module(self, module: str) -> str | None:
+        """The most similar name among the modules of the innermost package that exists."""
+        package = module.rpartition(".")[0]
+        while package:
+            file = self.file(package)
+            if file and file.name == "__init__.py":
+                inside = {path.stem for path in file.parent.glob("*.py")} - {"__init__"}
+                inside |= {path.parent.name for path in file.parent.glob("*/__init__.py")}
+                return _closest(module, [f"{package}.{name}" for name in inside])
+            package = package.rpartition(".")[0]
+        return None
+
+
+@cache
+def _tree(file: Path) -> Module:
+    return parse(file.read_bytes(), str(file))
+
+
+def _is_package(file: Path) -> bool:
+    return file.name == "__init__.py"
+
+
+def _inherited(name: str, scopes: Scopes, tree: Module) -> Problem | None:
+    """The base class in the same file that has ``name``, when the class itself has not."""
+    for scope in scopes:
+        for base in (base.id for base in getattr(scope, "bases", ()) if isinstance(base, Name)):
+            for found in bindings(tree).get(base, ()):
+                if isinstance(found, ClassDef) and name in bindings(found):
+                    return "inherited, so not this class's to replace", f"{base}.{name}"
+    return None
+
+
+def _nearest(name: str, tree: Module) -> str | None:
+    return _closest(name, list(qualified_names(tree)))
+
+
+def _closest(name: str, names: list[str]) -> str | None:
+    return next(iter(difflib.get_close_matches(name, sorted(names), n=1, cutoff=0.5)), None)

@@ -44,9 +44,7 @@ def download_models(
         if dry_run:
             typer.echo(_plan(name, dest, synthetic))
             continue
-        files = ensure_model(
-            name, _engine_python, dest, synthetic, seed, announce=lambda line: typer.echo(line, err=True)
-        )
+        files = ensure_model(name, _engine_python, dest, synthetic, seed, _announce)
         kind = "structural twin" if files.twin else "real weights"
         size = sum((files.path / file).stat().st_size for file in model_file_names(files.path))
         typer.echo(f"{name}: {kind} in {files.path}, {size / 1e6:.1f} MB, sha256 {files.files_sha256[:16]}")
@@ -66,13 +64,18 @@ def _plan(name: str, dest: Path, synthetic: bool) -> str:
     )
 
 
+def _announce(line: str) -> None:
+    """Progress goes to stderr."""
+    typer.echo(line, err=True)
+
+
 def _engine_python() -> Path:
     """The Python of this machine's default engine, whose environment is made first if it is not there."""
     from harness.engine.detect import default_pin
     from harness.engine.environment import ensure_engine
     from harness.spec.pin import load_pin
 
-    return ensure_engine(load_pin(default_pin())).python
+    return ensure_engine(load_pin(default_pin()), announce=_announce).python
 
 
 def main(arguments: list[str]) -> None:

@@ -7,7 +7,6 @@ adds hidden folders, and sometimes the original weights in a subfolder that no e
 
 import hashlib
 import json
-import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -32,13 +31,6 @@ def combined_sha256(files: Mapping[str, Facts]) -> str:
     """One hash over names and contents: the identity of a model's files."""
     lines = "".join(f"{name}\0{files[name]['sha256']}\n" for name in sorted(files))
     return hashlib.sha256(lines.encode()).hexdigest()
-
-
-def write_manifest(path: Path, document: Mapping[str, Any]) -> None:
-    """Write JSON to a temporary name beside ``path``, then rename."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    temporary.write_text(json.dumps(document, indent=2) + "\n", encoding="utf-8")
-    temporary.replace(path)
 
 
 def read_manifest(path: Path) -> Facts:

@@ -19,13 +19,14 @@ from harness.engine.model_files import (
     model_file_names,
     read_manifest,
     verify,
-    write_manifest,
 )
-from harness.engine.twin import MANIFEST, ROOT, make_twin, recipe_sha256
+from harness.engine.twin import MANIFEST, make_twin, recipe_sha256
 from harness.errors import HarnessError
+from harness.record.atomic import write_json
 from harness.spec.models import Model, find_model
+from harness.workspace import Workspace
 
-MODELS_DIR = ROOT / "models"
+MODELS_DIR = Workspace().models
 LOCK_WAIT_S = 900.0  # longer than another process's making of one twin
 # Keys of a config.json that tell whether the weights in a folder are this model's.
 SHAPE = ("model_type", "num_hidden_layers", "hidden_size", "num_attention_heads", "vocab_size")
@@ -129,7 +130,7 @@ def _ensure_real(name: str, model: Model, models_dir: Path, announce: Callable[[
         announce(f"hashing the weights of {name} in {folder} (once)")
         known, files = {}, describe(folder, names, with_time=True)
     if files != known:
-        write_manifest(manifest, {"schema_version": 1, "name": name, "files": files})
+        write_json(manifest, {"schema_version": 1, "name": name, "files": files})
     return ModelFiles(folder, name, False, _hub_revision(folder), combined_sha256(files))
 
 

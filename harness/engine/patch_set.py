@@ -3,7 +3,7 @@
 A patch set is
     the pin's diffs inside ``vllm/``,
     the tracer package, copied to ``coldstart_tracer/`` beside ``vllm/``,
-    the pin's hook table as ``coldstart_tracer/hooks.json``,
+    the pin's hook table as ``coldstart_tracer/hook_table.py``,
     ``coldstart_tracer.pth``, which loads the tracer before ``import vllm``,
     ``coldstart_tracer/installed.json``, the record of all of this: with it a later version of the patch set can take an
     earlier one back.
@@ -11,7 +11,6 @@ Paths are relative to the folder that holds ``vllm/``, with forward slashes.
 """
 
 import hashlib
-import json
 import os
 import subprocess
 import tempfile
@@ -57,9 +56,10 @@ def tracer_sources() -> dict[str, bytes]:
 
 
 def hook_table(pin: Pin) -> bytes:
-    """The hook table as the tracer reads it. One hook per line; order is kept, since it carries meaning."""
+    """The hook table as a module for the tracer (``HOOKS``). Order is kept, since it carries meaning."""
     hooks = [hook.model_dump(exclude_defaults=True) for hook in load_hooks(pin.hooks).hook]
-    return ("[\n" + ",\n".join(json.dumps(hook) for hook in hooks) + "\n]\n").encode()
+    title = f'"""Hook table of pin {pin.name}, written by apply_patches.py."""\n\n'
+    return (title + "HOOKS = [\n" + "".join(f"    {hook!r},\n" for hook in hooks) + "]\n").encode()
 
 
 def diff_texts(pin: Pin) -> dict[str, str]:
@@ -91,7 +91,7 @@ def added_files(pin: Pin) -> dict[str, bytes]:
 
 
 def _added(pin: Pin) -> dict[str, bytes]:
-    return {**tracer_sources(), f"{PACKAGE}/hooks.json": hook_table(pin), PTH: PTH_TEXT}
+    return {**tracer_sources(), f"{PACKAGE}/hook_table.py": hook_table(pin), PTH: PTH_TEXT}
 
 
 def apply_diffs(diffs: Iterable[str], contents: Mapping[str, bytes], *, reverse: bool = False) -> dict[str, bytes]:

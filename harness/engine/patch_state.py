@@ -54,7 +54,7 @@ def installed_version(vllm_dir: Path) -> str:
         if found:
             return found[1]
     for info in sorted(vllm_dir.parent.glob("vllm*-*.dist-info")):
-        return info.name.removesuffix(".dist-info").rpartition("-")[2]
+        return info.name.removesuffix(".dist-info").rpartition("-")[2].partition("+")[0]
     raise HarnessError(
         f"{vllm_dir}: has neither a version file nor a dist-info folder beside it: not an installed vllm"
     )
@@ -113,4 +113,3 @@ def _record(site: Path, current: str) -> tuple[Installed | None, Condition]:
     except ValidationError:
         return None, "foreign"
     return record, "applied" if sha256(data) == current else "outdated"
-

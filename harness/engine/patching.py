@@ -74,7 +74,9 @@ def apply(pin: Pin, vllm_dir: Path, dry_run: bool = False, python: Path | None =
     patched = apply_diffs(diff_texts(pin).values(), ours)
     for path, data in patched.items():
         if sha256(data) != pin.files[path].patched_sha256:
-            raise HarnessError(f"{pin.folder / 'pin.yaml'}: 'patched_sha256' of {path} is not what the diffs make of it")
+            raise HarnessError(
+                f"{pin.folder / 'pin.yaml'}: 'patched_sha256' of {path} is not what the diffs make of it"
+            )
     added = added_files(pin)
     last = {path: added.pop(path) for path in (PTH, RECORD)}
     # The tracer is complete before anything loads it, and the record is last: it vouches for all the others.
@@ -119,7 +121,9 @@ def _pristine(pin: Pin, vllm_dir: Path, found: PatchState) -> dict[str, bytes]:
     now |= apply_diffs(recorded, outdated, reverse=True) if outdated else {}
     for path, data in now.items():
         if sha256(data) != expected[path]:
-            raise HarnessError(f"{site / path}: taking the diffs back does not give the wheel's file; reinstall the engine")
+            raise HarnessError(
+                f"{site / path}: taking the diffs back does not give the wheel's file; reinstall the engine"
+            )
     return now
 
 

@@ -8,11 +8,12 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
-from harness.engine.model_files import describe, model_file_names, write_manifest
+from harness.engine.model_files import describe, model_file_names
 from harness.errors import HarnessError
+from harness.record.atomic import write_json
 from harness.spec.models import Model
+from harness.workspace import ROOT
 
-ROOT = Path(__file__).resolve().parents[2]
 WORKER = "experiments.cold_start.worker_make_twin"
 WORKER_FILES = ("worker_make_twin.py", "worker_twin_tokenizer.py")
 MANIFEST = "twin.json"
@@ -53,7 +54,7 @@ def make_twin(folder: Path, name: str, model: Model, seed: int, engine_python: P
         making.mkdir()
         result = _run_worker(making, name, twin_request(model, seed), engine_python)
         files = describe(making, model_file_names(making), with_time=False)
-        write_manifest(making / MANIFEST, _manifest(name, model, seed, result) | {"files": files})
+        write_json(making / MANIFEST, _manifest(name, model, seed, result) | {"files": files})
         if folder.exists():
             shutil.rmtree(folder)
         making.rename(folder)

@@ -20,7 +20,7 @@ HATCHES = ("", "/////", ".....", "\\\\\\\\\\", "xxxxx", "-----")
 COLUMN_IN = 3.5  # width of one column of a two-column paper, inches: figures are drawn at the size they are printed
 FONT_PT = 6.5
 
-_RC: dict[str, Any] = {
+_RC: Any = {
     "font.family": "DejaVu Sans",  # ships with matplotlib: the same glyphs on every machine
     "font.size": FONT_PT,
     "axes.labelsize": FONT_PT,
@@ -35,6 +35,7 @@ _RC: dict[str, Any] = {
     "ytick.major.size": 2.0,
     "patch.linewidth": 0.4,
     "hatch.linewidth": 0.35,
+    "text.parse_math": False,  # a $ in a model's name is a $
     "pdf.fonttype": 42,  # embed TrueType: text stays text
     "svg.hashsalt": "figure",
     "savefig.dpi": 300,
@@ -64,7 +65,8 @@ def save(figure: Figure, folder: Path, name: str) -> list[Path]:
             path = folder / f"{name}.{suffix}"
             unfinished = folder / f".{name}.{os.getpid()}.{suffix}"
             try:
-                figure.savefig(unfinished, format=suffix, metadata=metadata)
+                with style():
+                    figure.savefig(unfinished, format=suffix, metadata=metadata)
                 os.replace(unfinished, path)
             finally:
                 unfinished.unlink(missing_ok=True)
@@ -78,9 +80,3 @@ def tint(colour: str, white: float) -> tuple[float, float, float]:
     """``colour`` mixed with ``white`` (0…1) of white."""
     red, green, blue = mpl.colors.to_rgb(colour)
     return (red + (1 - red) * white, green + (1 - green) * white, blue + (1 - blue) * white)
-
-
-def is_dark(colour: tuple[float, float, float]) -> bool:
-    """Whether white text reads better on this colour than black (relative luminance, ITU-R BT.709)."""
-    red, green, blue = colour
-    return 0.2126 * red + 0.7152 * green + 0.0722 * blue < 0.5

@@ -1,0 +1,110 @@
+"""Makes and finds the harness's own environment. Standard library only: it runs before any package is there.
+
+``python3 harness/bootstrap.py`` makes ``.venv/`` (or repairs an interrupted one). Root scripts, ``plot.py`` and
+``python -m harness`` call :func:`enter_environment`, so that they work with whatever Python they were typed with.
+"""
+
+import fcntl
+import hashlib
+import importlib.metadata
+import os
+import shutil
+import subprocess
+import sys
+import sysconfig
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+REQUIREMENTS = ROOT / "requirements.txt"
+VENV = ROOT / ".venv"
+STAMP = VENV / ".complete"
+SUPPORTED = ((3, 11), (3, 12))
+
+
+def _pinned() -> dict[str, str]:
+    """Package → version of requirements.txt."""
+    lines = (line.split("#")[0].strip() for line in REQUIREMENTS.read_text(encoding="utf-8").splitlines())
+    return dict(line.split("==", 1) for line in lines if line)
+
+
+def unsatisfied() -> list[str]:
+    """Requirements that the current Python lacks or has in another version."""
+    missing = []
+    for name, version in _pinned().items():
+        try:
+            if importlib.metadata.version(name) != version:
+                missing.append(f"{name}=={version}")
+        except importlib.metadata.PackageNotFoundError:
+            missing.append(f"{name}=={version}")
+    return missing
+
+
+def _venv_is_complete() -> bool:
+    return STAMP.exists() and STAMP.read_text(encoding="utf-8") == _requirements_sha256()
+
+
+def _requirements_sha256() -> str:
+    return hashlib.sha256(REQUIREMENTS.read_bytes()).hexdigest()
+
+
+def enter_environment(script: str) -> None:
+    """Return if this Python satisfies requirements.txt; else go on in ``.venv/``; else say how to make it, exit 2."""
+    in_venv = Path(sys.prefix).resolve() == VENV.resolve()
+    if in_venv and _venv_is_complete():
+        return
+    missing = unsatisfied()
+    if not missing:
+        return
+    if not in_venv and _venv_is_complete():
+        python = str(VENV / "bin" / "python")
+        target = [script] if Path(script).name != "__main__.py" else ["-m", "harness"]
+        os.execv(python, [python, *target, *sys.argv[1:]])
+    _stop(
+        f"{Path(script).name}: this Python lacks {len(missing)} packages of requirements.txt ({missing[0]}, …); "
+        "make the environment: bash run_tests.sh --setup-only   (or: pip install -r requirements.txt)"
+    )
+
+
+def make_environment() -> None:
+    """Make ``.venv/`` unless it is complete. Two calls at once: the second waits for the first."""
+    version = sys.version_info[:2]
+    if version not in SUPPORTED:
+        _stop(f"Python {version[0]}.{version[1]} is not supported; install Python 3.11 or 3.12, or set HARNESS_PYTHON")
+    with (ROOT / ".setup.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if _venv_is_complete():
+            return
+        _check_tools()
+        print("Making the harness's environment in .venv/ (about half a minute) …", file=sys.stderr, flush=True)
+        shutil.rmtree(VENV, ignore_errors=True)
+        _run([sys.executable, "-m", "venv", str(VENV)], "python3 -m venv failed (on Debian: apt install python3-venv)")
+        pip = [str(VENV / "bin" / "python"), "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
+        _run([*pip, "-r", str(REQUIREMENTS)], "pip could not install requirements.txt (no network and nothing cached?)")
+        STAMP.write_text(_requirements_sha256(), encoding="utf-8")
+
+
+def _check_tools() -> None:
+    """What the CPU engine's compiler needs, told before anything is downloaded."""
+    for tool, package in (("g++", "g++"), ("git", "git")):
+        if shutil.which(tool) is None:
+            _stop(
+                f"{tool} not found: the engine compiles C++ and is patched with git; install it (apt install {package})"
+            )
+    if not (Path(sysconfig.get_path("include")) / "Python.h").exists():
+        _stop("Python.h not found: the engine compiles against it; install the headers (apt install python3-dev)")
+
+
+def _run(command: list[str], message: str) -> None:
+    result = subprocess.run(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, check=False)
+    if result.returncode != 0:
+        lines = [line for line in result.stderr.splitlines() if line.strip() and not line.startswith("WARNING")]
+        _stop(f"{message}: {lines[-1] if lines else f'exit code {result.returncode}'}")
+
+
+def _stop(message: str) -> None:
+    print(f"error: {message}", file=sys.stderr)
+    raise SystemExit(2)
+
+
+if __name__ == "__main__":
+    make_environment()

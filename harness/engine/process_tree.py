@@ -1,0 +1,137 @@
+"""One engine process tree: start it, watch it, end all of it.
+
+The harness makes itself the reaper of orphans (PR_SET_CHILD_SUBREAPER): when a front end dies, its engine core and
+workers become the harness's children instead of init's, so that they can be found and ended.
+"""
+
+import ctypes
+import os
+import signal
+import subprocess
+import threading
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import psutil
+
+PR_SET_CHILD_SUBREAPER = 36
+SAMPLE_S = 0.5
+TERMINATE_GRACE_S = 10.0
+
+
+def become_reaper() -> None:
+    """Adopt orphaned descendants from now on (Linux; no effect elsewhere)."""
+    ctypes.CDLL(None, use_errno=True).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+
+
+@dataclass
+class Exit:
+    """How a process tree ended. Times are ns on CLOCK_MONOTONIC."""
+
+    pid: int
+    exec_ns: int
+    exit_ns: int
+    exit_code: int | None  # negative: ended by that signal; None: ended by the harness
+    timed_out: bool
+    leftovers: int  # descendants that outlived the front end and were ended
+    resources: dict[str, float | int | None] = field(default_factory=dict)
+
+
+class _MemorySampler(threading.Thread):
+    """Peak of the tree's resident memory (sum over processes; shared pages count once per process)."""
+
+    def __init__(self, root: psutil.Process) -> None:
+        super().__init__(daemon=True)
+        self.root = root
+        self.stop = threading.Event()
+        self.peak_bytes = 0
+
+    def run(self) -> None:
+        """Sample until told to stop."""
+        while not self.stop.wait(SAMPLE_S):
+            total = 0
+            for process in tree(self.root):
+                try:
+                    total += process.memory_info().rss
+                except psutil.Error:
+                    continue
+            self.peak_bytes = max(self.peak_bytes, total)
+
+
+def tree(root: psutil.Process) -> list[psutil.Process]:
+    """The process and its living descendants."""
+    try:
+        return [root, *root.children(recursive=True)]
+    except psutil.Error:
+        return []
+
+
+def run_tree(command: list[str], environment: dict[str, str], log: Path, cwd: Path, timeout_s: float) -> Exit:
+    """Run ``command`` to its end, standard output and error into ``log``; leave no process behind.
+
+    KeyboardInterrupt (and SIGTERM, if the caller turns it into one) ends the tree before it propagates.
+    """
+    usage_before = os.times()
+    with log.open("wb") as output:
+        exec_ns = time.monotonic_ns()
+        process = subprocess.Popen(
+            command,
+            env=environment,
+            cwd=cwd,
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+        sampler = _MemorySampler(psutil.Process(process.pid))
+        sampler.start()
+        timed_out = False
+        try:
+            process.wait(timeout=timeout_s)
+        except subprocess.TimeoutExpired:
+            timed_out = True
+        finally:
+            sampler.stop.set()
+            exit_ns = time.monotonic_ns()
+            leftovers = end_tree(process)
+            sampler.join()
+    usage = os.times()
+    return Exit(
+        pid=process.pid,
+        exec_ns=exec_ns,
+        exit_ns=exit_ns,
+        exit_code=None if timed_out else process.returncode,
+        timed_out=timed_out,
+        leftovers=leftovers,
+        resources={
+            "peak_rss_bytes": sampler.peak_bytes or None,
+            "cpu_s": round(usage.children_user + usage.children_system, 2)
+            - round(usage_before.children_user + usage_before.children_system, 2),
+        },
+    )
+
+
+def end_tree(process: subprocess.Popen[bytes]) -> int:
+    """End the front end if it lives, then every descendant. Returns how many descendants had to be ended."""
+    descendants = [p for p in _descendants() if p.pid != process.pid]
+    if process.poll() is None:
+        process.send_signal(signal.SIGTERM)
+        try:
+            process.wait(timeout=TERMINATE_GRACE_S)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+    left = [p for p in {*descendants, *_descendants()} if p.is_running() and p.status() != psutil.STATUS_ZOMBIE]
+    for survivor in left:
+        survivor.terminate()
+    _, alive = psutil.wait_procs(left, timeout=TERMINATE_GRACE_S)
+    for survivor in alive:
+        survivor.kill()
+    psutil.wait_procs(alive, timeout=TERMINATE_GRACE_S)
+    return len(left)
+
+
+def _descendants() -> list[psutil.Process]:
+    """Everything below the harness: it starts nothing else while an engine runs."""
+    return psutil.Process().children(recursive=True)

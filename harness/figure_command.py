@@ -1,0 +1,176 @@
+"""``run_figure.sh NUM``: set up → measure what is missing → collect → plot. Each step can be repeated alone."""
+
+import runpy
+import signal
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import FrameType
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+from harness.engine import patching
+from harness.engine.detect import default_pin
+from harness.engine.environment import Engine, ensure_engine
+from harness.engine.model_store import ensure_model
+from harness.engine.process_tree import become_reaper
+from harness.errors import HarnessError, MeasurementFailed
+from harness.measure.case import Options, make_case
+from harness.measure.lock import only_measurement
+from harness.measure.session import CaseSession, measure, open_session
+from harness.measure.session import Progress as Told
+from harness.record.collect import CaseRuns, collect
+from harness.record.run import Run
+from harness.record.slotcheck import SlotError
+from harness.spec.figure import Figure, load_figure
+from harness.spec.models import find_model
+from harness.spec.pin import load_pin
+from harness.state.machine import machine_facts, node_id
+from harness.workspace import Workspace
+
+console = Console(stderr=True, highlight=False)
+
+
+def run_figure(number: str, options: Options, pin_name: str | None, workspace: Workspace) -> None:
+    """Do everything for one figure.
+
+    Raises:
+        HarnessError: wrong use or impossible here; MeasurementFailed: a run failed (what succeeded is drawn first).
+    """
+    figure = load_figure(number, workspace)
+    for name in options.models or figure.models:
+        find_model(name)
+    pin = load_pin(pin_name or default_pin())
+    with only_measurement(workspace.root, f"figure {number}"), ended_by_sigterm():
+        engine = set_up(pin_name or pin.name, workspace)
+        sessions, node = open_sessions(figure, options, engine, workspace)
+        runs = measure_missing(sessions, node)
+        collect_slot(figure, sessions, workspace)
+    plot(workspace.figure(number))
+    failed = [run for run in runs if not run.counts]
+    if failed:
+        raise MeasurementFailed(_why(failed[0], sessions, workspace))
+
+
+def set_up(pin_name: str, workspace: Workspace) -> Engine:
+    """The engine's environment, patched."""
+    engine = ensure_engine(load_pin(pin_name), workspace, announce=console.print)
+    changed = patching.apply(engine.pin, engine.vllm_dir, python=engine.python)
+    if changed:
+        console.print(f"Patched engine {pin_name} ({len(changed)} files)")
+    return engine
+
+
+def open_sessions(
+    figure: Figure, options: Options, engine: Engine, workspace: Workspace
+) -> tuple[list[CaseSession], dict[str, object]]:
+    """Sessions of the figure's cases, and the node's record."""
+    _check_writable(workspace.runs)
+    facts = machine_facts(workspace.runs)
+    node: dict[str, object] = {"id": node_id(facts), **facts}
+    sessions = []
+    for name in options.models or figure.models:
+        model = ensure_model(name, lambda: engine.python, workspace.models, announce=console.print)
+        case = make_case(figure, model, engine, options.eager)
+        iterations = options.iterations_of(figure)
+        sessions.append(open_session(case, workspace, str(node["id"]), iterations, options.again))
+    return sessions, node
+
+
+def measure_missing(sessions: list[CaseSession], node: dict[str, object]) -> list[Run]:
+    """Make the missing runs, with live progress on stderr."""
+    total = sum(len(session.missing()) for session in sessions)
+    if total == 0:
+        console.print("Nothing to measure: every run is stored (--again measures a new session)")
+        return []
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    with Progress(*columns, TextColumn("left"), TimeRemainingColumn(), console=console, transient=True) as bar:
+        task = bar.add_task("", total=total)
+        begun = [0.0]
+
+        def before(session: CaseSession, kind: str, number: int, of: int) -> None:
+            begun[0] = time.monotonic()
+            state = "uncached warm-up" if kind == "warmup" else "cached"
+            bar.update(task, total=of, description=f"{session.case.model.path.name}: run {number}/{of}, {state}")
+
+        def after(session: CaseSession, run: Run) -> None:
+            bar.advance(task)
+            bar.console.print(_report(session, run, time.monotonic() - begun[0]))
+
+        return measure(sessions, node, Told(before, after))
+
+
+def _report(session: CaseSession, run: Run, elapsed_s: float) -> str:
+    head = f"{session.case.model.path.name} {run.run_id} ({run.kind}): "
+    if run.ready_s is None:
+        return f"{head}[red]{run.status}[/red] in {run.failed_in or 'an unknown phase'}: {run.reason}"
+    doubt = next((part["reason"] for part in run.certificate.values() if not part["holds"]), None)
+    return (
+        f"{head}ready after {run.ready_s:.2f} s, {run.unattributed_s or 0:.3f} s unattributed "
+        f"({elapsed_s:.0f} s in all)" + (f"; does not count: {doubt}" if doubt else "")
+    )
+
+
+def collect_slot(figure: Figure, sessions: list[CaseSession], workspace: Workspace) -> None:
+    """Export the sessions to the figure's slot."""
+    slot = figure.slots[0]
+    cases = [CaseRuns(s.case.name, s.store, s.session) for s in sessions]
+    try:
+        collect(figure.figure, slot, workspace.figure(figure.figure) / slot, cases)
+    except SlotError as error:
+        raise HarnessError(str(error)) from None
+
+
+def plot(folder: Path) -> None:
+    """Run the figure's plot.py in this process (it reads slots only)."""
+    arguments, sys.argv = sys.argv, [str(folder / "plot.py")]
+    try:
+        runpy.run_path(str(folder / "plot.py"), run_name="__main__")
+    except SystemExit as ended:
+        if ended.code:
+            raise HarnessError(f"{folder / 'plot.py'} ended with exit code {ended.code}") from None
+    finally:
+        sys.argv = arguments
+
+
+def _why(run: Run, sessions: list[CaseSession], workspace: Workspace) -> str:
+    session = next(s for s in sessions if s.session == run.session)
+    log = session.store.run_folder(run.session, run.run) / "engine.log"
+    shown = log.relative_to(workspace.root) if log.is_relative_to(workspace.root) else log
+    if run.status == "ok":
+        doubt = next(part["reason"] for part in run.certificate.values() if not part["holds"])
+        return f"run {run.run_id} does not count: {doubt}; repeat the command to measure what is missing"
+    return (
+        f"run {run.run_id} of {session.case.name} {run.status} in {run.failed_in or 'an unknown phase'}: {run.reason}; "
+        f"log: {shown}; repeat the command to measure what is missing"
+    )
+
+
+def _check_writable(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        probe = folder / ".writable"
+        probe.touch()
+        probe.unlink()
+    except OSError as error:
+        raise HarnessError(
+            f"{folder}: results cannot be written there ({error.strerror}); make it writable or free some space"
+        ) from None
+
+
+@contextmanager
+def ended_by_sigterm() -> Iterator[None]:
+    """SIGTERM ends the engine's process tree like Ctrl-C does."""
+    become_reaper()
+
+    def stop(_signal: int, _frame: FrameType | None) -> None:
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGTERM, stop)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)

@@ -1,0 +1,120 @@
+"""One run: prepare the state → start the engine traced → wait → record."""
+
+import json
+import os
+import shutil
+import tempfile
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from experiments.cold_start import study
+from harness.engine.environment import Engine
+from harness.engine.model_store import ModelFiles
+from harness.engine.process_tree import run_tree
+from harness.measure.provenance import harness_facts
+from harness.measure.result import outcome_of
+from harness.record.run import Run
+from harness.record.store import CaseStore
+from harness.state.sandbox import Sandbox, cache_certificate
+
+# Of the caller's environment, only these reach the engine: a result must not depend on what only one shell has.
+INHERITED = (
+    "PATH",
+    "HOME",
+    "LANG",
+    "LC_ALL",
+    "LD_LIBRARY_PATH",
+    "CUDA_HOME",
+    "CUDA_VISIBLE_DEVICES",
+    "OMP_NUM_THREADS",
+)
+# Variables that go into the record; paths are machine-specific and stay out.
+RECORDED = ("LANG", "CUDA_VISIBLE_DEVICES", "OMP_NUM_THREADS")
+
+
+@dataclass(frozen=True)
+class Case:
+    """One point of the study's grid, ready to run."""
+
+    name: str  # case id
+    definition: dict[str, Any]
+    engine: Engine
+    engine_facts: dict[str, Any]
+    model: ModelFiles
+    parameters: dict[str, Any]
+    eager: bool
+    timeout_s: float
+
+
+def execute(case: Case, kind: str, session: str, store: CaseStore, sandbox: Sandbox, node: dict[str, Any]) -> Run:
+    """Run ``case`` once and store the record, whatever happens short of the harness's own end."""
+    run_name = store.next_run(session, kind)
+    folder = store.open_run(session, run_name)
+    spans = folder / "spans"
+    spans.mkdir()
+    started_at = datetime.now(UTC).isoformat(timespec="milliseconds")
+    uncached = kind == "warmup"
+    sandbox.prepare(empty=uncached)
+    before = sandbox.contents()
+    with tempfile.TemporaryDirectory(prefix="coldstart-") as scratch:
+        request, result = Path(scratch) / "request.json", Path(scratch) / "result.json"
+        request.write_text(json.dumps(study.request(case.model.path, case.parameters, case.eager)), encoding="utf-8")
+        ended = run_tree(
+            study.command(case.engine.python, request, result),
+            _environment(case, sandbox, spans, Path(scratch)),
+            log=folder / "engine.log",
+            cwd=Path(scratch),
+            timeout_s=case.timeout_s,
+        )
+        outcome = outcome_of(ended, result, spans, folder / "engine.log")
+    run = Run(
+        run_id=f"{session}/{run_name}",
+        session=session,
+        study="cold_start",
+        case=case.definition,
+        run=run_name,
+        kind=kind,
+        started_at=started_at,
+        wall_s=(ended.exit_ns - ended.exec_ns) / 1e9,
+        exit_code=ended.exit_code,
+        certificate=cache_certificate(uncached, before, sandbox.contents()),
+        node=node,
+        engine={**case.engine_facts, "torch": outcome.torch},
+        model={key: value for key, value in asdict(case.model).items() if key != "path"},
+        environment={
+            **case.engine.pin.environment,
+            **{name: os.environ[name] for name in RECORDED if name in os.environ},
+        },
+        resources={**ended.resources, "gc_s": outcome.gc_s, "leftover_processes": ended.leftovers},
+        harness=harness_facts(),
+        **{
+            name: getattr(outcome, name)
+            for name in (
+                *("status", "failed_in", "reason", "ready_s", "first_token_s", "phases", "unattributed_s", "gaps"),
+                *("import_packages", "groups", "log_quantities", "log_tail", "tracer"),
+            )
+        },
+    )
+    store.close_run(folder, run)
+    return run
+
+
+def _environment(case: Case, sandbox: Sandbox, spans: Path, scratch: Path) -> dict[str, str]:
+    return {
+        **{name: os.environ[name] for name in INHERITED if name in os.environ},
+        **case.engine.pin.environment,
+        **sandbox.environment(),
+        **study.environment(),
+        # Unix socket paths are limited to 107 bytes: keep vLLM's out of the sandbox's long path.
+        "VLLM_RPC_BASE_PATH": str(scratch),
+        "COLDSTART_TRACE_DIR": str(spans),
+        "COLDSTART_TRACE_ROLE": "main",
+    }
+
+
+def discard_partial(store: CaseStore) -> None:
+    """Remove what killed runs left under hidden names."""
+    for folder in store.folder.glob(".*.partial"):
+        shutil.rmtree(folder, ignore_errors=True)

@@ -1,0 +1,24 @@
+"""Which harness measured: version, commit, and whether the checkout was changed."""
+
+import functools
+import subprocess
+from typing import Any
+
+from harness import __version__
+from harness.workspace import ROOT
+
+
+@functools.cache
+def harness_facts() -> dict[str, Any]:
+    """Version, commit and dirty flag of this checkout; commit is None outside git."""
+    commit = _git("rev-parse", "HEAD")
+    changes = _git("status", "--porcelain", "--untracked-files=no")
+    return {"version": __version__, "commit": commit, "dirty": None if changes is None else bool(changes)}
+
+
+def _git(*arguments: str) -> str | None:
+    try:
+        result = subprocess.run(["git", "-C", str(ROOT), *arguments], capture_output=True, text=True, check=False)
+    except OSError:
+        return None
+    return result.stdout.strip() if result.returncode == 0 else None

@@ -1,0 +1,139 @@
+"""What a finished process tree left behind → status, times, phases: the measured half of a run's record."""
+
+import json
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from harness.analyse.logs import parse_log
+from harness.analyse.partition import Partition, partition
+from harness.analyse.phases import UNATTRIBUTED, group_seconds
+from harness.analyse.spans import Process, SpanFileError, read_processes
+from harness.engine.process_tree import Exit
+
+LOG_TAIL_LINES = 40
+KEPT_GAPS = 20
+
+
+@dataclass
+class Outcome:
+    """The measured half of a Run; field names are run.json's."""
+
+    status: str
+    failed_in: str | None = None
+    reason: str | None = None
+    ready_s: float | None = None
+    first_token_s: float | None = None
+    phases: dict[str, float] = field(default_factory=dict)
+    unattributed_s: float | None = None
+    gaps: list[dict[str, Any]] = field(default_factory=list)
+    import_packages: dict[str, dict[str, float]] = field(default_factory=dict)
+    groups: dict[str, float] = field(default_factory=dict)
+    log_quantities: dict[str, float | None] = field(default_factory=dict)
+    log_tail: list[str] = field(default_factory=list)
+    tracer: dict[str, Any] = field(default_factory=dict)
+    gc_s: float | None = None
+    torch: str | None = None
+
+
+def outcome_of(exit: Exit, result_file: Path, spans: Path, log: Path) -> Outcome:
+    """Judge one start from its exit, its result file, its spans and its log."""
+    text = log.read_text(encoding="utf-8", errors="replace")
+    outcome = Outcome(status="ok", log_quantities=parse_log(text), log_tail=text.splitlines()[-LOG_TAIL_LINES:])
+    result = _read_result(result_file)
+    try:
+        processes = read_processes(spans)
+    except SpanFileError as error:
+        processes = []
+        outcome.reason = f"spans unreadable: {error}"
+    outcome.tracer = _tracer_report(processes)
+    if exit.timed_out:
+        outcome.status, outcome.reason = "timeout", "the start did not end in time; the process tree was ended"
+    elif exit.exit_code is not None and exit.exit_code < 0:
+        outcome.status, outcome.reason = "killed", f"ended by signal {-exit.exit_code}"
+    elif exit.exit_code != 0:
+        outcome.status, outcome.reason = "failed", _last_error(outcome.log_tail, exit.exit_code)
+    elif result is None or not result.get("token_ids"):
+        outcome.status, outcome.reason = "failed", "the engine came up but generated no token"
+    if outcome.status != "ok":
+        outcome.failed_in = _open_phase(processes)
+        return outcome
+    assert result is not None
+    _fill_times(outcome, exit, result, processes)
+    return outcome
+
+
+def _fill_times(outcome: Outcome, exit: Exit, result: dict[str, Any], processes: list[Process]) -> None:
+    outcome.torch = result["torch"]
+    try:
+        parts: Partition = partition(processes, exit.pid, exit.exec_ns, result["ready_ns"])
+    except ValueError as error:
+        outcome.status, outcome.reason = "failed", f"the start cannot be partitioned: {error}"
+        return
+    outcome.ready_s = parts.ready_s
+    outcome.first_token_s = (result["first_token_ns"] - result["ready_ns"]) / 1e9
+    outcome.phases = dict(sorted(parts.phases.items(), key=lambda item: -item[1]))
+    outcome.unattributed_s = parts.phases[UNATTRIBUTED]
+    outcome.gaps = [asdict(gap) for gap in parts.gaps[:KEPT_GAPS]]
+    outcome.import_packages = {
+        leaf: dict(sorted(found.items(), key=lambda item: -item[1])) for leaf, found in sorted(parts.packages.items())
+    }
+    outcome.groups = group_seconds(parts.phases)
+    outcome.gc_s = _gc_seconds(processes, result["ready_ns"])
+
+
+def _read_result(path: Path) -> dict[str, Any] | None:
+    try:
+        result: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+    return result
+
+
+def _gc_seconds(processes: list[Process], ready_ns: int) -> float:
+    """Seconds of garbage collections (≥ 1 ms each) before ready, in all processes."""
+    collections = [
+        (begin, end)
+        for p in processes
+        for span in p.spans
+        for begin, end, _ in span.attrs.get("gc", ())
+        if end <= ready_ns
+    ]
+    return float(sum(end - begin for begin, end in collections)) / 1e9
+
+
+def _tracer_report(processes: list[Process]) -> dict[str, Any]:
+    """What tracing cost (seconds inside the tracer until each process was ready) and what it could not do."""
+    reports = [note for p in processes for note in p.notes("tracer disarmed") or p.notes("tracer exit")]
+    failures = [
+        {"role": p.role, **note} for p in processes for name in ("hook failed", "hook error") for note in p.notes(name)
+    ]
+    return {
+        "self_s": sum(report["self_ns"] for report in reports) / 1e9,
+        "events": sum(report["events"] for report in reports),
+        "processes": len(processes),
+        "failures": failures,
+        "malformed_lines": sum(p.malformed_lines for p in processes),
+    }
+
+
+def _open_phase(processes: list[Process]) -> str | None:
+    """The leaf of the innermost span that was open, in the deepest engine process, when the start ended."""
+    for process in sorted(processes, key=lambda p: -p.exec_ns):
+        still_open = [s for s in process.spans if s.end_ns is None or s.attrs.get("raised")]
+        for span in sorted(still_open, key=lambda s: -s.begin_ns):
+            if span.package is not None:
+                return f"imports:{process.role}"
+            if span.attrs.get("phase") not in (None, "interpreter"):
+                return str(span.attrs["phase"])
+    return None
+
+
+def _last_error(tail: list[str], exit_code: int | None) -> str:
+    """The most telling line of a failed start's log."""
+    for line in reversed(tail):
+        head = line.split("] ")[-1].strip()
+        name = head.split(":")[0].split(".")[-1]
+        if name.endswith(("Error", "Exception", "Interrupt")) and " " not in name:
+            return head[:500]
+    return f"exit code {exit_code}"

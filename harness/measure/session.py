@@ -1,0 +1,77 @@
+"""A session: the runs of the asked cases, interleaved, each stored as soon as it ended.
+
+An interrupted call is continued by the next one: what is stored and counts is not measured again. A run that failed or
+whose certificate does not hold is kept, marked, and replaced by another attempt.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from harness.measure.one_run import Case, discard_partial, execute
+from harness.record.run import Run
+from harness.record.store import CaseStore
+from harness.state.sandbox import Sandbox
+from harness.workspace import Workspace
+
+# A case whose runs keep losing their certificate is given up after so many attempts beyond what was asked.
+SPARE_ATTEMPTS = 2
+
+
+@dataclass
+class CaseSession:
+    """One case's runs in one session."""
+
+    case: Case
+    store: CaseStore
+    session: str
+    sandbox: Sandbox
+    iterations: int
+
+    def missing(self) -> list[str]:
+        """Kinds of the runs still to be made, in order."""
+        counted = [run for run in self.store.session_runs(self.session) if run.counts]
+        measured = sum(run.kind == "measured" for run in counted)
+        if measured >= self.iterations:
+            return []
+        warm = any(run.kind == "warmup" for run in counted) and self.sandbox.contents()["files"] > 0
+        return [*([] if warm else ["warmup"]), *["measured"] * (self.iterations - measured)]
+
+
+def open_session(case: Case, workspace: Workspace, node: str, iterations: int, again: bool) -> CaseSession:
+    """Continue the case's last session, or open a new one (none yet, or ``again``)."""
+    store = CaseStore.of(workspace.runs, node, "cold_start", case.name)
+    last = store.last_session()
+    session = store.next_session() if again or last is None else last
+    return CaseSession(case, store, session, Sandbox(workspace.caches / case.name / session), iterations)
+
+
+@dataclass(frozen=True)
+class Progress:
+    """Told before and after each run."""
+
+    before: Callable[[CaseSession, str, int, int], None]  # kind, number of this run, runs in all
+    after: Callable[[CaseSession, Run], None]
+
+
+def measure(sessions: list[CaseSession], node: dict[str, object], progress: Progress) -> list[Run]:
+    """Make every missing run, iteration by iteration over all cases. Returns the runs made, failed ones too.
+
+    A failed run ends its case in this call: the next start would most likely fail in the same way.
+    """
+    for session in sessions:
+        discard_partial(session.store)
+    total = sum(len(session.missing()) for session in sessions)
+    made: list[Run] = []
+    attempts = {id(session): len(session.missing()) + SPARE_ATTEMPTS for session in sessions}
+    open_sessions = [session for session in sessions if session.missing()]
+    while open_sessions:
+        for session in list(open_sessions):
+            kind = session.missing()[0]
+            progress.before(session, kind, len(made) + 1, max(total, len(made) + 1))
+            run = execute(session.case, kind, session.session, session.store, session.sandbox, node)
+            made.append(run)
+            attempts[id(session)] -= 1
+            progress.after(session, run)
+            if run.status != "ok" or not session.missing() or attempts[id(session)] <= 0:
+                open_sessions.remove(session)
+    return made

@@ -1,0 +1,92 @@
+"""Runs of one session per case → the slot folder of a figure."""
+
+import hashlib
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from harness.record.rows import Row
+from harness.record.run import Run
+from harness.record.slot import write_slot
+from harness.record.store import CaseStore
+
+
+@dataclass(frozen=True)
+class CaseRuns:
+    """One whole session of one case: a slot never mixes sessions."""
+
+    case: str
+    store: CaseStore
+    session: str
+
+    def runs(self) -> list[Run]:
+        """The session's runs, oldest first."""
+        return self.store.session_runs(self.session)
+
+
+def collect(figure: str, slot: str, folder: Path, cases: Iterable[CaseRuns]) -> None:
+    """Write the slot ``folder``: rows of every run that counts, and in the manifest every run there is.
+
+    Raises:
+        SlotError: the folder holds another node's slot, or cannot be written.
+        ValueError: there are no runs at all.
+    """
+    sessions = [(case, case.runs()) for case in cases]
+    if not any(runs for _, runs in sessions):
+        raise ValueError(f"no runs to collect for figure {figure}")
+    rows = [row for case, runs in sessions for run in runs if run.counts for row in _rows(figure, slot, case.case, run)]
+    some_run = next(run for _, runs in sessions for run in runs)
+    manifest = {
+        "figure": figure,
+        "slot": slot,
+        "node": some_run.node,
+        "cases": [
+            {
+                "case": case.case,
+                "session": case.session,
+                "engine": runs[0].engine,
+                "model": runs[0].model,
+                "parameters": {**runs[0].case["parameters"], "eager": runs[0].case["eager"]},
+            }
+            for case, runs in sessions
+            if runs
+        ],
+        "runs": [
+            {
+                "run_id": f"{case.case}/{run.run_id}",
+                "case": case.case,
+                "run": run.run,
+                "kind": run.kind,
+                "status": run.status,
+                "counts": run.counts,
+                "run_json_sha256": _sha256(case.store.run_folder(run.session, run.run) / "run.json"),
+            }
+            for case, runs in sessions
+            for run in runs
+        ],
+        "certificates": {f"{case.case}/{run.run_id}": run.certificate for case, runs in sessions for run in runs},
+    }
+    write_slot(folder, rows, manifest)
+
+
+def _rows(figure: str, slot: str, case: str, run: Run) -> Iterator[Row]:
+    values = [("span", name, seconds) for name, seconds in run.phases.items()]
+    values += [("log", name, seconds) for name, seconds in run.log_quantities.items() if seconds is not None]
+    for source, phase, seconds in values:
+        yield Row(
+            figure=figure,
+            slot=slot,
+            case=case,
+            model=str(run.case["model"]),
+            run=run.run,
+            kind=run.kind,
+            phase=phase,
+            seconds=seconds,
+            source=source,
+            session=run.session,
+            status=run.status,
+        )
+
+
+def _sha256(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()

@@ -1,0 +1,88 @@
+"""run.json: the record of one run. Raw samples and facts only; no statistic is ever stored in a run."""
+
+import json
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+from typing import Any
+
+from harness.record.atomic import write_json
+
+# 1 (2026-11-20): first version.
+SCHEMA_VERSION = 1
+
+STATUSES = ("ok", "failed", "timeout", "killed")
+KINDS = ("warmup", "measured")
+
+
+class RunFileError(ValueError):
+    """A run.json that cannot be used; the message names the file and what is wrong."""
+
+
+@dataclass(frozen=True)
+class Run:
+    """One execution of a case. Seconds and bytes only; absent is None, never 0."""
+
+    run_id: str  # <session>/<run>
+    session: str
+    study: str
+    case: dict[str, Any]
+    run: str  # warmup-0, 1, 2, …: the number of the attempt within its kind
+    kind: str
+    status: str
+    failed_in: str | None  # leaf that was being worked on when it failed
+    reason: str | None
+    started_at: str  # ISO 8601, UTC
+    ready_s: float | None  # exec → ready
+    first_token_s: float | None  # ready → first token
+    wall_s: float  # exec → exit
+    exit_code: int | None
+    log_tail: list[str]
+    phases: dict[str, float]  # leaf → seconds; sums to ready_s
+    unattributed_s: float | None
+    gaps: list[dict[str, Any]]  # longest unattributed pieces and their neighbours
+    import_packages: dict[str, dict[str, float]]  # imports leaf → package → seconds
+    groups: dict[str, float]
+    log_quantities: dict[str, float | None]
+    tracer: dict[str, Any]  # what tracing itself cost and could not do
+    certificate: dict[str, Any]
+    node: dict[str, Any]
+    engine: dict[str, Any]
+    model: dict[str, Any]
+    environment: dict[str, str]
+    resources: dict[str, float | int | None]
+    harness: dict[str, Any]
+    schema_version: int = SCHEMA_VERSION
+
+    @property
+    def counts(self) -> bool:
+        """Whether this run may be used: it is ok and its certificate holds."""
+        return self.status == "ok" and all(part["holds"] for part in self.certificate.values())
+
+    def write(self, folder: Path) -> None:
+        """Write ``folder/run.json``, schema version first."""
+        document = asdict(self)
+        write_json(folder / "run.json", {"schema_version": document.pop("schema_version"), **document})
+
+
+def read_run(folder: Path) -> Run:
+    """Read ``folder/run.json``.
+
+    Raises:
+        RunFileError: not readable, not a run of a known schema, or a key is missing.
+    """
+    path = folder / "run.json"
+    try:
+        document = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise RunFileError(f"{path}: not readable ({error})") from None
+    version = document.get("schema_version") if isinstance(document, dict) else None
+    if version != SCHEMA_VERSION:
+        raise RunFileError(f"{path}: schema_version is {version!r}, this harness reads {SCHEMA_VERSION}")
+    names = {field.name for field in fields(Run)}
+    if set(document) != names:
+        odd = sorted(set(document) ^ names)
+        raise RunFileError(f"{path}: missing or unknown keys: {', '.join(odd)}")
+    run = Run(**document)
+    if run.status not in STATUSES or run.kind not in KINDS:
+        raise RunFileError(f"{path}: status '{run.status}' or kind '{run.kind}' is unknown")
+    return run

@@ -1,0 +1,116 @@
+"""Figure 2's drawing: one panel as wide as a paper's column for each case of each slot.
+
+A panel, from top to bottom: two stacked bars on one scale in seconds, uncached (the warm-up start) and cached (mean of
+the measured starts), time running to the right; a table that names every block with seconds and share; the same starts
+as the paper's log quantities tell them; a caption that says what was measured.
+"""
+
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from harness.analyse.phases import UNATTRIBUTED
+from harness.analyse.startup import KINDS, WARMUP, StartUp, merge_small
+from harness.record.slot import Slot
+from harness.show.panel import MARGIN_IN, Panel, draw_block, draw_key
+from harness.show.startup_colours import looks
+from harness.show.startup_rows import BAR_NAMES, Block, draw_log, draw_table, log_height, table_height
+from harness.show.startup_text import caption, no_start, title
+from harness.show.style import BLACK, COLUMN_IN, FONT_PT, style
+
+# Inches.
+_BARS_TOP = 0.26
+_LABEL, _BAR, _BAR_ROW = 0.14, 0.27, 0.57  # a bar's label, the bar, and both with the room for what points at it
+_BARS_HEIGHT = len(KINDS) * _BAR_ROW
+_TABLE_TOP = _BARS_TOP + _BARS_HEIGHT + 0.4  # below the axis' ticks and label
+_CAPTION_ROW = 0.115
+_KEY_WIDTH = 0.075  # the least width of a block that holds its letter
+
+_KEYS = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
+
+
+def draw(slots: list[tuple[Slot, list[StartUp]]]) -> Figure:
+    """The figure for these slots; every case of every slot is a panel, two panels to a row."""
+    panels = [(slot, startup) for slot, startups in slots for startup in startups]
+    several_slots = len(slots) > 1
+    columns = min(2, len(panels))
+    rows = -(-len(panels) // columns)
+    height = max(_height(slot, startup) for slot, startup in panels)
+    longest_s = max(_end(startup, kind) for _, startup in panels for kind in KINDS) or 1.0
+    with style():
+        figure = Figure(figsize=(columns * COLUMN_IN, rows * height))
+        for number, (slot, startup) in enumerate(panels):
+            panel = Panel(figure, number % columns * COLUMN_IN, number // columns * height, height)
+            prefix = f"{slot.manifest['slot']}: " if several_slots else ""
+            panel.text(MARGIN_IN, 0.12, prefix + title(startup), fontsize=FONT_PT + 1, weight="bold")
+            _draw_panel(panel, startup, caption(slot, startup), longest_s)
+    return figure
+
+
+def _draw_panel(panel: Panel, startup: StartUp, caption_lines: list[str], longest_s: float) -> None:
+    lines = merge_small(startup)
+    keys = iter(_KEYS)
+    blocks = [
+        Block(line, look, "" if line.name == UNATTRIBUTED else next(keys, ""))
+        for line, look in zip(lines, looks([line.name for line in lines]), strict=True)
+    ]
+    _draw_bars(panel, startup, blocks, longest_s)
+    draw_table(panel, startup, blocks, _TABLE_TOP)
+    y = _TABLE_TOP + table_height(len(blocks))
+    draw_log(panel, startup, y)
+    y += log_height(startup)
+    for row, text in enumerate(caption_lines):
+        panel.text(MARGIN_IN, y + row * _CAPTION_ROW, text, fontsize=FONT_PT - 1)
+
+
+def _height(slot: Slot, startup: StartUp) -> float:
+    table = table_height(len(merge_small(startup)))
+    return _TABLE_TOP + table + log_height(startup) + len(caption(slot, startup)) * _CAPTION_ROW + 0.05
+
+
+def _end(startup: StartUp, kind: str) -> float:
+    total = startup.total.by_kind[kind]
+    return total.mean + (total.half_width or 0) if total else 0.0
+
+
+def _draw_bars(panel: Panel, startup: StartUp, blocks: list[Block], longest_s: float) -> None:
+    width = COLUMN_IN - 2 * MARGIN_IN - 0.08
+    axes = panel.axes(MARGIN_IN, _BARS_TOP, width, _BARS_HEIGHT)
+    axes.set(xlim=(0, longest_s * 1.01), ylim=(_BARS_HEIGHT, 0), yticks=[])
+    axes.spines["left"].set_visible(False)
+    axes.set_xlabel("seconds from exec to ready", labelpad=1)
+    inches_per_s = width / (longest_s * 1.01)
+    for number, kind in enumerate(KINDS):
+        top = number * _BAR_ROW + _LABEL
+        total = startup.total.by_kind[kind]
+        if total is None:
+            axes.text(0, top + _BAR / 2, f"{BAR_NAMES[kind]}: {no_start(startup, kind)}", va="center")
+            continue
+        spread = f" ± {total.half_width:.2f}" if total.half_width is not None else ""
+        what = "warm-up start" if kind == WARMUP else "one start" if total.n == 1 else f"mean of {total.n} starts"
+        label = f"{total.mean:.2f}{spread} s   {BAR_NAMES[kind]}, {what}"
+        axes.text(0, top - 0.03, label, va="bottom", weight="bold", fontsize=FONT_PT)
+        _draw_stack(axes, blocks, kind, top, inches_per_s)
+        if total.half_width is not None:
+            spread_at = (total.mean, top + _BAR / 2)
+            axes.errorbar(*spread_at, xerr=total.half_width, color=BLACK, capsize=2, lw=0.8, capthick=0.8)
+
+
+def _draw_stack(axes: Axes, blocks: list[Block], kind: str, top: float, inches_per_s: float) -> None:
+    left = 0.0
+    for block in blocks:
+        summary = block.line.by_kind[kind]
+        seconds = summary.mean if summary else 0.0
+        draw_block(axes, (left, top), seconds, _BAR, block.look)
+        if block.key and seconds * inches_per_s > _KEY_WIDTH:
+            draw_key(axes, left + seconds / 2, top + _BAR / 2, block.key)
+        if block.line.name == UNATTRIBUTED:
+            _point_at(axes, left + seconds / 2, top + _BAR, f"{UNATTRIBUTED} {seconds:.2f} s", inches_per_s)
+        left += seconds
+
+
+def _point_at(axes: Axes, x: float, y: float, text: str, inches_per_s: float) -> None:
+    """Name a block from below the bar: thin as it may be, what is not explained must be seen."""
+    side = -1 if x * inches_per_s > 1.2 else 1
+    axes.plot(x, y + 0.035, "^", ms=2.5, color=BLACK, clip_on=False)
+    ha = "right" if side < 0 else "left"
+    axes.text(x + side * 0.04 / inches_per_s, y + 0.07, text, ha=ha, va="center_baseline", fontsize=FONT_PT - 1)

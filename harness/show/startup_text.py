@@ -1,0 +1,121 @@
+"""What figure 2 says in words: titles, captions, and the rows of its log panel."""
+
+import textwrap
+from dataclasses import dataclass
+from typing import Any
+
+from harness.analyse.startup import GPU_DOMINANT, KINDS, MEASURED, PAPER_STEPS, WARMUP, StartUp
+from harness.record.slot import Slot
+
+_LINE_CHARACTERS = 80  # of caption text in one column
+_LOG_STEPS = (*PAPER_STEPS, "init_engine", "actual_total_time")
+
+
+@dataclass(frozen=True)
+class LogStep:
+    """One row of the log panel: means in seconds over the measured starts (the warm-up's where there are none)."""
+
+    label: str
+    log_s: float
+    spans_s: float | None
+
+
+def title(startup: StartUp) -> str:
+    """Model and engine."""
+    return f"{startup.case['model'].get('name', '?')} on vLLM {startup.case['engine'].get('version', '?')}"
+
+
+def label(startup: StartUp, name: str) -> str:
+    """A phase's name, with the paper's mark where the GPU does most of it."""
+    return f"{name} (GPU)" if name in GPU_DOMINANT and _on_gpu(startup) else name
+
+
+def log_rows(startup: StartUp) -> tuple[list[LogStep], list[str]]:
+    """The log panel's rows, and lines of text that say what is not there."""
+    steps = []
+    kind = MEASURED if any(line.by_kind[MEASURED] for line in startup.log) else WARMUP
+    for line in startup.log:
+        summary = line.by_kind[kind]
+        if line.name in _LOG_STEPS and summary:
+            spans = startup.spans_for_log.get(line.name)
+            spans_of_kind = spans.by_kind[kind] if spans else None
+            steps.append(
+                LogStep(label(startup, line.name), summary.mean, spans_of_kind.mean if spans_of_kind else None)
+            )
+    notes = []
+    if steps:
+        which = "cached starts" if kind == MEASURED else "warm-up start"
+        notes += _wrap(
+            f"Bar: log, {which}; diamond: spans of the same name. actual_total_time: first to last log line."
+        )
+    if startup.not_logged:
+        notes += _wrap("Not logged by this engine: " + ", ".join(startup.not_logged) + ".")
+    return steps, notes
+
+
+def caption(slot: Slot, startup: StartUp) -> list[str]:
+    """What was measured, on what, how often, and what failed; wrapped to the column."""
+    engine, model, node = startup.case["engine"], startup.case["model"], slot.manifest["node"]
+    twin = ", structural twin (random weights)" if model.get("twin") else ""
+    parts = [
+        f"Start-up of {model.get('name', '?')}{twin}; engine {engine.get('pin', '?')}; {hardware(node)}.",
+        _counts(startup),
+    ]
+    if parameters := _parameters(startup):
+        parts.append(f"Parameters: {parameters}.")
+    if _on_gpu(startup):
+        parts.append("(GPU): GPU-dominant step in the paper's marking; the others are CPU-dominant.")
+    else:
+        parts.append("CPU engine: every phase runs on the CPU.")
+    parts.append("Blocks add up to exec→ready; black is time that no hook explains.")
+    return _wrap(" ".join(parts))
+
+
+def hardware(node: dict[str, Any]) -> str:
+    """The machine in a few words, from whatever facts the manifest has: GPUs, CPU, CPUs in use, memory."""
+    gpus = node.get("gpus")
+    names = [str(gpu.get("name", "GPU") if isinstance(gpu, dict) else gpu) for gpu in gpus] if gpus else []
+    facts = [f"{names.count(name)}× {name}" for name in dict.fromkeys(names)]
+    if cpu := node.get("cpu_model"):
+        facts.append(" ".join(str(cpu).split()))
+    if cpus := node.get("cpus"):
+        facts.append(f"{cpus} CPUs")
+    if isinstance(memory := node.get("memory_bytes"), int | float):
+        facts.append(f"{memory / 2**30:.0f} GiB")
+    return ", ".join(facts) or f"node {node['id']}"
+
+
+def no_start(startup: StartUp, kind: str) -> str:
+    """Why a bar is missing."""
+    failed = startup.not_ok[kind]
+    return f"none of {failed} ended ok" if failed else "not measured"
+
+
+def _counts(startup: StartUp) -> str:
+    warmup, measured = (startup.total.by_kind[kind] for kind in KINDS)
+    out = ["uncached: the warm-up start." if warmup else f"uncached: {no_start(startup, WARMUP)}."]
+    if measured is None:
+        out.append(f"cached: {no_start(startup, MEASURED)}.")
+    elif measured.half_width is None:
+        out.append("cached: n = 1 start, so no interval.")
+    else:
+        cv = f", run-to-run CV {100 * measured.cv:.1f} %" if measured.cv is not None else ""
+        out.append(f"cached: mean of n = {measured.n} starts ± 95 % t interval{cv}.")
+    for kind, noun in ((WARMUP, "warm-up"), (MEASURED, "measured")):
+        if failed := startup.not_ok[kind]:
+            out.append(f"{failed} {noun} {'run' if failed == 1 else 'runs'} did not end ok: not averaged.")
+    return " ".join(out)
+
+
+def _parameters(startup: StartUp) -> str:
+    plain = [(key, value) for key, value in startup.case["parameters"].items() if isinstance(value, str | int | float)]
+    return textwrap.shorten(", ".join(f"{key}={value}" for key, value in sorted(plain)), 160, placeholder=" …")
+
+
+def _on_gpu(startup: StartUp) -> bool:
+    return "cuda" in str(startup.case["engine"].get("pin", ""))
+
+
+def _wrap(text: str) -> list[str]:
+    printable = "".join(character if character.isprintable() else "?" for character in text)
+    return textwrap.wrap(printable, _LINE_CHARACTERS, break_on_hyphens=False)

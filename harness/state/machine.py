@@ -1,0 +1,80 @@
+"""The machine a run was made on: facts for the record, and the fingerprint that names the node.
+
+No host name, no user name: a node is what its hardware and kernel are.
+"""
+
+import hashlib
+import json
+import os
+import platform
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+from harness.engine.detect import gpu_uuids
+
+
+def _cpu_model() -> str:
+    for line in Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines():
+        if line.startswith("model name"):
+            return line.split(":", 1)[1].strip()
+    return platform.machine()
+
+
+def _os_name() -> str:
+    try:
+        return platform.freedesktop_os_release().get("PRETTY_NAME", platform.system())
+    except OSError:
+        return platform.system()
+
+
+def _mount_of(path: Path) -> dict[str, Any]:
+    """File system and block device under ``path``."""
+    best = ("", "", "")
+    for line in Path("/proc/self/mountinfo").read_text(encoding="utf-8").splitlines():
+        left, _, right = line.partition(" - ")
+        point, device = left.split()[4], left.split()[2]
+        if str(path.resolve()).startswith(point) and len(point) >= len(best[0]):
+            best = (point, device, right.split()[0])
+    return {"file_system": best[2] or None, "device_model": _device_model(best[1])}
+
+
+def _device_model(major_minor: str) -> str | None:
+    """Model name of the disk that holds the block device, where the kernel tells."""
+    block = Path(f"/sys/dev/block/{major_minor}").resolve()
+    for folder in (block, block.parent):
+        try:
+            return (folder / "device" / "model").read_text(encoding="utf-8").strip()
+        except OSError:
+            continue
+    return block.name or None
+
+
+def machine_facts(storage: Path) -> dict[str, Any]:
+    """Facts of this machine; ``storage`` is the folder whose file system matters (models and results)."""
+    gpus = gpu_uuids()
+    return {
+        "cpu_model": _cpu_model(),
+        "cpus": sorted(os.sched_getaffinity(0)),
+        "memory_bytes": psutil.virtual_memory().total,
+        "swap_bytes": psutil.swap_memory().total,
+        "gpu_uuids": gpus,
+        "os": _os_name(),
+        "kernel": platform.release(),
+        "python": platform.python_version(),
+        "storage": _mount_of(storage),
+    }
+
+
+def node_id(facts: dict[str, Any]) -> str:
+    """Name of the node: 12 hex digits over CPU model, affinity set, memory (whole GiB), GPUs and kernel."""
+    identity = {
+        "cpu_model": facts["cpu_model"],
+        "cpus": facts["cpus"],
+        "memory_gib": round(facts["memory_bytes"] / 2**30),
+        "gpu_uuids": facts["gpu_uuids"],
+        "kernel": facts["kernel"],
+    }
+    digest = hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()
+    return f"node-{digest[:12]}"

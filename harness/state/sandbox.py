@@ -1,0 +1,69 @@
+"""The compile-cache sandbox: everything a start writes for later starts lies in one folder that belongs to a session.
+
+Emptied before the warm-up, it makes the warm-up uncached: vLLM's, Inductor's and Triton's caches and ``TMPDIR``, where
+Inductor keeps its 156 MB precompiled C++ header whatever its cache folder is.
+"""
+
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Sandbox:
+    """Cache folders of one session."""
+
+    folder: Path
+
+    def environment(self) -> dict[str, str]:
+        """Variables that point every cache into the sandbox."""
+        places = {
+            "VLLM_CACHE_ROOT": "vllm",
+            "VLLM_CONFIG_ROOT": "vllm-config",
+            "TORCHINDUCTOR_CACHE_DIR": "inductor",
+            "TRITON_CACHE_DIR": "triton",
+            "CUDA_CACHE_PATH": "cuda",
+            "FLASHINFER_WORKSPACE_BASE": "flashinfer",
+            "XDG_CACHE_HOME": "xdg",
+            "TMPDIR": "tmp",
+        }
+        return {variable: str(self.folder / place) for variable, place in places.items()}
+
+    def prepare(self, empty: bool) -> None:
+        """Make the folders; ``empty``: remove what earlier starts left."""
+        if empty:
+            shutil.rmtree(self.folder, ignore_errors=True)
+        for path in self.environment().values():
+            Path(path).mkdir(parents=True, exist_ok=True)
+
+    def contents(self) -> dict[str, int]:
+        """What the caches hold: files, bytes, and compiled objects (shared libraries, Triton binaries)."""
+        files = [path for path in self.folder.rglob("*") if path.is_file() and not path.is_symlink()]
+        compiled = [path for path in files if path.suffix in {".so", ".cubin", ".gch"}]
+        return {"files": len(files), "bytes": sum(p.stat().st_size for p in files), "compiled": len(compiled)}
+
+
+def cache_certificate(empty: bool, before: dict[str, int], after: dict[str, int]) -> dict[str, Any]:
+    """What is proved about the compile caches of one run.
+
+    An uncached start holds if nothing was there before. A cached start holds if something was there and the run
+    compiled nothing new: otherwise it was not the cached start it claims to be.
+    """
+    if empty:
+        reason = None if before["files"] == 0 else f"{before['files']} files were in the caches before the start"
+    elif before["files"] == 0:
+        reason = "the caches were empty before the start"
+    elif after["compiled"] > before["compiled"]:
+        reason = f"the start compiled {after['compiled'] - before['compiled']} new objects"
+    else:
+        reason = None
+    return {
+        "compile_cache": {
+            "declared": "empty" if empty else "filled",
+            "before": before,
+            "after": after,
+            "holds": reason is None,
+            "reason": reason,
+        }
+    }

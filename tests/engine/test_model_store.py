@@ -1,0 +1,279 @@
+import json
+import os
+import sys
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from harness.engine import model_files
+from harness.engine import twin as twin_module
+from harness.engine.model_files import combined_sha256
+from harness.engine.model_store import ModelFiles, ensure_model
+from harness.errors import HarnessError
+from harness.spec.models import find_model
+
+NAME = "llama3-3b"
+
+# Stands for an engine's Python: called as `python -m WORKER REQUEST RESULT`; counts its calls in CALLS.
+FAKE_PYTHON = """\
+import json, os, sys
+from pathlib import Path
+request, result = json.loads(Path(sys.argv[3]).read_text()), Path(sys.argv[4])
+with open(os.environ["CALLS"], "a") as calls:
+    calls.write(sys.argv[2] + "\\n")
+folder = Path(request["directory"])
+(folder / "config.json").write_text(json.dumps(request["config"]))
+(folder / "model.safetensors").write_text("weights of seed %d" % request["seed"])
+if os.environ.get("FAIL") == "message":
+    print("Traceback", file=sys.stderr)
+    sys.exit("ValueError: no rule for tensor 'x'")
+if os.environ.get("FAIL") == "killed":
+    os.kill(os.getpid(), 9)
+result.write_text(json.dumps({"tensors": 1, "parameters": 1, "tensor_bytes": 2, "tokenizer_bytes": 3}))
+"""
+
+
+class Store:
+    def __init__(self, folder: Path) -> None:
+        self.models = folder / "models"
+        self.twin = self.models / f"{NAME}-twin"
+        self.real = self.models / NAME
+        self.calls = folder / "calls"
+        self.python = folder / "python"
+        self.python.write_text(f"#!{sys.executable} -S\n{FAKE_PYTHON}")
+        self.python.chmod(0o755)
+        self.said: list[str] = []
+
+    def ensure(self, synthetic: bool | None = True, seed: int | None = None) -> ModelFiles:
+        return ensure_model(NAME, lambda: self.python, self.models, synthetic, seed, self.said.append)
+
+    @property
+    def made(self) -> int:
+        return len(self.calls.read_text().splitlines()) if self.calls.exists() else 0
+
+    def place_real_weights(self) -> None:
+        self.real.mkdir(parents=True)
+        config = find_model(NAME).config.as_dict()
+        (self.real / "config.json").write_text(json.dumps(config))
+        shards = [f"model-0000{n}-of-00002.safetensors" for n in (1, 2)]
+        for shard in shards:
+            (self.real / shard).write_text(f"the weights in {shard}")
+        index = {"metadata": {}, "weight_map": {"a": shards[0], "b": shards[1]}}
+        (self.real / "model.safetensors.index.json").write_text(json.dumps(index))
+
+
+@pytest.fixture
+def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Store:
+    made = Store(tmp_path)
+    monkeypatch.setenv("CALLS", str(made.calls))
+    return made
+
+
+def test_a_twin_is_made_once_and_then_only_verified(store: Store):
+    first = store.ensure()
+    second = store.ensure()
+    assert first == second
+    assert (first.path, first.twin, first.revision) == (store.twin, True, None)
+    assert store.made == 1
+    assert len(store.said) == 1
+    assert "making the structural twin" in store.said[0]
+
+
+def test_a_ready_twin_does_not_ask_for_an_engine(store: Store):
+    store.ensure()
+    ensure_model(NAME, lambda: pytest.fail("an engine was asked for"), store.models, synthetic=True)
+
+
+def test_twin_json_says_what_was_kept_and_narrowed_and_names_every_file(store: Store):
+    files = store.ensure(seed=3)
+    manifest = json.loads((files.path / "twin.json").read_text())
+    assert manifest["seed"] == 3
+    assert manifest["narrowed"]["hidden_size"] == {"original": 3072, "twin": 192}
+    assert manifest["kept"]["num_hidden_layers"] == 28
+    assert not manifest["kept"].keys() & manifest["narrowed"].keys()
+    assert sorted([*manifest["files"], "twin.json"]) == sorted(os.listdir(files.path))
+
+
+def test_equal_seeds_give_equal_files_whatever_folder_they_are_made_in(store: Store, tmp_path: Path):
+    here = store.ensure(seed=1)
+    there = ensure_model(NAME, lambda: store.python, tmp_path / "elsewhere", True, 1)
+    other = ensure_model(NAME, lambda: store.python, tmp_path / "other", True, 2)
+    assert here.files_sha256 == there.files_sha256 != other.files_sha256
+    assert (here.path / "twin.json").read_bytes() == (there.path / "twin.json").read_bytes()
+
+
+def test_another_seed_makes_the_twin_again_and_no_seed_keeps_it(store: Store):
+    first = store.ensure(seed=1)
+    assert store.ensure(seed=None).files_sha256 == first.files_sha256
+    assert store.ensure(seed=2).files_sha256 != first.files_sha256
+    assert store.made == 2
+    assert "recipe or seed has changed" in store.said[-1]
+
+
+def test_another_recipe_makes_the_twin_again(store: Store, monkeypatch: pytest.MonkeyPatch):
+    store.ensure()
+    monkeypatch.setattr(twin_module, "TENSOR_STD", 0.5)
+    store.ensure()
+    assert store.made == 2
+
+
+@pytest.mark.parametrize("how", ["message", "killed"])
+def test_an_interrupted_making_leaves_no_folder_and_is_redone(store: Store, monkeypatch: pytest.MonkeyPatch, how: str):
+    monkeypatch.setenv("FAIL", how)
+    with pytest.raises(HarnessError, match=r"making the twin of llama3-3b failed \(exit -?\d+"):
+        store.ensure()
+    assert not store.twin.exists()
+    monkeypatch.delenv("FAIL")
+    store.ensure()
+    assert [path.name for path in store.models.iterdir() if path.is_dir()] == [store.twin.name]
+
+
+def test_a_failed_making_keeps_the_twin_that_was_there(store: Store, monkeypatch: pytest.MonkeyPatch):
+    first = store.ensure(seed=1)
+    monkeypatch.setenv("FAIL", "message")
+    with pytest.raises(HarnessError, match="no rule for tensor 'x'"):
+        store.ensure(seed=2)
+    assert store.ensure().files_sha256 == first.files_sha256
+
+
+def test_what_a_killed_making_left_is_not_taken_for_a_twin(store: Store):
+    leftover = store.models / f".{NAME}-twin.making"
+    leftover.mkdir(parents=True)
+    (leftover / "tokenizer.json").write_text("half a tok")
+    files = store.ensure()
+    assert not leftover.exists()
+    assert not (files.path / "tokenizer.json").exists()
+
+
+def test_a_twin_folder_without_its_manifest_is_made_again(store: Store):
+    first = store.ensure()
+    (store.twin / "twin.json").unlink()
+    (store.twin / "model.safetensors").write_text("half of the wei")
+    assert store.ensure() == first
+    assert "interrupted" in store.said[-1]
+
+
+def change(path: Path) -> None:
+    path.write_text(path.read_text()[:-1] + "~")  # same size
+
+
+@pytest.mark.parametrize(
+    ("alter", "file", "complaint"),
+    [
+        (change, "config.json", "was changed by hand"),
+        (Path.unlink, "model.safetensors", "is missing"),
+        (Path.touch, "more.safetensors", "was added by hand"),
+    ],
+)
+def test_a_twin_altered_by_hand_is_refused_in_one_line_that_names_the_file(store: Store, alter, file, complaint):
+    store.ensure()
+    alter(store.twin / file)
+    with pytest.raises(HarnessError) as caught:
+        store.ensure()
+    assert f"{store.twin / file} {complaint}" in str(caught.value)
+    assert f"delete {store.twin}" in str(caught.value)
+    assert "\n" not in str(caught.value)
+    assert store.made == 1
+
+
+@pytest.mark.parametrize("text", ["", "[]", "{}", '{"files": 3}', '{"files": {"config.json": {}}}'])
+def test_a_damaged_manifest_is_refused_by_name(store: Store, text: str):
+    store.ensure()
+    (store.twin / "twin.json").write_text(text)
+    with pytest.raises(HarnessError, match=r"twin\.json: not a manifest"):
+        store.ensure()
+
+
+def test_real_weights_are_preferred_and_their_folder_is_never_written_to(store: Store):
+    store.place_real_weights()
+    before = sorted(os.listdir(store.real))
+    files = store.ensure(synthetic=None)
+    assert (files.path, files.twin, files.revision) == (store.real, False, None)
+    assert sorted(os.listdir(store.real)) == before
+    assert store.ensure(synthetic=True).twin
+
+
+def test_without_real_weights_the_twin_is_used(store: Store):
+    assert store.ensure(synthetic=None).twin
+
+
+def test_the_commit_that_a_hub_download_noted_is_the_revision(store: Store):
+    store.place_real_weights()
+    note = store.real / ".cache/huggingface/download/config.json.metadata"
+    note.parent.mkdir(parents=True)
+    note.write_text("13afe5124825b4f3751f836b40dafda64c1ed062\netag\n1\n")
+    assert store.ensure(synthetic=False).revision == "13afe5124825b4f3751f836b40dafda64c1ed062"
+
+
+def test_real_weights_are_read_once_and_again_only_when_size_or_time_changed(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+):
+    store.place_real_weights()
+    first = store.ensure(synthetic=False)
+    hashed: list[str] = []
+    true_hash = model_files.file_sha256
+    monkeypatch.setattr(model_files, "file_sha256", lambda path: hashed.append(path.name) or true_hash(path))
+    assert store.ensure(synthetic=False) == first
+    assert hashed == []
+    os.utime(store.real / "config.json", (1, 1))
+    assert store.ensure(synthetic=False) == first
+    assert hashed == ["config.json"]
+    assert store.ensure(synthetic=False) == first
+    assert hashed == ["config.json"]  # the new time was noted
+
+
+def test_real_weights_that_changed_are_refused_by_name(store: Store):
+    store.place_real_weights()
+    store.ensure(synthetic=False)
+    (store.real / "model-00002-of-00002.safetensors").write_text("other weights")
+    with pytest.raises(HarnessError, match=r"model-00002-of-00002\.safetensors was changed by hand"):
+        store.ensure(synthetic=None)
+
+
+def spoil_shape(real: Path) -> None:
+    config = json.loads((real / "config.json").read_text())
+    (real / "config.json").write_text(json.dumps(config | {"num_hidden_layers": 16}))
+
+
+@pytest.mark.parametrize(
+    ("spoil", "complaint"),
+    [
+        (lambda real: (real / "config.json").unlink(), "no complete real weights"),
+        (lambda real: [shard.unlink() for shard in real.glob("*.safetensors")], "no complete real weights"),
+        (lambda real: (real / "model-00002-of-00002.safetensors").unlink(), "the download is incomplete"),
+        (lambda real: (real / "config.json").write_text("{"), "damaged"),
+        (lambda real: (real / "config.json").write_text("[]"), "damaged"),
+        (lambda real: (real / "config.json").write_text("{}"), "damaged"),
+        (spoil_shape, "num_hidden_layers is 16, but llama3-3b has 28"),
+        (lambda real: (real / "twin.json").touch(), "holds a structural twin"),
+    ],
+)
+def test_incomplete_or_foreign_real_weights_are_refused_and_not_replaced_by_a_twin(store: Store, spoil, complaint):
+    store.place_real_weights()
+    spoil(store.real)
+    with pytest.raises(HarnessError, match=complaint) as caught:
+        store.ensure(synthetic=None)
+    assert "\n" not in str(caught.value)
+    assert not store.twin.exists()
+
+
+def test_a_models_folder_that_cannot_be_written_is_one_line(store: Store):
+    store.models.write_text("a file where the folder should be")
+    with pytest.raises(HarnessError, match="cannot be used for models"):
+        store.ensure()
+
+
+hashes = st.dictionaries(st.text(min_size=1, max_size=5), st.sampled_from(["a" * 64, "b" * 64]), min_size=1, max_size=5)
+
+
+@given(hashes, hashes, st.randoms())
+def test_the_combined_hash_tells_names_and_contents_apart_and_ignores_order(first, second, random):
+    def combined(files: dict[str, str]) -> str:
+        return combined_sha256({name: {"sha256": value} for name, value in files.items()})
+
+    shuffled = list(first.items())
+    random.shuffle(shuffled)
+    assert combined(dict(shuffled)) == combined(first)
+    assert (combined(first) == combined(second)) == (first == second)
