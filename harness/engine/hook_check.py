@@ -148,4 +148,4 @@ def _nearest(name: str, tree: Module) -> str | None:
 
 
 def _closest(name: str, names: list[str]) -> str | None:
-    return next(iter(difflib.get_close_matches(name, sorted(names), n=1, cutoff=0.5)), None)
+    return next(iter(difflib.get_close_matches(name, sorted(names), n=1)), None)

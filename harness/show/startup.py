@@ -11,10 +11,10 @@ from matplotlib.figure import Figure
 from harness.analyse.phases import UNATTRIBUTED
 from harness.analyse.startup import KINDS, WARMUP, StartUp, merge_small
 from harness.record.slot import Slot
-from harness.show.panel import MARGIN_IN, Panel, draw_block, draw_key
+from harness.show.panel import MARGIN_IN, RIGHT_IN, Panel, draw_block, draw_key
 from harness.show.startup_colours import looks
 from harness.show.startup_rows import BAR_NAMES, Block, draw_log, draw_table, log_height, table_height
-from harness.show.startup_text import caption, no_start, title
+from harness.show.startup_text import CAPTION_PT, caption, no_start, title
 from harness.show.style import BLACK, COLUMN_IN, FONT_PT, style
 
 # Inches.
@@ -41,7 +41,7 @@ def draw(slots: list[tuple[Slot, list[StartUp]]]) -> Figure:
         for number, (slot, startup) in enumerate(panels):
             panel = Panel(figure, number % columns * COLUMN_IN, number // columns * height, height)
             prefix = f"{slot.manifest['slot']}: " if several_slots else ""
-            panel.text(MARGIN_IN, 0.12, prefix + title(startup), fontsize=FONT_PT + 1, weight="bold")
+            panel.name(MARGIN_IN, 0.12, prefix + title(startup), RIGHT_IN, FONT_PT + 1, weight="bold")
             _draw_panel(panel, startup, caption(slot, startup), longest_s)
     return figure
 
@@ -59,7 +59,7 @@ def _draw_panel(panel: Panel, startup: StartUp, caption_lines: list[str], longes
     draw_log(panel, startup, y)
     y += log_height(startup)
     for row, text in enumerate(caption_lines):
-        panel.text(MARGIN_IN, y + row * _CAPTION_ROW, text, fontsize=FONT_PT - 1)
+        panel.text(MARGIN_IN, y + row * _CAPTION_ROW, text, CAPTION_PT)
 
 
 def _height(slot: Slot, startup: StartUp) -> float:

@@ -8,8 +8,8 @@ from harness.analyse.phases import UNATTRIBUTED
 from harness.analyse.startup import MEASURED, WARMUP, Line, StartUp
 from harness.show.panel import MARGIN_IN, RIGHT_IN, Panel, draw_block, draw_key
 from harness.show.startup_colours import Look
-from harness.show.startup_text import label, log_rows
-from harness.show.style import BLACK, FONT_PT, GREY, SKY
+from harness.show.startup_text import CAPTION_PT, label, log_rows
+from harness.show.style import BLACK, GREY, SKY
 
 BAR_NAMES = {WARMUP: "uncached", MEASURED: "cached"}
 
@@ -22,6 +22,7 @@ _COLUMNS = {
     (MEASURED, "interval"): 3.14,
     (MEASURED, "share"): RIGHT_IN,
 }
+_NAMES_END = 1.78
 _HEADS = {"seconds": "s", "share": "%", "interval": "95 %"}
 _LOG_BAR_LEFT, _LOG_BAR_WIDTH = 1.75, 0.7
 _LOG_COLUMN, _SPANS_COLUMN = _COLUMNS[MEASURED, "seconds"], RIGHT_IN
@@ -56,7 +57,7 @@ def draw_table(panel: Panel, startup: StartUp, blocks: list[Block], y: float) ->
         draw_block(panel.page, (MARGIN_IN, y - _ROW * 0.42), 0.2, _ROW * 0.84, block.look)
         draw_key(panel.page, MARGIN_IN + 0.1, y, block.key)
         weight = "bold" if block.line.name == UNATTRIBUTED else "normal"
-        panel.text(MARGIN_IN + 0.25, y, label(startup, block.line.name), weight=weight)
+        panel.name(MARGIN_IN + 0.25, y, label(startup, block.line.name), _NAMES_END, weight=weight)
         _draw_numbers(panel, startup, block.line, y)
     y += _ROW
     panel.rule(y - _ROW / 2)
@@ -95,7 +96,7 @@ def draw_log(panel: Panel, startup: StartUp, y: float) -> None:
     inches_per_s = _LOG_BAR_WIDTH / max((max(step.log_s, step.spans_s or 0) for step in steps), default=1)
     for step in steps:
         y += _ROW
-        panel.text(MARGIN_IN + 0.02, y, step.label)
+        panel.name(MARGIN_IN + 0.02, y, step.label, _LOG_BAR_LEFT - 0.05)
         corner = (_LOG_BAR_LEFT, y - _ROW / 4)
         panel.page.add_patch(Rectangle(corner, step.log_s * inches_per_s, _ROW / 2, facecolor=SKY, edgecolor=BLACK))
         panel.text(_LOG_COLUMN, y, f"{step.log_s:.2f}", ha="right")
@@ -105,6 +106,6 @@ def draw_log(panel: Panel, startup: StartUp, y: float) -> None:
             panel.text(_SPANS_COLUMN, y, f"{step.spans_s:.2f}", ha="right")
     y += _ROW
     for number, note in enumerate(notes):
-        panel.text(MARGIN_IN, y + number * _NOTE_ROW, note, fontsize=FONT_PT - 1, color="#404040")
+        panel.text(MARGIN_IN, y + number * _NOTE_ROW, note, CAPTION_PT, color="#404040")
     if steps or notes:
         panel.rule(y + (len(notes) - 0.4) * _NOTE_ROW, GREY)

@@ -6,8 +6,11 @@ from typing import Any
 
 from harness.analyse.startup import GPU_DOMINANT, KINDS, MEASURED, PAPER_STEPS, WARMUP, StartUp
 from harness.record.slot import Slot
+from harness.show.panel import MARGIN_IN, RIGHT_IN
+from harness.show.style import FONT_PT, wrap
 
-_LINE_CHARACTERS = 80  # of caption text in one column
+CAPTION_PT = FONT_PT - 1
+_CAPTION_IN = RIGHT_IN - MARGIN_IN
 _LOG_STEPS = (*PAPER_STEPS, "init_engine", "actual_total_time")
 
 
@@ -38,19 +41,15 @@ def log_rows(startup: StartUp) -> tuple[list[LogStep], list[str]]:
         summary = line.by_kind[kind]
         if line.name in _LOG_STEPS and summary:
             spans = startup.spans_for_log.get(line.name)
-            spans_of_kind = spans.by_kind[kind] if spans else None
-            steps.append(
-                LogStep(label(startup, line.name), summary.mean, spans_of_kind.mean if spans_of_kind else None)
-            )
+            by_spans = spans.by_kind[kind] if spans else None
+            steps.append(LogStep(label(startup, line.name), summary.mean, by_spans.mean if by_spans else None))
     notes = []
     if steps:
         which = "cached starts" if kind == MEASURED else "warm-up start"
-        notes += _wrap(
-            f"Bar: log, {which}; diamond: spans of the same name. actual_total_time: first to last log line."
-        )
+        notes.append(f"Bar: log, {which}; diamond: spans of the same name. actual_total_time: first to last log line.")
     if startup.not_logged:
-        notes += _wrap("Not logged by this engine: " + ", ".join(startup.not_logged) + ".")
-    return steps, notes
+        notes.append("Not logged by this engine: " + ", ".join(startup.not_logged) + ".")
+    return steps, [line for note in notes for line in wrap(note, CAPTION_PT, _CAPTION_IN)]
 
 
 def caption(slot: Slot, startup: StartUp) -> list[str]:
@@ -68,7 +67,7 @@ def caption(slot: Slot, startup: StartUp) -> list[str]:
     else:
         parts.append("CPU engine: every phase runs on the CPU.")
     parts.append("Blocks add up to exec→ready; black is time that no hook explains.")
-    return _wrap(" ".join(parts))
+    return wrap(" ".join(parts), CAPTION_PT, _CAPTION_IN)
 
 
 def hardware(node: dict[str, Any]) -> str:
@@ -114,8 +113,3 @@ def _parameters(startup: StartUp) -> str:
 
 def _on_gpu(startup: StartUp) -> bool:
     return "cuda" in str(startup.case["engine"].get("pin", ""))
-
-
-def _wrap(text: str) -> list[str]:
-    printable = "".join(character if character.isprintable() else "?" for character in text)
-    return textwrap.wrap(printable, _LINE_CHARACTERS, break_on_hyphens=False)

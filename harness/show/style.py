@@ -8,6 +8,8 @@ from typing import Any
 
 import matplotlib as mpl
 from matplotlib.figure import Figure
+from matplotlib.font_manager import FontProperties
+from matplotlib.textpath import text_to_path
 
 from harness.errors import HarnessError
 
@@ -74,6 +76,25 @@ def save(figure: Figure, folder: Path, name: str) -> list[Path]:
     except OSError as error:
         raise HarnessError(f"{folder}: cannot write {name}: {error.strerror}; name another folder with --out") from None
     return paths
+
+
+def text_width_in(text: str, points: float, weight: str = "normal") -> float:
+    """Width in inches of one line of text in the figures' font, as printed (no pixels involved)."""
+    font = FontProperties(family=_RC["font.family"], size=points, weight=weight)
+    width, _, _ = text_to_path.get_text_width_height_descent(text, font, ismath=False)
+    return float(width) / 72
+
+
+def wrap(text: str, points: float, width_in: float) -> list[str]:
+    """The text as lines of at most ``width_in`` inches, broken at spaces; what cannot be printed becomes ``?``."""
+    lines: list[str] = []
+    for word in "".join(character if character.isprintable() else "?" for character in text).split():
+        longer = f"{lines[-1]} {word}" if lines else word
+        if lines and text_width_in(longer, points) <= width_in:
+            lines[-1] = longer
+        else:
+            lines.append(word)
+    return lines
 
 
 def tint(colour: str, white: float) -> tuple[float, float, float]:

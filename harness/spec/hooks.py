@@ -32,6 +32,7 @@ class Hook(BaseModel):
     context: bool = False  # the function returns a context manager: the span is its `with` block
     detail: int | None = None  # index of the positional argument whose text names the span further, e.g. an RPC method
     phases: dict[str, str] = {}  # prefix of the detail → leaf; the first that fits replaces `phase`
+    min_ms: float = 0  # shorter calls leave no span: for functions called hundreds of times, rarely for long
     disarm: Literal["before", "after"] | None = None  # this process is ready: remove every hook
     sync: bool = False  # with COLDSTART_TRACE_SYNC=1 wait for the accelerator before the span ends
     optional: bool = False  # absent in some builds of this version (say which in `why`): not reported as gone

@@ -122,7 +122,8 @@ class _Call:
             if hook.get("child_role"):
                 self.role_before = os.environ.get("COLDSTART_TRACE_ROLE")
                 os.environ["COLDSTART_TRACE_ROLE"] = hook["child_role"]
-            self.span = tracer.begin(hook["name"], hook["kind"], _attrs(hook, self.args))
+            announce = "min_ms" not in hook
+            self.span = tracer.begin(hook["name"], hook["kind"], _attrs(hook, self.args), announce)
         except Exception as error:
             tracer.note("hook error", hook=self.hook["name"], error=repr(error)[:200])
 
@@ -147,7 +148,7 @@ class _Call:
             if exception and exception[0] is not None:
                 span.attrs["raised"] = exception[0].__name__
             if tracer.armed:
-                tracer.end(span, ended)
+                tracer.end(span, ended, hook.get("min_ms", 0) * 1_000_000)
             if hook.get("disarm") == "after" and "raised" not in span.attrs and _is_for_this_process(hook):
                 disarm()
         except Exception as error:

@@ -76,18 +76,20 @@ class Tracer:
             f'"tid":{_thread.get_native_id()},"role":"{self.role}","kind":"{span.kind}","attrs":{encode(attrs)}}}\n'
         )
 
-    def begin(self, name, kind, attrs):
-        """Open a span on the calling thread and write its begin line."""
+    def begin(self, name, kind, attrs, announce=True):
+        """Open a span on the calling thread and, if ``announce``, write its begin line."""
         span = Span(name, kind, attrs)
         self.stack().append(span)
-        self.write_span(span, None)
+        if announce:
+            self.write_span(span, None)
         self.self_ns += now() - span.begin_ns
         return span
 
-    def end(self, span, end_ns):
-        """Close a span: it and whatever was left open above it leave the stack."""
+    def end(self, span, end_ns, min_ns=0):
+        """Close a span: it and whatever was left open above it leave the stack. Shorter than ``min_ns``: no line."""
         leave(self.stack(), span)
-        self.write_span(span, end_ns)
+        if end_ns - span.begin_ns >= min_ns:
+            self.write_span(span, end_ns)
         self.self_ns += now() - end_ns
 
     def note(self, name, **attrs):
