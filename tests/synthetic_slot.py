@@ -64,7 +64,13 @@ LOGGED = {
     "tokenizer_init": 2.2,
     "actual_total_time": 27.3,
 }
-NODE = {"id": "0f0f0f0f0f0f0f0f", "cpu_model": "Example CPU @ 2.50GHz", "cpus": 2, "memory_bytes": 8 << 30, "gpus": []}
+NODE = {
+    "id": "node-0f0f0f0f0f0f",
+    "cpu_model": "Example CPU @ 2.50GHz",
+    "cpus": [0, 1],
+    "memory_bytes": 8 << 30,
+    "gpu_uuids": [],
+}
 
 
 def synthetic(

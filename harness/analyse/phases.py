@@ -32,6 +32,7 @@ LEAVES: dict[str, str] = {
     "kv_cache_profiling": "dummy forward and sampling to see how much memory is left for the KV cache",
     "kv_cache_alloc": "decide the KV cache's layout and allocate it",
     "warmup": "run the model and its kernels once before serving",
+    "sampler_warmup": "sample once from random logits at the largest batch size",
     "graph_capturing": "capture CUDA graphs",
     "structured_output": "set up the grammar back end for structured output",
     "scheduler_init": "build the scheduler",
@@ -74,6 +75,7 @@ GROUPS: dict[str, tuple[str, ...]] = {
         "kv_cache_profiling",
         "kv_cache_alloc",
         "warmup",
+        "sampler_warmup",
         "graph_capturing",
     ),
 }

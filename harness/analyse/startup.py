@@ -58,7 +58,7 @@ class StartUp:
     log: tuple[Line, ...]
     spans_for_log: dict[str, Line]  # log quantity → the same work as the spans see it
     not_logged: tuple[str, ...]  # steps of the paper that no log of this case states
-    not_ok: dict[str, int]  # kind → runs that did not end ok
+    excluded: dict[str, int]  # kind → runs that failed or whose state did not hold
 
     def share(self, line: Line, kind: str) -> float | None:
         """The line's part of the total, 0…1; None if either is absent."""
@@ -95,7 +95,9 @@ def _startup(slot: Slot, case: dict[str, Any]) -> StartUp:
     names = sorted({name for kind in KINDS for run in runs[kind] for name in run}, key=_leaf_order)
     logged = {name for kind in KINDS for run in logs[kind] for name in run}
     log = tuple(_line(name, logs) for name in QUANTITIES if name in logged)
-    states = [(run["kind"], run["status"]) for run in slot.manifest["runs"] if run["case"] == case["case"]]
+    told = [run for run in slot.manifest["runs"] if run["case"] == case["case"]]
+    # An ok run whose certificate does not hold has "counts": false, and no rows.
+    excluded = [run["kind"] for run in told if run["status"] != "ok" or not run.get("counts", True)]
     return StartUp(
         case=case,
         runs=runs,
@@ -104,7 +106,7 @@ def _startup(slot: Slot, case: dict[str, Any]) -> StartUp:
         log=log,
         spans_for_log={line.name: spans for line in log if (spans := _spans_for(line.name, names, runs))},
         not_logged=tuple(name for name in PAPER_STEPS if logs[WARMUP] + logs[MEASURED] and name not in logged),
-        not_ok={kind: sum(k == kind and status != "ok" for k, status in states) for kind in KINDS},
+        excluded={kind: excluded.count(kind) for kind in KINDS},
     )
 
 

@@ -3,6 +3,7 @@
 What a patch set is: harness/engine/patch_set.py. Every function takes the installed ``vllm`` package folder.
 """
 
+import contextlib
 import os
 import shutil
 import subprocess
@@ -92,8 +93,15 @@ def revert(pin: Pin, vllm_dir: Path, dry_run: bool = False, python: Path | None 
     remove = dict.fromkeys(path for path in found.paths("applied", "outdated") if path not in {*pristine, PTH, RECORD})
     changed = _carry_out(vllm_dir, found, {PTH: None, **pristine, **remove, RECORD: None}, dry_run, python)
     if not dry_run:
-        shutil.rmtree(vllm_dir.parent / PACKAGE, ignore_errors=True)  # what is left is what Python compiled
+        _remove_compiled_tracer(vllm_dir.parent / PACKAGE)
     return changed
+
+
+def _remove_compiled_tracer(folder: Path) -> None:
+    """Remove what Python compiled from the tracer, and the folder if nothing else is in it."""
+    shutil.rmtree(folder / "__pycache__", ignore_errors=True)
+    with contextlib.suppress(OSError):
+        folder.rmdir()
 
 
 def _refuse_foreign(pin: Pin, vllm_dir: Path, found: PatchState) -> PatchState:

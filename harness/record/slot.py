@@ -144,7 +144,7 @@ def _refuse_other_owner(folder: Path, node_id: str) -> None:
         return
     there = _read_manifest(folder)["node"]["id"]  # something that is no slot raises too: it is not ours to delete
     if there != node_id:
-        raise ForeignSlotError(f"{folder}: holds a slot of node {there}, this is node {node_id}; move it away first")
+        raise ForeignSlotError(f"{folder}: holds a slot of {there}, this machine is {node_id}; move it away first")
 
 
 def _read_manifest(folder: Path) -> dict[str, Any]:

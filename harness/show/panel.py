@@ -11,7 +11,7 @@ from harness.show.startup_colours import Look
 from harness.show.style import BLACK, COLUMN_IN, FONT_PT, text_width_in
 
 MARGIN_IN = 0.08
-RIGHT_IN = COLUMN_IN - 0.04
+RIGHT_IN = COLUMN_IN - 0.06
 
 
 class Panel:

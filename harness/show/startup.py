@@ -77,6 +77,7 @@ def _draw_bars(panel: Panel, startup: StartUp, blocks: list[Block], longest_s: f
     axes = panel.axes(MARGIN_IN, _BARS_TOP, width, _BARS_HEIGHT)
     axes.set(xlim=(0, longest_s * 1.01), ylim=(_BARS_HEIGHT, 0), yticks=[])
     axes.spines["left"].set_visible(False)
+    axes.xaxis.set_major_formatter("{x:g}")
     axes.set_xlabel("seconds from exec to ready", labelpad=1)
     inches_per_s = width / (longest_s * 1.01)
     for number, kind in enumerate(KINDS):

@@ -72,22 +72,22 @@ def caption(slot: Slot, startup: StartUp) -> list[str]:
 
 def hardware(node: dict[str, Any]) -> str:
     """The machine in a few words, from whatever facts the manifest has: GPUs, CPU, CPUs in use, memory."""
-    gpus = node.get("gpus")
-    names = [str(gpu.get("name", "GPU") if isinstance(gpu, dict) else gpu) for gpu in gpus] if gpus else []
-    facts = [f"{names.count(name)}× {name}" for name in dict.fromkeys(names)]
-    if cpu := node.get("cpu_model"):
-        facts.append(" ".join(str(cpu).split()))
+    facts = []
+    gpus = [str(gpu) for gpu in node.get("gpus") or ["GPU" for _ in node.get("gpu_uuids") or []]]
+    facts += [f"{gpus.count(name)}× {name}" for name in dict.fromkeys(gpus)]
+    if cpu_model := node.get("cpu_model"):
+        facts.append(str(cpu_model))
     if cpus := node.get("cpus"):
-        facts.append(f"{cpus} CPUs")
-    if isinstance(memory := node.get("memory_bytes"), int | float):
-        facts.append(f"{memory / 2**30:.0f} GiB")
+        facts.append(f"{len(cpus)} CPUs")
+    if memory_bytes := node.get("memory_bytes"):
+        facts.append(f"{memory_bytes / 2**30:.0f} GiB")
     return ", ".join(facts) or f"node {node['id']}"
 
 
 def no_start(startup: StartUp, kind: str) -> str:
     """Why a bar is missing."""
-    failed = startup.not_ok[kind]
-    return f"none of {failed} ended ok" if failed else "not measured"
+    failed = startup.excluded[kind]
+    return f"none of {failed} counts" if failed else "not measured"
 
 
 def _counts(startup: StartUp) -> str:
@@ -96,13 +96,15 @@ def _counts(startup: StartUp) -> str:
     if measured is None:
         out.append(f"cached: {no_start(startup, MEASURED)}.")
     elif measured.half_width is None:
-        out.append("cached: n = 1 start, so no interval.")
+        out.append("cached: n=1, so no interval.")
     else:
         cv = f", run-to-run CV {100 * measured.cv:.1f} %" if measured.cv is not None else ""
-        out.append(f"cached: mean of n = {measured.n} starts ± 95 % t interval{cv}.")
+        out.append(f"cached: mean of n={measured.n} starts ± 95 % t interval{cv}.")
     for kind, noun in ((WARMUP, "warm-up"), (MEASURED, "measured")):
-        if failed := startup.not_ok[kind]:
-            out.append(f"{failed} {noun} {'run' if failed == 1 else 'runs'} did not end ok: not averaged.")
+        if failed := startup.excluded[kind]:
+            out.append(
+                f"{failed} {noun} {'run' if failed == 1 else 'runs'} not averaged (failed, or its state did not hold)."
+            )
     return " ".join(out)
 
 

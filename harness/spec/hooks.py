@@ -1,7 +1,7 @@
 """The hook table of a pin: which functions of the engine become spans, and what each span means.
 
 A table is ``patches/<pin>/hooks.toml``, an array of ``[[hook]]``. ``apply_patches.py`` installs it beside the tracer
-as ``hooks.json``; the tracer reads nothing else. See ``patches/README.md`` for how to write one.
+as ``hook_table.py``; the tracer reads nothing else. See ``patches/README.md`` for how to write one.
 """
 
 import tomllib

@@ -31,8 +31,16 @@ def test_the_means_of_the_leaves_add_up_to_the_mean_total() -> None:
 
 def test_a_run_that_did_not_end_ok_is_counted_and_never_averaged() -> None:
     clean, with_bad = startup(measured=3), startup(measured=3, bad=["failed", "timeout", "killed"])
-    assert with_bad.not_ok == {WARMUP: 0, MEASURED: 3}
+    assert with_bad.excluded == {WARMUP: 0, MEASURED: 3}
     assert with_bad.total == clean.total
+
+
+def test_an_ok_run_whose_state_did_not_hold_is_counted_as_excluded() -> None:
+    rows, manifest = synthetic(measured=2)
+    manifest["runs"].append({**manifest["runs"][-1], "run": "3", "counts": False})
+    (made,) = startups(Slot(tuple(rows), manifest))
+    assert made.excluded == {WARMUP: 0, MEASURED: 1}
+    assert made.total.by_kind[MEASURED] == startup(measured=2).total.by_kind[MEASURED]
 
 
 def test_the_warm_up_is_not_part_of_the_measured_mean() -> None:

@@ -93,3 +93,13 @@ def make_fake_engine(root: Path, monkeypatch: pytest.MonkeyPatch) -> FakeEngine:
     engine = FakeEngine(site, patches, pin)
     engine.declare(EDITS)
     return engine
+
+
+def restore(engine: FakeEngine, files: dict[str, tuple[bytes, int]]) -> None:
+    """Make ``engine.files()`` equal ``files``."""
+    for path in set(engine.files()) - set(files):
+        (engine.site / path).unlink()
+    for path, (data, mode) in files.items():
+        (engine.site / path).parent.mkdir(exist_ok=True)
+        (engine.site / path).write_bytes(data)
+        (engine.site / path).chmod(mode & 0o777)

