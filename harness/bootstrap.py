@@ -70,11 +70,11 @@ def make_environment() -> None:
     version = sys.version_info[:2]
     if version not in SUPPORTED:
         _stop(f"Python {version[0]}.{version[1]} is not supported; install Python 3.11 or 3.12, or set HARNESS_PYTHON")
+    _check_tools()
     with (ROOT / ".setup.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if _venv_is_complete():
             return
-        _check_tools()
         print("Making the harness's environment in .venv/ (about half a minute) …", file=sys.stderr, flush=True)
         shutil.rmtree(VENV, ignore_errors=True)
         _run([sys.executable, "-m", "venv", str(VENV)], "python3 -m venv failed (on Debian: apt install python3-venv)")

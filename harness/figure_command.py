@@ -94,7 +94,10 @@ def measure_missing(sessions: list[CaseSession], node: dict[str, object]) -> lis
         def before(session: CaseSession, kind: str, number: int, of: int) -> None:
             begun[0] = time.monotonic()
             state = "uncached warm-up" if kind == "warmup" else "cached"
-            bar.update(task, total=of, description=f"{session.case.model.path.name}: run {number}/{of}, {state}")
+            step = f"{session.case.model.path.name}: run {number}/{of}, {state}"
+            bar.update(task, total=of, description=step)
+            if not console.is_terminal:
+                console.print(f"{step} …")
 
         def after(session: CaseSession, run: Run) -> None:
             bar.advance(task)

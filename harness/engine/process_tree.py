@@ -5,7 +5,7 @@ workers become the harness's children instead of init's, so that they can be fou
 """
 
 import ctypes
-import os
+import resource
 import signal
 import subprocess
 import threading
@@ -72,7 +72,7 @@ def run_tree(command: list[str], environment: dict[str, str], log: Path, cwd: Pa
 
     KeyboardInterrupt (and SIGTERM, if the caller turns it into one) ends the tree before it propagates.
     """
-    usage_before = os.times()
+    usage_before = resource.getrusage(resource.RUSAGE_CHILDREN)
     with log.open("wb") as output:
         exec_ns = time.monotonic_ns()
         process = subprocess.Popen(
@@ -96,7 +96,7 @@ def run_tree(command: list[str], environment: dict[str, str], log: Path, cwd: Pa
             exit_ns = time.monotonic_ns()
             leftovers = end_tree(process)
             sampler.join()
-    usage = os.times()
+    usage = resource.getrusage(resource.RUSAGE_CHILDREN)
     return Exit(
         pid=process.pid,
         exec_ns=exec_ns,
@@ -106,8 +106,9 @@ def run_tree(command: list[str], environment: dict[str, str], log: Path, cwd: Pa
         leftovers=leftovers,
         resources={
             "peak_rss_bytes": sampler.peak_bytes or None,
-            "cpu_s": round(usage.children_user + usage.children_system, 2)
-            - round(usage_before.children_user + usage_before.children_system, 2),
+            "cpu_s": round(usage.ru_utime + usage.ru_stime - usage_before.ru_utime - usage_before.ru_stime, 3),
+            # Blocks of 512 bytes that had to come from a block device, by all processes of the tree.
+            "read_bytes": (usage.ru_inblock - usage_before.ru_inblock) * 512,
         },
     )
 

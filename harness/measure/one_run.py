@@ -54,7 +54,8 @@ def execute(case: Case, kind: str, session: str, store: CaseStore, sandbox: Sand
     folder = store.open_run(session, run_name)
     spans = folder / "spans"
     spans.mkdir()
-    started_at = datetime.now(UTC).isoformat(timespec="milliseconds")
+    previous = store.session_runs(session)
+    started_at = datetime.now(UTC)
     uncached = kind == "warmup"
     sandbox.prepare(empty=uncached)
     before = sandbox.contents()
@@ -63,7 +64,7 @@ def execute(case: Case, kind: str, session: str, store: CaseStore, sandbox: Sand
         request.write_text(json.dumps(study.request(case.model.path, case.parameters, case.eager)), encoding="utf-8")
         ended = run_tree(
             study.command(case.engine.python, request, result),
-            _environment(case, sandbox, spans, Path(scratch)),
+            engine_environment(case, sandbox, spans, Path(scratch)),
             log=folder / "engine.log",
             cwd=Path(scratch),
             timeout_s=case.timeout_s,
@@ -76,7 +77,8 @@ def execute(case: Case, kind: str, session: str, store: CaseStore, sandbox: Sand
         case=case.definition,
         run=run_name,
         kind=kind,
-        started_at=started_at,
+        started_at=started_at.isoformat(timespec="milliseconds"),
+        pause_s=_pause_s(previous[-1], started_at) if previous else None,
         wall_s=(ended.exit_ns - ended.exec_ns) / 1e9,
         exit_code=ended.exit_code,
         certificate=cache_certificate(uncached, before, sandbox.contents()),
@@ -101,7 +103,8 @@ def execute(case: Case, kind: str, session: str, store: CaseStore, sandbox: Sand
     return run
 
 
-def _environment(case: Case, sandbox: Sandbox, spans: Path, scratch: Path) -> dict[str, str]:
+def engine_environment(case: Case, sandbox: Sandbox, spans: Path, scratch: Path) -> dict[str, str]:
+    """The engine's whole environment; ``spans`` and ``scratch`` are existing folders."""
     return {
         **{name: os.environ[name] for name in INHERITED if name in os.environ},
         **case.engine.pin.environment,
@@ -112,6 +115,11 @@ def _environment(case: Case, sandbox: Sandbox, spans: Path, scratch: Path) -> di
         "COLDSTART_TRACE_DIR": str(spans),
         "COLDSTART_TRACE_ROLE": "main",
     }
+
+
+def _pause_s(previous: Run, started_at: datetime) -> float:
+    """Seconds between the end of the session's previous run and this start."""
+    return (started_at - datetime.fromisoformat(previous.started_at)).total_seconds() - previous.wall_s
 
 
 def discard_partial(store: CaseStore) -> None:

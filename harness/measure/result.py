@@ -1,6 +1,7 @@
 """What a finished process tree left behind → status, times, phases: the measured half of a run's record."""
 
 import json
+import re
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -52,7 +53,7 @@ def outcome_of(exit: Exit, result_file: Path, spans: Path, log: Path) -> Outcome
     elif exit.exit_code is not None and exit.exit_code < 0:
         outcome.status, outcome.reason = "killed", f"ended by signal {-exit.exit_code}"
     elif exit.exit_code != 0:
-        outcome.status, outcome.reason = "failed", _last_error(outcome.log_tail, exit.exit_code)
+        outcome.status, outcome.reason = "failed", _cause(text, exit.exit_code)
     elif result is None or not result.get("token_ids"):
         outcome.status, outcome.reason = "failed", "the engine came up but generated no token"
     if outcome.status != "ok":
@@ -129,11 +130,20 @@ def _open_phase(processes: list[Process]) -> str | None:
     return None
 
 
-def _last_error(tail: list[str], exit_code: int | None) -> str:
-    """The most telling line of a failed start's log."""
-    for line in reversed(tail):
+# Levels at which a traceback was only noted; and words of the front end that point to the cause but are not it.
+_HARMLESS = re.compile(r"(?:\([^)]*\) )?(?:DEBUG|INFO|WARNING) ")
+_NOT_THE_CAUSE = ("Engine core initialization failed", "WorkerProc initialization failed")
+
+
+def _cause(log: str, exit_code: int | None) -> str:
+    """The most telling line of a failed start: the last exception that is not just a report of a child's failure."""
+    exceptions = []
+    for line in log.splitlines():
+        if _HARMLESS.match(line):
+            continue
         head = line.split("] ")[-1].strip()
         name = head.split(":")[0].split(".")[-1]
-        if name.endswith(("Error", "Exception", "Interrupt")) and " " not in name:
-            return head[:500]
-    return f"exit code {exit_code}"
+        if name.isidentifier() and name.endswith(("Error", "Exception", "Interrupt")) and ": " in head:
+            exceptions.append(head[:500])
+    causes = [head for head in exceptions if not any(words in head for words in _NOT_THE_CAUSE)]
+    return next(reversed(causes or exceptions), f"exit code {exit_code}")

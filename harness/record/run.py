@@ -32,6 +32,7 @@ class Run:
     failed_in: str | None  # leaf that was being worked on when it failed
     reason: str | None
     started_at: str  # ISO 8601, UTC
+    pause_s: float | None  # since the session's previous run ended; long after an interruption; None: first run
     ready_s: float | None  # exec → ready
     first_token_s: float | None  # ready → first token
     wall_s: float  # exec → exit

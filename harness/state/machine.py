@@ -12,7 +12,7 @@ from typing import Any
 
 import psutil
 
-from harness.engine.detect import gpu_uuids
+from harness.engine.detect import gpus
 
 
 def _cpu_model() -> str:
@@ -53,13 +53,14 @@ def _device_model(major_minor: str) -> str | None:
 
 def machine_facts(storage: Path) -> dict[str, Any]:
     """Facts of this machine; ``storage`` is the folder whose file system matters (models and results)."""
-    gpus = gpu_uuids()
+    found = gpus()
     return {
         "cpu_model": _cpu_model(),
         "cpus": sorted(os.sched_getaffinity(0)),
         "memory_bytes": psutil.virtual_memory().total,
         "swap_bytes": psutil.swap_memory().total,
-        "gpu_uuids": gpus,
+        "gpus": [gpu["name"] for gpu in found],
+        "gpu_uuids": [gpu["uuid"] for gpu in found],
         "os": _os_name(),
         "kernel": platform.release(),
         "python": platform.python_version(),

@@ -30,9 +30,7 @@ class RealEngine:
 
     def case_with(self, environment: dict[str, str] | None = None, **changes: object) -> Case:
         """The case, changed; ``environment`` is added to the pin's."""
-        pin = self.engine.pin.model_copy(
-            update={"environment": {**self.engine.pin.environment, **(environment or {})}}
-        )
+        pin = self.engine.pin.model_copy(update={"environment": {**self.engine.pin.environment, **(environment or {})}})
         return replace(self.case, engine=replace(self.engine, pin=pin), **changes)  # type: ignore[arg-type]
 
     def start(self, case: Case, kind: str) -> tuple[Run, Path]:
@@ -59,7 +57,7 @@ def cold_compiled(real_engine: RealEngine) -> tuple[Run, Path]:
 
 
 @pytest.fixture(scope="session")
-def planted(real_engine: RealEngine, cold_compiled: tuple[Run, Path]) -> tuple[Run, Path, Path]:
+def planted(real_engine: RealEngine) -> tuple[Run, Path, Path]:
     """One eager start with planted sleeps: record, folder, and the file of what the sleeps measured."""
     log = real_engine.root / "planted.jsonl"
     seed = os.environ.get("PLANTED_SEED", "1")

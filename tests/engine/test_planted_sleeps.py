@@ -22,9 +22,7 @@ def test_each_planted_sleep_appears_as_an_unattributed_gap_of_its_length(planted
     main = next(p for p in processes if p.role == "main")
     exec_ns = main.exec_ns
     parts = partition(processes, main.pid, exec_ns, exec_ns + round(run.ready_s * 1e9))
-    ready_of = {
-        p.pid: next((s.begin_ns for s in p.spans if s.name == "tracer disarmed"), 1 << 62) for p in processes
-    }
+    ready_of = {p.pid: next((s.begin_ns for s in p.spans if s.name == "tracer disarmed"), 1 << 62) for p in processes}
     sleeps = [json.loads(line) for line in log.read_text(encoding="utf-8").splitlines()]
     sleeps = [s for s in sleeps if s["begin_ns"] < ready_of[s["pid"]]]
     assert len(sleeps) >= 20, f"only {len(sleeps)} sleeps ran; draw more (PLANTED_SEED)"

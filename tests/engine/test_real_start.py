@@ -11,6 +11,7 @@ import pytest
 from harness.analyse.phases import LEAVES, PER_PROCESS_LEAVES, UNATTRIBUTED
 from harness.analyse.spans import read_processes
 from harness.record.run import Run, read_run
+from tests.engine.conftest import RealEngine
 
 pytestmark = pytest.mark.engine
 
@@ -102,17 +103,17 @@ def test_the_record_names_no_host_user_or_home(cold_compiled: tuple[Run, Path]) 
 
 
 def test_a_context_longer_than_the_kv_cache_fails_with_the_engines_reason(
-    real_engine, cold_compiled: tuple[Run, Path]
+    real_engine: RealEngine,
 ) -> None:
-    case = real_engine.case_with(name="too-long", eager=True, parameters={"max_model_len": 131072})
-    run, folder = real_engine.start(
-        real_engine.case_with({"VLLM_CPU_KVCACHE_SPACE": "0"}, name="too-long", eager=True, parameters=case.parameters),
-        "measured",
-    )
+    # In float32 131,072 tokens of the twin need 1.75 GiB; the pin's KV cache has 1 GiB.
+    parameters = {"max_model_len": 131072, "dtype": "float32"}
+    case = real_engine.case_with(name="too-long", eager=True, parameters=parameters)
+    run, folder = real_engine.start(case, "measured")
     assert run.status == "failed"
+    assert run.failed_in == "kv_cache_alloc"
     assert run.ready_s is None
     assert run.phases == {}
-    assert run.reason
-    assert "Error" in run.reason
-    assert any("Error" in line for line in run.log_tail)
+    assert run.reason is not None
+    assert "ValueError" in run.reason
+    assert "131072" in run.reason
     assert (folder / "engine.log").stat().st_size > 0

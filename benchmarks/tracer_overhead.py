@@ -1,0 +1,155 @@
+"""What tracing costs: per event, per start as the tracer counts it, and end to end in interleaved pairs.
+
+    .venv/bin/python benchmarks/tracer_overhead.py [--pairs 8] [--compiled]
+
+Needs the default engine and the caches of a finished figure-2 session (bash run_figure.sh 2, with --eager unless
+--compiled). Prints a table; the last line of stdout is one JSON document. Run it on a machine that does nothing else.
+
+1. Per event, in the engine's Python: a hooked call of a function that does nothing, an import, a call of a function
+   whose hook was taken out again.
+2. Per start: ``tracer.self_s`` of each traced run (time inside the tracer, measured by itself, all processes).
+3. End to end: starts with and without tracing, alternating; the difference of each pair.
+"""
+
+import argparse
+import json
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+from harness.bootstrap import enter_environment
+
+enter_environment(__file__)
+
+from experiments.cold_start import study  # noqa: E402
+from harness.analyse.stats import summarise  # noqa: E402
+from harness.engine.environment import Engine, engine_of  # noqa: E402
+from harness.engine.model_store import ensure_model  # noqa: E402
+from harness.engine.process_tree import run_tree  # noqa: E402
+from harness.measure.case import make_case  # noqa: E402
+from harness.measure.one_run import Case, engine_environment  # noqa: E402
+from harness.measure.result import outcome_of  # noqa: E402
+from harness.spec.figure import load_figure  # noqa: E402
+from harness.spec.pin import DEFAULT_CPU_PIN, load_pin  # noqa: E402
+from harness.state.sandbox import Sandbox  # noqa: E402
+from harness.workspace import Workspace  # noqa: E402
+
+MICRO = """
+import json, os, sys, tempfile, time, types
+os.environ["COLDSTART_TRACE_DIR"] = tempfile.mkdtemp()
+import coldstart_tracer
+from coldstart_tracer import _hooks
+from coldstart_tracer._spans import tracer
+module = types.ModuleType("bench_target"); exec("def f(): pass", module.__dict__)
+sys.modules["bench_target"] = module
+_hooks._pending["bench_target"] = [{"module": "bench_target", "name": "f", "kind": "work", "phase": "config"}]
+plain = module.f; _hooks.hook_module("bench_target"); hooked = module.f
+folder = tempfile.mkdtemp(); sys.path.insert(0, folder)
+for n in range(600): open(f"{folder}/bench_m{n}.py", "w").close()
+def per_call(function, n=20000):
+    begin = time.perf_counter_ns()
+    for _ in range(n): function()
+    return (time.perf_counter_ns() - begin) / n
+def imports(first, last):
+    begin = time.perf_counter_ns()
+    for n in range(first, last): __import__(f"bench_m{n}")
+    return (time.perf_counter_ns() - begin) / (last - first)
+__import__("bench_m599")
+before, events = tracer.self_ns, tracer.events
+span = per_call(hooked) - per_call(plain)
+counted = (tracer.self_ns - before) / 20000
+traced = imports(0, 250)
+_hooks.disarm()
+disarmed = per_call(hooked) - per_call(plain)
+untraced = imports(250, 500)
+print(json.dumps({"hooked_call_ns": span, "of_it_counted_by_tracer_ns": counted, "traced_import_ns": traced - untraced,
+                  "disarmed_call_ns": disarmed}))
+"""
+
+
+def micro(engine: Engine, rounds: int = 5) -> dict[str, float]:
+    """Median over rounds of the cost of one event of each kind, ns."""
+    results = []
+    for _ in range(rounds):
+        out = subprocess.run([str(engine.python), "-c", MICRO], capture_output=True, text=True, check=True).stdout
+        results.append(json.loads(out.splitlines()[-1]))
+    return {key: statistics.median(result[key] for result in results) for key in results[0]}
+
+
+def start(case: Case, sandbox: Sandbox, traced: bool) -> tuple[float, dict[str, float]]:
+    """One start: seconds from exec to ready, and what the tracer counted (empty without it)."""
+    with tempfile.TemporaryDirectory(prefix="coldstart-") as scratch:
+        folder = Path(scratch)
+        (folder / "spans").mkdir()
+        request, result = folder / "request.json", folder / "result.json"
+        request.write_text(json.dumps(study.request(case.model.path, case.parameters, case.eager)), encoding="utf-8")
+        environment = engine_environment(case, sandbox, folder / "spans", folder)
+        if not traced:
+            del environment["COLDSTART_TRACE_DIR"]
+        command = study.command(case.engine.python, request, result)
+        ended = run_tree(command, environment, folder / "engine.log", folder, case.timeout_s)
+        ready_s = (json.loads(result.read_text(encoding="utf-8"))["ready_ns"] - ended.exec_ns) / 1e9
+        tracer = outcome_of(ended, result, folder / "spans", folder / "engine.log").tracer if traced else {}
+    return ready_s, tracer
+
+
+def main() -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(description="What tracing costs.")
+    parser.add_argument("--pairs", type=int, default=8)
+    parser.add_argument("--compiled", action="store_true", help="compiled starts instead of eager ones")
+    options = parser.parse_args()
+    workspace = Workspace()
+    engine = engine_of(load_pin(DEFAULT_CPU_PIN), workspace)
+    model = ensure_model("llama3-3b", lambda: engine.python, workspace.models)
+    case = make_case(load_figure("2", workspace), model, engine, eager=not options.compiled)
+    sandbox = Sandbox(workspace.caches / case.name / "s1")
+    if sandbox.contents()["files"] == 0:
+        sys.exit(f"no caches of {case.name} yet: bash run_figure.sh 2{'' if options.compiled else ' --eager'}")
+    events = micro(engine)
+    for name, ns in events.items():
+        print(f"{name:30} {ns / 1000:8.2f} µs")
+    pairs = []
+    for number in range(options.pairs):
+        order = (True, False) if number % 2 == 0 else (False, True)
+        seconds: dict[bool, float] = {}
+        for traced in order:
+            seconds[traced], report = start(case, sandbox, traced)
+            if traced:
+                counted = report["self_s"]
+        pairs.append({"traced_s": seconds[True], "untraced_s": seconds[False], "self_s": counted})
+        print(
+            f"pair {number + 1}: untraced {seconds[False]:.3f} s, traced {seconds[True]:.3f} s, "
+            f"difference {seconds[True] - seconds[False]:+.3f} s, counted by the tracer {counted:.3f} s "
+            f"({100 * counted / seconds[True]:.2f} %)",
+            flush=True,
+        )
+    difference = summarise(pair["traced_s"] - pair["untraced_s"] for pair in pairs)
+    share = summarise(100 * pair["self_s"] / pair["traced_s"] for pair in pairs)
+    assert difference is not None
+    assert share is not None
+    half = "" if difference.half_width is None else f" ± {difference.half_width:.3f} (95 %)"
+    print(f"difference, mean of {difference.n} pairs: {difference.mean:+.3f} s{half}")
+    print(f"counted by the tracer: {share.mean:.2f} % of exec→ready")
+    print(
+        json.dumps(
+            {
+                "date": time.strftime("%Y-%m-%d"),
+                "case": case.name,
+                "cpus": len(os.sched_getaffinity(0)),
+                "events_ns": events,
+                "pairs": pairs,
+                "difference_s": [difference.mean, difference.half_width],
+                "self_percent": share.mean,
+            }
+        )
+    )
+
+
+if __name__ == "__main__":
+    main()
