@@ -7,6 +7,7 @@ import typer
 from typer.exceptions import TyperException
 
 from harness.errors import HarnessError
+from harness.record.run import RunFileError
 from harness.workspace import Workspace
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, no_args_is_help=True)
@@ -65,6 +66,9 @@ def main() -> None:
     except HarnessError as error:
         print(f"error: {error}", file=sys.stderr)
         sys.exit(error.exit_code)
+    except RunFileError as error:
+        print(f"error: {error}; move that run's folder out of runs/ and repeat", file=sys.stderr)
+        sys.exit(2)
     except (KeyboardInterrupt, typer.Abort):
         print("stopped; everything measured so far is stored, repeat the command to go on", file=sys.stderr)
         sys.exit(130)
