@@ -1,18 +1,20 @@
 """Makes and finds the harness's own environment. Standard library only: it runs before any package is there.
 
+Python 3.6 must be able to run this far, to be told that it is too old (hence the quoted annotations).
+
 ``python3 harness/bootstrap.py`` makes ``.venv/`` (or repairs an interrupted one). Root scripts, ``plot.py`` and
 ``python -m harness`` call :func:`enter_environment`, so that they work with whatever Python they were typed with.
 """
 
 import fcntl
 import hashlib
-import importlib.metadata
 import os
 import shutil
 import subprocess
 import sys
 import sysconfig
 from pathlib import Path
+from typing import NoReturn
 
 ROOT = Path(__file__).resolve().parents[1]
 REQUIREMENTS = ROOT / "requirements.txt"
@@ -21,26 +23,34 @@ STAMP = VENV / ".complete"
 SUPPORTED = ((3, 11), (3, 12))
 
 
-def _pinned() -> dict[str, str]:
+def _pinned() -> "dict[str, str]":
     """Package → version of requirements.txt."""
     lines = (line.split("#")[0].strip() for line in REQUIREMENTS.read_text(encoding="utf-8").splitlines())
     return dict(line.split("==", 1) for line in lines if line)
 
 
-def unsatisfied() -> list[str]:
+def unsatisfied() -> "list[str]":
     """Requirements that the current Python lacks or has in another version."""
+    pinned = _pinned()
+    try:
+        from importlib import metadata
+    except ImportError:  # Python 3.7 and older
+        return [f"{name}=={version}" for name, version in pinned.items()]
     missing = []
-    for name, version in _pinned().items():
+    for name, version in pinned.items():
         try:
-            if importlib.metadata.version(name) != version:
-                missing.append(f"{name}=={version}")
-        except importlib.metadata.PackageNotFoundError:
+            satisfied = metadata.version(name) == version
+        except metadata.PackageNotFoundError:
+            satisfied = False
+        if not satisfied:
             missing.append(f"{name}=={version}")
     return missing
 
 
 def _venv_is_complete() -> bool:
-    return STAMP.exists() and STAMP.read_text(encoding="utf-8") == _requirements_sha256()
+    # The interpreter is a link: it dangles once the Python it was made with is gone.
+    there = STAMP.exists() and (VENV / "bin" / "python").exists()
+    return there and STAMP.read_text(encoding="utf-8") == _requirements_sha256()
 
 
 def _requirements_sha256() -> str:
@@ -71,7 +81,13 @@ def make_environment() -> None:
     if version not in SUPPORTED:
         _stop(f"Python {version[0]}.{version[1]} is not supported; install Python 3.11 or 3.12, or set HARNESS_PYTHON")
     _check_tools()
-    with (ROOT / ".setup.lock").open("w") as lock:
+    if _venv_is_complete():  # also in a checkout that cannot be written
+        return
+    try:
+        lock = (ROOT / ".setup.lock").open("w")
+    except OSError as error:
+        _stop(f"{ROOT}: cannot be written ({error.strerror}); set up in a copy that can")
+    with lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if _venv_is_complete():
             return
@@ -94,14 +110,14 @@ def _check_tools() -> None:
         _stop("Python.h not found: the engine compiles against it; install the headers (apt install python3-dev)")
 
 
-def _run(command: list[str], message: str) -> None:
+def _run(command: "list[str]", message: str) -> None:
     result = subprocess.run(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, check=False)
     if result.returncode != 0:
         lines = [line for line in result.stderr.splitlines() if line.strip() and not line.startswith("WARNING")]
         _stop(f"{message}: {lines[-1] if lines else f'exit code {result.returncode}'}")
 
 
-def _stop(message: str) -> None:
+def _stop(message: str) -> NoReturn:
     print(f"error: {message}", file=sys.stderr)
     raise SystemExit(2)
 

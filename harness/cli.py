@@ -10,6 +10,8 @@ from harness.errors import HarnessError
 from harness.record.run import RunFileError
 from harness.workspace import Workspace
 
+STOPPED = 130  # as shells report a command that Ctrl-C ended
+
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, no_args_is_help=True)
 engines = typer.Typer(add_completion=False, help="Engine environments.")
 app.add_typer(engines, name="engines")
@@ -44,8 +46,8 @@ def figure(
     from harness.figure_command import run_figure
     from harness.measure.case import Options
 
-    names = tuple(name.strip() for name in models.split(",") if name.strip()) if models else None
-    run_figure(number, Options(names, iterations, smoke, eager, again), engine, Workspace())
+    names = tuple(dict.fromkeys(name.strip() for name in (models or "").split(",") if name.strip()))
+    run_figure(number, Options(names or None, iterations, smoke, eager, again), engine, Workspace())
 
 
 @engines.command()
@@ -62,7 +64,10 @@ def install(
 def main() -> None:
     """Run the command line and end the process; errors are one line on stderr."""
     try:
-        sys.exit(app(prog_name="python -m harness", standalone_mode=False))
+        code = app(prog_name="python -m harness", standalone_mode=False)
+        if code == STOPPED:  # what typer makes of a KeyboardInterrupt
+            raise KeyboardInterrupt
+        sys.exit(code)
     except HarnessError as error:
         print(f"error: {error}", file=sys.stderr)
         sys.exit(error.exit_code)
@@ -71,7 +76,9 @@ def main() -> None:
         sys.exit(2)
     except (KeyboardInterrupt, typer.Abort):
         print("stopped; everything measured so far is stored, repeat the command to go on", file=sys.stderr)
-        sys.exit(130)
+        sys.exit(STOPPED)
     except TyperException as error:
-        print(f"error: {error}; see --help", file=sys.stderr)
+        message = error.format_message().rstrip(".")  # empty where the help was printed instead
+        if message:
+            print(f"error: {message}; see --help", file=sys.stderr)
         sys.exit(2)

@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 from harness.engine import patching
-from harness.engine.detect import default_pin
+from harness.engine.detect import default_pin, gpus
 from harness.engine.environment import Engine, ensure_engine
 from harness.engine.model_store import ensure_model
 from harness.engine.process_tree import become_reaper
@@ -27,7 +27,7 @@ from harness.record.run import Run
 from harness.record.slotcheck import SlotError
 from harness.spec.figure import Figure, load_figure
 from harness.spec.models import find_model
-from harness.spec.pin import load_pin
+from harness.spec.pin import DEFAULT_CPU_PIN, load_pin
 from harness.state.machine import machine_facts, node_id
 from harness.workspace import Workspace
 
@@ -44,15 +44,20 @@ def run_figure(number: str, options: Options, pin_name: str | None, workspace: W
     for name in options.models or figure.models:
         find_model(name)
     pin = load_pin(pin_name or default_pin())
+    if pin.device == "cuda" and not gpus():
+        raise HarnessError(
+            f"engine {pin.name} needs an NVIDIA GPU and its driver, found none; try --engine {DEFAULT_CPU_PIN}"
+        )
     with only_measurement(workspace.root, f"figure {number}"), ended_by_sigterm():
-        engine = set_up(pin_name or pin.name, workspace)
+        engine = set_up(pin.name, workspace)
         sessions, node = open_sessions(figure, options, engine, workspace)
         runs = measure_missing(sessions, node)
         collect_slot(figure, sessions, workspace)
     plot(workspace.figure(number))
-    failed = [run for run in runs if not run.counts]
-    if failed:
-        raise MeasurementFailed(_why(failed[0], sessions, workspace))
+    for session in sessions:
+        lost = [run for run in runs if run.case == session.case.definition and not run.counts]
+        if lost and session.missing():  # a run that did not count and was replaced is no failure
+            raise MeasurementFailed(_why(lost[-1], session, workspace))
 
 
 def set_up(pin_name: str, workspace: Workspace) -> Engine:
@@ -68,7 +73,8 @@ def open_sessions(
     figure: Figure, options: Options, engine: Engine, workspace: Workspace
 ) -> tuple[list[CaseSession], dict[str, object]]:
     """Sessions of the figure's cases, and the node's record."""
-    _check_writable(workspace.runs)
+    for folder in (workspace.runs, workspace.caches, workspace.figure(figure.figure)):
+        _check_writable(folder)
     facts = machine_facts(workspace.runs)
     node: dict[str, object] = {"id": node_id(facts), **facts}
     sessions = []
@@ -139,13 +145,15 @@ def plot(folder: Path) -> None:
         sys.argv = arguments
 
 
-def _why(run: Run, sessions: list[CaseSession], workspace: Workspace) -> str:
-    session = next(s for s in sessions if s.session == run.session)
+def _why(run: Run, session: CaseSession, workspace: Workspace) -> str:
     log = session.store.run_folder(run.session, run.run) / "engine.log"
     shown = log.relative_to(workspace.root) if log.is_relative_to(workspace.root) else log
     if run.status == "ok":
         doubt = next(part["reason"] for part in run.certificate.values() if not part["holds"])
-        return f"run {run.run_id} does not count: {doubt}; repeat the command to measure what is missing"
+        return (
+            f"run {run.run_id} of {session.case.name} does not count: {doubt}; "
+            "repeat the command to measure what is missing"
+        )
     return (
         f"run {run.run_id} of {session.case.name} {run.status} in {run.failed_in or 'an unknown phase'}: {run.reason}; "
         f"log: {shown}; repeat the command to measure what is missing"

@@ -1,22 +1,23 @@
-# Sourced by run_figure.sh and run_tests.sh. find_python prints the Python to build environments with:
-# HARNESS_PYTHON if set, else the first of python3, python3.12, python3.11 that is a supported version, else python3
-# (whose version harness/bootstrap.py then refuses with a message).
+# Sourced by run_figure.sh and run_tests.sh. find_python prints the Python to build environments with: HARNESS_PYTHON if
+# set, else the first of python3, python3.12, python3.11 that is a supported version. If there is none it says so in one
+# line and exits with 2; in shell, because an old Python could not even read the code that refuses it.
 set -euo pipefail
 find_python() {
+  local candidates=(python3 python3.12 python3.11) candidate found
   if [[ -n "${HARNESS_PYTHON:-}" ]]; then
-    echo "$HARNESS_PYTHON"
-    return
+    candidates=("$HARNESS_PYTHON")
   fi
-  local candidate
-  for candidate in python3 python3.12 python3.11; do
+  for candidate in "${candidates[@]}"; do
     if "$candidate" -c 'import sys; sys.exit(sys.version_info[:2] not in ((3, 11), (3, 12)))' 2>/dev/null; then
       echo "$candidate"
       return
     fi
   done
-  if ! command -v python3 >/dev/null; then
-    echo "error: python3 not found; install Python 3.11 or 3.12" >&2
-    exit 2
+  if command -v "${candidates[0]}" >/dev/null; then
+    found="is $("${candidates[0]}" --version 2>&1)"
+  else
+    found="was not found"
   fi
-  echo python3
+  echo "error: ${candidates[0]} $found; install Python 3.11 or 3.12, or set HARNESS_PYTHON to one" >&2
+  exit 2
 }

@@ -130,7 +130,18 @@ class _Walk:
             for pid in wait.attrs.get("waits_for", ())
             if pid in self.by_pid and pid not in self.active and self.by_pid[pid].exec_ns < piece.end_ns
         ]
-        return max(children, key=lambda child: _busy_until(child, piece), default=None)
+        return max(children, key=lambda child: self._busy_until(child, piece), default=None)
+
+    def _busy_until(self, child: Process, piece: Slice) -> int:
+        """End of the child's last work inside ``piece`` (its start, if it did none)."""
+        slices = child.main_thread(piece.begin_ns, piece.end_ns)
+        return max((s.end_ns for s in slices if s.stack and self._is_busy(s.stack[-1])), default=piece.begin_ns)
+
+    def _is_busy(self, innermost: Span) -> bool:
+        if innermost.kind == "wait":  # for a compiler, which is not traced: work
+            waits_for = innermost.attrs.get("waits_for", ())
+            return bool(waits_for) and not any(pid in self.by_pid for pid in waits_for)
+        return innermost.kind == "work"
 
     def _leaf(self, process: Process, stack: tuple[Span, ...]) -> tuple[str, str | None]:
         for span in reversed(stack):
@@ -144,12 +155,6 @@ class _Walk:
             if phase is not None:
                 return (f"interpreter:{process.role}" if phase == "interpreter" else str(phase)), None
         return UNATTRIBUTED, None
-
-
-def _busy_until(child: Process, piece: Slice) -> int:
-    """End of the child's last work inside ``piece`` (its start, if it did none)."""
-    busy = [s.end_ns for s in child.main_thread(piece.begin_ns, piece.end_ns) if s.stack and s.stack[-1].kind == "work"]
-    return max(busy, default=piece.begin_ns)
 
 
 def _label(span: Span) -> str:

@@ -126,7 +126,7 @@ def read_process(path: Path) -> Process:
                 exec_ns=int(header["exec_ns"]),
                 traced_ns=int(header["traced_ns"]),
             )
-        except (ValueError, KeyError, TypeError) as error:
+        except (ValueError, KeyError, TypeError, OverflowError) as error:
             raise SpanFileError(f"{path.name}:1: no span file header ({error!r})") from None
         latest: dict[tuple[int, int, str], Span] = {}
         for line in lines:
@@ -141,7 +141,7 @@ def read_process(path: Path) -> Process:
                     kind=str(raw["kind"]),
                     attrs=dict(raw["attrs"]),
                 )
-            except (ValueError, KeyError, TypeError):
+            except (ValueError, KeyError, TypeError, OverflowError):
                 process.malformed_lines += 1
                 continue
             latest[(span.tid, span.begin_ns, span.name)] = span
@@ -150,9 +150,10 @@ def read_process(path: Path) -> Process:
 
 
 def read_processes(folder: Path) -> list[Process]:
-    """Every process of one start, by start time.
+    """Every process of one start, by start time. An empty file is a process killed before it could write its header.
 
     Raises:
-        SpanFileError: a file without a header.
+        SpanFileError: a file that has content but no header.
     """
-    return sorted((read_process(path) for path in folder.glob("*.jsonl")), key=lambda p: (p.exec_ns, p.pid))
+    files = [path for path in folder.glob("*.jsonl") if path.stat().st_size > 0]
+    return sorted((read_process(path) for path in files), key=lambda p: (p.exec_ns, p.pid))

@@ -63,22 +63,27 @@ def ensure_engine(pin: Pin, workspace: Workspace | None = None, announce: Announ
     """The pin's environment, made first if it is absent, interrupted, or made from another lock or Python.
 
     Raises:
-        HarnessError: this Python cannot hold the pin, or the installation failed (the reason's last line is quoted).
+        HarnessError: this Python cannot hold the pin, the folder cannot be written, or the installation failed (the
+            reason's last line is quoted).
     """
     engine = engine_of(pin, workspace)
     announce = announce or (lambda text: print(text, file=sys.stderr, flush=True))
     wanted = {"lock_sha256": pin.lock_sha256, "python": f"{sys.version_info.major}.{sys.version_info.minor}"}
     if wanted["python"] not in pin.python:
         raise HarnessError(f"engine {pin.name} needs Python {' or '.join(pin.python)}, this is {wanted['python']}")
-    engine.folder.parent.mkdir(parents=True, exist_ok=True)
-    with FileLock(engine.folder.parent / f".{pin.name}.lock"):
-        found = engine.installed_as()
-        if found is not None and {key: found.get(key) for key in wanted} == wanted:
-            return engine
-        announce(f"Installing engine {pin.name} into engines/{pin.name}/ (3 to 10 GB, once) …")
-        shutil.rmtree(engine.folder, ignore_errors=True)
-        _install(engine)
-        engine.stamp.write_text(json.dumps(wanted), encoding="utf-8")
+    try:
+        engine.folder.parent.mkdir(parents=True, exist_ok=True)
+        with FileLock(engine.folder.parent / f".{pin.name}.lock"):
+            # A virtual environment's interpreter is a link: it dangles once the Python it was made with is gone.
+            if engine.installed_as() == wanted and engine.python.exists():
+                return engine
+            announce(f"Installing engine {pin.name} into engines/{pin.name}/ (3 to 10 GB, once) …")
+            shutil.rmtree(engine.folder, ignore_errors=True)
+            _install(engine)
+            engine.stamp.write_text(json.dumps(wanted), encoding="utf-8")
+    except OSError as error:
+        where = error.filename or engine.folder.parent
+        raise HarnessError(f"{where}: engines cannot be put there ({error.strerror}); make it writable") from None
     return engine
 
 

@@ -4,12 +4,14 @@ The harness makes itself the reaper of orphans (PR_SET_CHILD_SUBREAPER): when a 
 workers become the harness's children instead of init's, so that they can be found and ended.
 """
 
+import contextlib
 import ctypes
 import resource
 import signal
 import subprocess
 import threading
 import time
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -18,6 +20,7 @@ import psutil
 PR_SET_CHILD_SUBREAPER = 36
 SAMPLE_S = 0.5
 TERMINATE_GRACE_S = 10.0
+SWEEPS = 5
 
 
 def become_reaper() -> None:
@@ -72,6 +75,7 @@ def run_tree(command: list[str], environment: dict[str, str], log: Path, cwd: Pa
 
     KeyboardInterrupt (and SIGTERM, if the caller turns it into one) ends the tree before it propagates.
     """
+    become_reaper()
     usage_before = resource.getrusage(resource.RUSAGE_CHILDREN)
     with log.open("wb") as output:
         exec_ns = time.monotonic_ns()
@@ -114,23 +118,52 @@ def run_tree(command: list[str], environment: dict[str, str], log: Path, cwd: Pa
 
 
 def end_tree(process: subprocess.Popen[bytes]) -> int:
-    """End the front end if it lives, then every descendant. Returns how many descendants had to be ended."""
-    descendants = [p for p in _descendants() if p.pid != process.pid]
+    """End the front end if it lives, then every descendant. Returns how many descendants had to be ended.
+
+    A KeyboardInterrupt meanwhile ends the patience, not the work: everything is killed at once, then it propagates.
+    """
+    try:
+        return _end_tree(process, TERMINATE_GRACE_S)
+    except KeyboardInterrupt:
+        _end_tree(process, grace_s=0.0)
+        raise
+
+
+def _end_tree(process: subprocess.Popen[bytes], grace_s: float) -> int:
+    found = {p for p in _descendants() if p.pid != process.pid}
     if process.poll() is None:
-        process.send_signal(signal.SIGTERM)
+        process.terminate()
         try:
-            process.wait(timeout=TERMINATE_GRACE_S)
+            process.wait(timeout=grace_s)
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()
-    left = [p for p in {*descendants, *_descendants()} if p.is_running() and p.status() != psutil.STATUS_ZOMBIE]
-    for survivor in left:
-        survivor.terminate()
-    _, alive = psutil.wait_procs(left, timeout=TERMINATE_GRACE_S)
-    for survivor in alive:
-        survivor.kill()
-    psutil.wait_procs(alive, timeout=TERMINATE_GRACE_S)
-    return len(left)
+    ended: set[psutil.Process] = set()
+    for _ in range(SWEEPS):  # a process can have started another one after it was looked at
+        found |= set(_descendants())
+        if not found:
+            break
+        ended |= {p for p in found if _lives(p)}
+        _signal(found, signal.SIGTERM)
+        # Zombies too: waiting for an adopted one takes it out of the process table.
+        _, alive = psutil.wait_procs(found, timeout=grace_s)
+        _signal(alive, signal.SIGKILL)
+        psutil.wait_procs(alive, timeout=TERMINATE_GRACE_S)
+        found, grace_s = set(), 0.0
+    return len(ended)
+
+
+def _signal(processes: Iterable[psutil.Process], number: signal.Signals) -> None:
+    for process in processes:
+        with contextlib.suppress(psutil.NoSuchProcess):
+            process.send_signal(number)
+
+
+def _lives(process: psutil.Process) -> bool:
+    try:
+        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
 
 
 def _descendants() -> list[psutil.Process]:

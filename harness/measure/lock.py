@@ -16,13 +16,15 @@ def only_measurement(root: Path, what: str) -> Iterator[None]:
     """Hold the checkout's measurement lock.
 
     Raises:
-        HarnessError: another process holds it; names its pid and what it does.
+        HarnessError: another process holds it (names its pid and what it does), or the checkout cannot be written.
     """
     holder = root / ".harness.lock.json"
     lock = FileLock(root / ".harness.lock")
     try:
         lock.acquire(timeout=0)
-    except Timeout:
+    except OSError as error:  # Timeout is one too
+        if not isinstance(error, Timeout):
+            raise HarnessError(f"{root}: cannot be written ({error.strerror}); measure in a copy that can") from None
         try:
             other = json.loads(holder.read_text(encoding="utf-8"))
         except (OSError, ValueError):

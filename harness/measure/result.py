@@ -54,7 +54,9 @@ def outcome_of(exit: Exit, result_file: Path, spans: Path, log: Path) -> Outcome
         outcome.status, outcome.reason = "killed", f"ended by signal {-exit.exit_code}"
     elif exit.exit_code != 0:
         outcome.status, outcome.reason = "failed", _cause(text, exit.exit_code)
-    elif result is None or not result.get("token_ids"):
+    elif result is None:
+        outcome.status, outcome.reason = "failed", "the engine ended without a result"
+    elif not result.get("token_ids"):
         outcome.status, outcome.reason = "failed", "the engine came up but generated no token"
     if outcome.status != "ok":
         outcome.failed_in = _open_phase(processes)

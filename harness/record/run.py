@@ -1,9 +1,11 @@
 """run.json: the record of one run. Raw samples and facts only; no statistic is ever stored in a run."""
 
 import json
+import re
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
-from typing import Any
+from types import UnionType
+from typing import Any, get_args, get_origin
 
 from harness.record.atomic import write_json
 
@@ -69,12 +71,12 @@ def read_run(folder: Path) -> Run:
     """Read ``folder/run.json``.
 
     Raises:
-        RunFileError: not readable, not a run of a known schema, or a key is missing.
+        RunFileError: not readable, not a run of a known schema, a key is missing, or a value cannot be.
     """
     path = folder / "run.json"
     try:
         document = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise RunFileError(f"{path}: not readable ({error})") from None
     version = document.get("schema_version") if isinstance(document, dict) else None
     if version != SCHEMA_VERSION:
@@ -83,7 +85,31 @@ def read_run(folder: Path) -> Run:
     if set(document) != names:
         odd = sorted(set(document) ^ names)
         raise RunFileError(f"{path}: missing or unknown keys: {', '.join(odd)}")
-    run = Run(**document)
-    if run.status not in STATUSES or run.kind not in KINDS:
-        raise RunFileError(f"{path}: status '{run.status}' or kind '{run.kind}' is unknown")
-    return run
+    for field in fields(Run):
+        if not _fits(document[field.name], field.type) or not _is_known(field.name, document[field.name]):
+            found = json.dumps(document[field.name])[:80]
+            raise RunFileError(f"{path}: {field.name} has a value that cannot be (got {found})")
+    return Run(**document)
+
+
+def _fits(value: Any, annotation: Any) -> bool:
+    """Whether a JSON value has the type that a field declares; what is inside lists and objects is not looked at."""
+    options = get_args(annotation) if isinstance(annotation, UnionType) else (annotation,)
+    kinds = tuple(get_origin(option) or option for option in options)
+    return isinstance(value, (*kinds, int) if float in kinds else kinds) and not isinstance(value, bool)
+
+
+def _is_known(name: str, value: Any) -> bool:
+    """Whether the values that decide what is done with a run are among those there are."""
+    match name:
+        case "status":
+            return value in STATUSES
+        case "kind":
+            return value in KINDS
+        case "session":
+            return re.fullmatch(r"s[1-9]\d*", value) is not None
+        case "run":
+            return re.fullmatch(r"(warmup-)?\d+", value) is not None
+        case "certificate":
+            return all(isinstance(part, dict) and isinstance(part.get("holds"), bool) for part in value.values())
+    return True

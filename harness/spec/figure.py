@@ -30,7 +30,7 @@ class Figure(BaseModel):
     smoke: Smoke
     parameters: dict[str, Any]  # engine arguments every case gets
     slots: tuple[str, ...] = Field(min_length=1)
-    timeout_s: float = Field(gt=0)  # of one run
+    timeout_s: float = Field(gt=0, allow_inf_nan=False)  # of one run
 
 
 def figure_numbers(workspace: Workspace) -> list[str]:

@@ -6,9 +6,9 @@ as ``hook_table.py``; the tracer reads nothing else. See ``patches/README.md`` f
 
 import tomllib
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from harness.analyse.phases import LEAVES
 from harness.errors import HarnessError
@@ -30,9 +30,11 @@ class Hook(BaseModel):
     child_role: str | None = None  # role of processes started while this span is open
     starts_child: bool = False  # the call starts a process: afterwards its first argument has the child's .pid
     context: bool = False  # the function returns a context manager: the span is its `with` block
-    detail: int | None = None  # index of the positional argument whose text names the span further, e.g. an RPC method
+    # index of the positional argument whose text names the span further, e.g. an RPC method
+    detail: int | None = Field(None, ge=0)
     phases: dict[str, str] = {}  # prefix of the detail → leaf; the first that fits replaces `phase`
-    min_ms: float = 0  # shorter calls leave no span: for functions called hundreds of times, rarely for long
+    # shorter calls leave no span: for functions called hundreds of times, rarely for long
+    min_ms: float = Field(0, ge=0, allow_inf_nan=False)
     disarm: Literal["before", "after"] | None = None  # this process is ready: remove every hook
     sync: bool = False  # with COLDSTART_TRACE_SYNC=1 wait for the accelerator before the span ends
     optional: bool = False  # absent in some builds of this version (say which in `why`): not reported as gone
@@ -71,20 +73,33 @@ def load_hooks(path: Path) -> HookTable:
     """Read a ``hooks.toml``.
 
     Raises:
-        HarnessError: absent, not TOML, or a hook that does not fit; names the file, the hook and the field.
+        HarnessError: absent, not TOML, or a hook that does not fit; names file, line, hook and field.
     """
     try:
-        document = tomllib.loads(path.read_text(encoding="utf-8"))
+        text = path.read_text(encoding="utf-8")
+        document = tomllib.loads(text)
     except FileNotFoundError:
         raise HarnessError(f"{path}: no such file") from None
+    except OSError as error:
+        raise HarnessError(f"{path}: cannot read: {error.strerror}") from None
+    except UnicodeDecodeError as error:
+        raise HarnessError(f"{path}: not UTF-8 text ({error.reason} at byte {error.start})") from None
     except tomllib.TOMLDecodeError as error:
         raise HarnessError(f"{path}: not valid TOML: {error}") from None
     try:
         return HookTable.model_validate(document)
     except ValidationError as error:
         first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"])
-        at = first["loc"][1] if len(first["loc"]) > 1 and first["loc"][0] == "hook" else None
-        entry = document["hook"][at] if isinstance(at, int) else {}
-        named = f" ({entry.get('module')}:{entry.get('name')})" if entry else ""
-        raise HarnessError(f"{path}: '{where}'{named}: {first['msg']}") from None
+        field = ".".join(str(part) for part in first["loc"]) or "hook"
+        raise HarnessError(f"{path}{_place(first['loc'], document, text)}: field '{field}': {first['msg']}") from None
+
+
+def _place(location: tuple[int | str, ...], document: dict[str, Any], text: str) -> str:
+    """``:line (module:name)`` of the hook that ``location`` lies in; empty if it lies in none."""
+    if len(location) < 2 or not isinstance(location[1], int):
+        return ""
+    entry = document["hook"][location[1]]
+    name = f" ({entry.get('module')}:{entry.get('name')})" if isinstance(entry, dict) else ""
+    starts = [number for number, line in enumerate(text.splitlines(), 1) if line.lstrip().startswith("[[hook]]")]
+    line = f":{starts[location[1]]}" if location[1] < len(starts) else ""
+    return line + name

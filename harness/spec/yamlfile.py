@@ -1,7 +1,8 @@
 """YAML declarations → validated pydantic objects, with errors that name file, line and field."""
 
+from collections.abc import Iterator
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import yaml
 from pydantic import BaseModel, ValidationError
@@ -10,6 +11,8 @@ from harness.errors import HarnessError
 
 M = TypeVar("M", bound=BaseModel)
 
+SHOWN_CHARACTERS = 120  # of a value that does not fit
+
 
 def load_yaml(path: Path, model: type[M]) -> M:
     """Read ``path`` as one ``model``.
@@ -17,30 +20,63 @@ def load_yaml(path: Path, model: type[M]) -> M:
     Raises:
         HarnessError: the file is absent, is not YAML, or does not fit; names file, line, field and what was found.
     """
-    try:
-        text = path.read_text(encoding="utf-8")
-    except FileNotFoundError:
-        raise HarnessError(f"{path}: no such file") from None
-    except UnicodeDecodeError as error:
-        raise HarnessError(f"{path}: not UTF-8 text ({error.reason} at byte {error.start})") from None
-    try:
-        tree = yaml.compose(text, Loader=yaml.SafeLoader)
-        document = yaml.safe_load(text)
-    except yaml.MarkedYAMLError as error:
-        line = error.problem_mark.line + 1 if error.problem_mark else 1
-        raise HarnessError(f"{path}:{line}: not valid YAML: {error.problem}") from None
-    except yaml.YAMLError as error:
-        raise HarnessError(f"{path}: not valid YAML: {error}") from None
+    tree, document = _parse(path)
     if not isinstance(document, dict):
         raise HarnessError(f"{path}:1: expected a mapping of fields, got {type(document).__name__}")
     try:
         return model.model_validate(document)
     except ValidationError as error:
         first = error.errors()[0]
-        field = ".".join(str(part) for part in first["loc"]) or "(whole file)"
+        field = _one_line(".".join(str(part) for part in first["loc"])) or "(whole file)"
         line = _line_of(tree, first["loc"])
+        got = "" if first["type"] == "missing" else f" (got {_shown(first['input'])})"
         more = f" (and {error.error_count() - 1} more)" if error.error_count() > 1 else ""
-        raise HarnessError(f"{path}:{line}: field '{field}': {first['msg']} (got {first['input']!r}){more}") from None
+        raise HarnessError(f"{path}:{line}: field '{field}': {_one_line(first['msg'])}{got}{more}") from None
+
+
+def _parse(path: Path) -> tuple[yaml.Node | None, Any]:
+    """The file as YAML nodes, which know their lines, and as values."""
+    try:
+        text = path.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        raise HarnessError(f"{path}: no such file") from None
+    except OSError as error:
+        raise HarnessError(f"{path}: cannot read: {error.strerror}") from None
+    except UnicodeDecodeError as error:
+        raise HarnessError(f"{path}: not UTF-8 text ({error.reason} at byte {error.start})") from None
+    try:
+        tree = yaml.compose(text, Loader=yaml.SafeLoader)
+        document = yaml.safe_load(text)
+        twice = next(_keys_given_twice(tree, set()), None)
+    except yaml.MarkedYAMLError as error:
+        line = error.problem_mark.line + 1 if error.problem_mark else 1
+        raise HarnessError(f"{path}:{line}: not valid YAML: {_one_line(str(error.problem))}") from None
+    except (yaml.YAMLError, RecursionError) as error:  # a control character; nested too deeply
+        raise HarnessError(f"{path}: not valid YAML: {_one_line(str(error))}") from None
+    except (ValueError, LookupError, TypeError, AttributeError) as error:  # a date of month 13, an !!int of letters
+        raise HarnessError(f"{path}: not valid YAML: a value is not of its type ({_one_line(str(error))})") from None
+    if twice is not None:  # YAML forbids it, PyYAML lets the last one win
+        line = twice.start_mark.line + 1
+        raise HarnessError(f"{path}:{line}: not valid YAML: key '{_one_line(twice.value)}' is given twice")
+    return tree, document
+
+
+def _keys_given_twice(node: yaml.Node | None, seen: set[int]) -> Iterator[yaml.ScalarNode]:
+    """Every second key of the same name in one mapping; ``seen`` holds nodes that were looked at (aliases repeat)."""
+    if node is None or id(node) in seen:
+        return
+    seen.add(id(node))
+    if isinstance(node, yaml.SequenceNode):
+        for item in node.value:
+            yield from _keys_given_twice(item, seen)
+    elif isinstance(node, yaml.MappingNode):
+        keys: set[tuple[str, str]] = set()
+        for key, value in node.value:
+            if isinstance(key, yaml.ScalarNode):
+                if (key.tag, key.value) in keys:
+                    yield key
+                keys.add((key.tag, key.value))
+            yield from _keys_given_twice(value, seen)
 
 
 def _line_of(node: yaml.Node | None, location: tuple[int | str, ...]) -> int:
@@ -58,3 +94,12 @@ def _line_of(node: yaml.Node | None, location: tuple[int | str, ...]) -> int:
         key, node = match[0]
         line = key.start_mark.line + 1
     return line
+
+
+def _shown(value: object) -> str:
+    text = repr(value)
+    return text if len(text) <= SHOWN_CHARACTERS else text[:SHOWN_CHARACTERS] + "…"
+
+
+def _one_line(text: str) -> str:
+    return " ".join(text.split())

@@ -7,6 +7,7 @@ import hashlib
 import json
 import os
 import platform
+import re
 from pathlib import Path
 from typing import Any
 
@@ -34,8 +35,9 @@ def _mount_of(path: Path) -> dict[str, Any]:
     best = ("", "", "")
     for line in Path("/proc/self/mountinfo").read_text(encoding="utf-8").splitlines():
         left, _, right = line.partition(" - ")
-        point, device = left.split()[4], left.split()[2]
-        if str(path.resolve()).startswith(point) and len(point) >= len(best[0]):
+        # Blanks in a mount point are written as octal escapes.
+        point, device = re.sub(r"\\(\d{3})", lambda m: chr(int(m[1], 8)), left.split()[4]), left.split()[2]
+        if path.resolve().is_relative_to(point) and len(point) >= len(best[0]):
             best = (point, device, right.split()[0])
     return {"file_system": best[2] or None, "device_model": _device_model(best[1])}
 
@@ -48,7 +50,7 @@ def _device_model(major_minor: str) -> str | None:
             return (folder / "device" / "model").read_text(encoding="utf-8").strip()
         except OSError:
             continue
-    return block.name or None
+    return block.name if block.exists() else None  # tmpfs, overlay and others have no device
 
 
 def machine_facts(storage: Path) -> dict[str, Any]:

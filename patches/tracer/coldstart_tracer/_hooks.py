@@ -9,6 +9,9 @@ import sys
 
 from coldstart_tracer._spans import now, tracer
 
+_ROLE = "COLDSTART_TRACE_ROLE"
+_DELAYED = 0x20 | 0x80 | 0x200  # code flags (module inspect): generator, coroutine, asynchronous generator
+
 _pending = {}  # module → hooks not set yet
 _installed = []  # (owner, attribute, original, replacement)
 _on_disarm = []
@@ -38,14 +41,25 @@ def hook_module(module):
                 owner = getattr(owner, part)
             original = owner.__dict__[attribute]
             if isinstance(original, (staticmethod, classmethod)):
-                replacement = type(original)(_wrap(original.__func__, hook))
+                replacement = type(original)(_wrap(_hookable(original.__func__), hook))
             else:
-                replacement = _wrap(original, hook)
+                replacement = _wrap(_hookable(original), hook)
             setattr(owner, attribute, replacement)
             _installed.append((owner, attribute, original, replacement))
         except Exception as error:
             if not hook.get("optional"):
                 tracer.note("hook failed", module=module, hook=hook["name"], error=repr(error)[:200])
+
+
+def _hookable(function):
+    """``function``, if a plain wrapper can stand in for it.
+
+    A class or property is more than a call; a generator's or coroutine's work begins after its call has returned.
+    """
+    flags = getattr(getattr(function, "__code__", None), "co_flags", 0)
+    if not callable(function) or isinstance(function, type) or flags & _DELAYED:
+        raise TypeError("not a plain function")
+    return function
 
 
 def disarm():
@@ -114,58 +128,63 @@ class _Call:
         self.role_before = None
 
     def __enter__(self):
+        hook = self.hook
         try:
-            hook = self.hook
             if hook.get("disarm") == "before" and _is_for_this_process(hook):
                 disarm()
                 return
             if hook.get("child_role"):
-                self.role_before = os.environ.get("COLDSTART_TRACE_ROLE")
-                os.environ["COLDSTART_TRACE_ROLE"] = hook["child_role"]
+                self.role_before = os.environ.get(_ROLE, "child")
+                os.environ[_ROLE] = hook["child_role"]
             announce = "min_ms" not in hook
             self.span = tracer.begin(hook["name"], hook["kind"], _attrs(hook, self.args), announce)
         except Exception as error:
-            tracer.note("hook error", hook=self.hook["name"], error=repr(error)[:200])
+            _note_error(hook, error)
 
-    def __exit__(self, *exception):
+    def __exit__(self, raised, *_):
+        hook, span = self.hook, self.span
+        ended = None
         try:
-            hook = self.hook
             if hook.get("sync"):
                 _synchronise()
             ended = now()
-            if self.role_before is not None:
-                os.environ["COLDSTART_TRACE_ROLE"] = self.role_before
-            span = self.span
-            if span is None:
-                return
-            if hook.get("starts_child"):
-                pid = getattr(self.args[0], "pid", None)
-                if pid:
+            if hook.get("starts_child") and (pid := getattr(self.args[0], "pid", None)):
+                tracer.children.append((pid, os.environ.get(_ROLE, "child")))
+                if span is not None:
                     span.attrs["child"] = pid
-                    tracer.children.append((pid, os.environ.get("COLDSTART_TRACE_ROLE", "child")))
-            if hook.get("waits_for"):
+            if hook.get("waits_for") and span is not None:
                 span.attrs["waits_for"] = _waits_for(hook, self.args)
-            if exception and exception[0] is not None:
-                span.attrs["raised"] = exception[0].__name__
-            if tracer.armed:
-                tracer.end(span, ended, hook.get("min_ms", 0) * 1_000_000)
-            if hook.get("disarm") == "after" and "raised" not in span.attrs and _is_for_this_process(hook):
+        except Exception as error:
+            _note_error(hook, error)
+        try:  # whatever failed above, the span ends here
+            if self.role_before is not None:
+                os.environ[_ROLE] = self.role_before
+            if span is not None:
+                if raised is not None:
+                    span.attrs["raised"] = raised.__name__
+                if tracer.armed:
+                    tracer.end(span, ended or now(), hook.get("min_ms", 0) * 1_000_000)
+            if hook.get("disarm") == "after" and raised is None and _is_for_this_process(hook):
                 disarm()
         except Exception as error:
-            tracer.note("hook error", hook=self.hook["name"], error=repr(error)[:200])
+            _note_error(hook, error)
 
 
 class _TracedContext:
     """A context manager whose ``with`` block is a span; still usable as a decorator, as contextlib's are."""
 
-    def __init__(self, make, hook, args):
-        self.make = make
-        self.context = make()
-        self.call = _Call(hook, args)
+    def __init__(self, context, call, again):
+        self.context = context
+        self.call = call
+        self.again = again  # makes another one: contextlib's can be entered only once
 
     def __enter__(self):
         self.call.__enter__()
-        return self.context.__enter__()
+        try:
+            return self.context.__enter__()
+        except BaseException as error:
+            self.call.__exit__(type(error))
+            raise
 
     def __exit__(self, *exception):
         try:
@@ -175,15 +194,24 @@ class _TracedContext:
 
     def __call__(self, function):
         def decorated(*args, **kwargs):
-            with self.make():
+            with self.again():
                 return function(*args, **kwargs)
 
         return _named_like(decorated, function)
 
 
+def _note_error(hook, error):
+    """Record that a hook failed; the engine must not notice."""
+    try:
+        text = repr(error)[:200]
+    except Exception:  # a repr of the engine's own
+        text = type(error).__name__
+    tracer.note("hook error", hook=hook["name"], error=text)
+
+
 def _named_like(wrapper, function):
-    """functools.wraps without importing functools (1 ms per process)."""
-    for name in ("__module__", "__name__", "__qualname__", "__doc__", "__annotations__"):
+    """functools.wraps without importing functools (1 ms per process); keeps the methods of functools.cache too."""
+    for name in ("__module__", "__name__", "__qualname__", "__doc__", "__annotations__", "cache_clear", "cache_info"):
         if hasattr(function, name):
             setattr(wrapper, name, getattr(function, name))
     wrapper.__dict__.update(getattr(function, "__dict__", {}))
@@ -195,10 +223,10 @@ def _wrap(function, hook):
     if hook.get("context"):
 
         def traced_context(*args, **kwargs):
-            def make():
-                return function(*args, **kwargs)
-
-            return _TracedContext(make, hook, args) if tracer.armed else make()
+            context = function(*args, **kwargs)
+            if not tracer.armed:
+                return context
+            return _TracedContext(context, _Call(hook, args), lambda: traced_context(*args, **kwargs))
 
         return _named_like(traced_context, function)
 

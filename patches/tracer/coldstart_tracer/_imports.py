@@ -58,6 +58,9 @@ def install(hook_module):
             hook_module(spec.name)
         return module
 
+    for function in (_traced_load_unlocked, _traced_find_and_load):
+        # Python leaves frames of this file name out of tracebacks, and warnings.warn out of its stacklevel count.
+        function.__code__ = function.__code__.replace(co_filename=_find_and_load.__code__.co_filename)
     _frozen_importlib._load_unlocked = _traced_load_unlocked
     _frozen_importlib._find_and_load = _traced_find_and_load
 

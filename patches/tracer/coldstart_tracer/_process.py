@@ -18,6 +18,7 @@ def start(loaded_ns):
     """Arm the tracer in a process that has just begun."""
     try:
         _hooks.load_table()
+        _begin_process("exec", _exec_ns())  # first: without a file nothing else is set up, and hooks may have notes
         _imports.install(_hooks.hook_module)
         _hooks.on_disarm(_imports.uninstall)
         gc.callbacks.append(_on_gc)
@@ -25,7 +26,6 @@ def start(loaded_ns):
         os.register_at_fork(after_in_child=_after_fork)
         atexit.register(_on_exit)
         _hooks.hook_loaded_modules()
-        _begin_process("exec", _exec_ns())
         tracer.self_ns += now() - loaded_ns
         tracer.armed = True
     except Exception as error:  # the engine must start with a broken tracer too
@@ -34,7 +34,7 @@ def start(loaded_ns):
 
 
 def _begin_process(start_kind, exec_ns):
-    """Take the role that the parent named, and open this process's file. From here on everything is traced."""
+    """Take the role that the parent named, and open this process's file. Raises OSError."""
     tracer.pid = os.getpid()
     tracer.role = os.environ.get("COLDSTART_TRACE_ROLE", "main")
     os.environ["COLDSTART_TRACE_ROLE"] = "child"  # of this process's children, until a hook says otherwise

@@ -51,11 +51,12 @@ class Tracer:
         return stack
 
     def open_file(self, header):
-        """Create this process's span file and write the header."""
+        """Create this process's span file and write the header. Raises OSError."""
         folder = os.environ["COLDSTART_TRACE_DIR"]
         path = os.path.join(folder, f"{self.role}-{self.pid}.jsonl")
         self.fd = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o644)
-        self._write(encode({"schema": SCHEMA, "clock": "CLOCK_MONOTONIC", **header}) + "\n")
+        line = encode({"schema": SCHEMA, "clock": "CLOCK_MONOTONIC", **header}) + "\n"
+        os.write(self.fd, line.encode())  # raises on a full disk: a file without a header is of no use
 
     def _write(self, line):
         """Append one line in one write: lines of concurrent threads do not mix, a kill loses at most one."""
@@ -87,9 +88,12 @@ class Tracer:
 
     def end(self, span, end_ns, min_ns=0):
         """Close a span: it and whatever was left open above it leave the stack. Shorter than ``min_ns``: no line."""
-        leave(self.stack(), span)
+        stack = self.stack()
+        leave(stack, span)
         if end_ns - span.begin_ns >= min_ns:
             self.write_span(span, end_ns)
+        elif span.gc and stack:  # its garbage collections stay on record
+            stack[-1].gc = [*(stack[-1].gc or ()), *span.gc]
         self.self_ns += now() - end_ns
 
     def note(self, name, **attrs):

@@ -1,0 +1,94 @@
+"""A case's identity: everything that defines a start is in its name's hash, and nothing else is."""
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from harness.engine.environment import Engine
+from harness.engine.model_store import ModelFiles
+from harness.measure.case import Options, make_case
+from harness.measure.one_run import Case
+from harness.spec.figure import Figure
+from harness.spec.pin import DEFAULT_CPU_PIN, load_pin
+
+PIN = load_pin(DEFAULT_CPU_PIN)
+MODEL = ModelFiles(Path("models/tiny-twin"), "tiny", twin=True, revision=None, files_sha256="a" * 64)
+FIGURE = Figure.model_validate(
+    {
+        "figure": "2",
+        "title": "A title",
+        "study": "cold_start",
+        "models": ["tiny"],
+        "iterations": 5,
+        "smoke": {"iterations": 1},
+        "parameters": {"max_model_len": 64},
+        "slots": ["node0"],
+        "timeout_s": 9,
+    }
+)
+
+
+def case(
+    figure: dict[str, Any] | None = None, model: dict[str, Any] | None = None, pin: dict[str, Any] | None = None,
+    eager: bool = False, folder: str = "engines/x",
+) -> Case:  # fmt: skip
+    """The figure's case with changes to what it is made of."""
+    engine = Engine(PIN.model_copy(update=pin or {}), Path(folder))
+    return make_case(FIGURE.model_copy(update=figure or {}), replace(MODEL, **(model or {})), engine, eager)
+
+
+def test_the_name_says_model_engine_and_mode() -> None:
+    assert case().name.rpartition("-")[0] == f"tiny-twin_{DEFAULT_CPU_PIN}_compiled"
+    assert case(eager=True).name.rpartition("-")[0] == f"tiny-twin_{DEFAULT_CPU_PIN}_eager"
+    assert len(case().name.rpartition("-")[2]) == 8
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"figure": {"parameters": {"max_model_len": 65}}},
+        {"model": {"files_sha256": "b" * 64}},
+        {"model": {"twin": False}},
+        {"pin": {"environment": {**PIN.environment, "VLLM_USE_AOT_COMPILE": "1"}}},
+        {"pin": {"torch": "torch==0.0.1"}},
+        {"pin": {"vllm_version": "9.9"}},
+        {"eager": True},
+    ],
+)
+def test_whatever_changes_a_start_makes_another_case(change: dict[str, Any]) -> None:
+    assert case(**change).name.rpartition("-")[2] != case().name.rpartition("-")[2]
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"figure": {"iterations": 50, "timeout_s": 1.0, "title": "Another", "figure": "10", "slots": ("gpu0",)}},
+        {"model": {"path": Path("/elsewhere/tiny-twin")}},
+        {"folder": "/elsewhere/engines/x"},
+        {},
+    ],
+)
+def test_what_does_not_change_a_start_shares_its_runs(change: dict[str, Any]) -> None:
+    assert case(**change).name == case().name
+
+
+def test_a_case_carries_what_a_run_needs() -> None:
+    made = case(eager=True)
+    assert (made.parameters, made.eager, made.timeout_s) == ({"max_model_len": 64}, True, 9)
+    assert made.engine_facts["lock_sha256"] == PIN.lock_sha256
+    assert len(made.engine_facts["patches_sha256"]) == 64
+
+
+@pytest.mark.parametrize(
+    ("options", "iterations"),
+    [
+        (Options(), 5),
+        (Options(smoke=True), 1),
+        (Options(iterations=3), 3),
+        (Options(smoke=True, iterations=3), 3),
+    ],
+)
+def test_what_was_typed_beats_smoke_which_beats_the_figure(options: Options, iterations: int) -> None:
+    assert options.iterations_of(FIGURE) == iterations

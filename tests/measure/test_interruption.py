@@ -1,0 +1,72 @@
+"""Ctrl-C and SIGTERM to a real harness process whose engine hangs."""
+
+import os
+import signal
+import subprocess
+import time
+from pathlib import Path
+
+from tests.checkout import Checkout, add_fake_engine, make_checkout
+from tests.measure.fake_engine import FakeEngine, end_for_certain, is_gone
+
+HANGING = 2  # the fake engine's core and its child; the front end waits for them
+
+
+def start(checkout: Checkout) -> "subprocess.Popen[str]":
+    """``bash run_figure.sh 2`` in a process group of its own, as a terminal does it."""
+    return subprocess.Popen(
+        ["bash", "run_figure.sh", "2", "--engine", "fake"],
+        cwd=checkout.root,
+        env=checkout.environment(),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+
+
+def wait_until_it_hangs(fake: FakeEngine, harness: "subprocess.Popen[str]") -> list[int]:
+    """Pids of the engine's processes, once all of them are there."""
+    deadline = time.monotonic() + 20
+    before = fake.journal("hanging")
+    while len(fake.journal("hanging")) < len(before) + HANGING:
+        assert harness.poll() is None, harness.communicate()
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    return [entry["pid"] for entry in [*fake.starts()[-1:], *fake.journal("hanging")[len(before) :]]]
+
+
+def runs(checkout: Checkout) -> list[str]:
+    return sorted(path.parent.name for path in checkout.root.glob("runs/**/run.json"))
+
+
+def test_a_stopped_harness_leaves_no_process_and_no_record_and_a_rerun_completes(tmp_path: Path) -> None:
+    checkout = make_checkout(tmp_path)
+    fake = add_fake_engine(checkout)
+    fake.behave("ok", "ok", "hang", "hang", "ok")
+    for number in (signal.SIGINT, signal.SIGTERM):  # the second stops the rerun of the first
+        stop_while_it_hangs(checkout, fake, number)
+        assert runs(checkout) == ["1", "warmup-0"]
+        assert not (checkout.root / ".harness.lock.json").exists()
+    again = checkout.figure("2", "--engine", "fake")
+    assert again.code == 0, again.err
+    assert runs(checkout) == ["1", "2", "warmup-0"]
+    assert len(fake.starts()) == 5  # what was measured before a stop was not measured again
+    assert list(checkout.root.glob("runs/**/.*")) == []
+    assert (checkout.root / "figures" / "figure-2" / "drawn").exists()
+
+
+def stop_while_it_hangs(checkout: Checkout, fake: FakeEngine, number: signal.Signals) -> None:
+    """Start the command, wait until the engine hangs, send the signal, and check that everything has ended."""
+    harness = start(checkout)
+    pids: list[int] = []
+    try:
+        pids = wait_until_it_hangs(fake, harness)
+        os.killpg(harness.pid, number)
+        _, err = harness.communicate(timeout=20)
+        assert harness.returncode == 130
+        assert err.splitlines()[-1] == "stopped; everything measured so far is stored, repeat the command to go on"
+        assert "Traceback" not in err
+        assert [pid for pid in pids if not is_gone(pid, within_s=1)] == []
+    finally:
+        end_for_certain([*pids, *([harness.pid] if harness.poll() is None else [])])

@@ -1,0 +1,136 @@
+"""Runs → slot: which rows, which runs in the manifest, and the same bytes from the same store."""
+
+import hashlib
+import json
+from pathlib import Path
+
+import pytest
+
+from harness.record.collect import CaseRuns, collect
+from harness.record.slot import read_slot
+from harness.record.slotcheck import ForeignSlotError
+from harness.record.store import CaseStore
+from tests.synthetic_run import NODE, certificate, make_run, put
+
+CASE = "tiny-00000000"
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> CaseStore:
+    """A session with every kind of run, after an older one."""
+    store = CaseStore(tmp_path / "runs" / CASE)
+    put(store, make_run("warmup-0", ready_s=99.0), make_run("1"))
+    put(
+        store,
+        make_run("warmup-0", "s2", certificate=certificate(holds=False)),
+        make_run("warmup-1", "s2"),
+        make_run("1", "s2"),
+        make_run("2", "s2", status="failed", log_quantities={"load_weights": 0.7}),
+        make_run("3", "s2", certificate=certificate(holds=False)),
+        make_run("4", "s2", status="timeout"),
+        make_run("10", "s2", phases={"load_weights": 2.5, "unattributed": 0.5}),
+    )
+    return store
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in folder.iterdir()}
+
+
+def test_the_slot_has_rows_of_runs_that_count_and_only_of_the_session(store: CaseStore, tmp_path: Path) -> None:
+    collect("2", "node0", tmp_path / "node0", [CaseRuns(CASE, store, "s2")])
+    rows = read_slot(tmp_path / "node0").rows
+    assert list(dict.fromkeys((row.run, row.kind) for row in rows)) == [
+        ("warmup-1", "warmup"),
+        ("1", "measured"),
+        ("10", "measured"),
+    ]
+    assert {(row.figure, row.slot, row.case, row.model, row.session, row.status) for row in rows} == {
+        ("2", "node0", CASE, "tiny", "s2", "ok")
+    }
+
+
+def test_rows_hold_every_phase_and_every_log_quantity_that_was_stated(store: CaseStore, tmp_path: Path) -> None:
+    collect("2", "node0", tmp_path / "node0", [CaseRuns(CASE, store, "s2")])
+    rows = read_slot(tmp_path / "node0").rows
+    assert {(row.source, row.phase): row.seconds for row in rows if row.run == "10"} == {
+        ("span", "load_weights"): 2.5,
+        ("span", "unattributed"): 0.5,
+        ("log", "load_weights"): 0.7,  # graph_capturing was not logged: no row, not 0
+    }
+
+
+def test_the_manifest_lists_every_run_of_the_session_with_its_outcome(store: CaseStore, tmp_path: Path) -> None:
+    collect("2", "node0", tmp_path / "node0", [CaseRuns(CASE, store, "s2")])
+    manifest = read_slot(tmp_path / "node0").manifest
+    assert [(run["run"], run["status"], run["counts"]) for run in manifest["runs"]] == [
+        ("warmup-0", "ok", False),
+        ("warmup-1", "ok", True),
+        ("1", "ok", True),
+        ("2", "failed", False),
+        ("3", "ok", False),
+        ("4", "timeout", False),
+        ("10", "ok", True),
+    ]
+    assert manifest["outcomes"] == {"ok": 5, "failed": 1, "timeout": 1, "killed": 0}
+    assert manifest["node"] == NODE
+    assert manifest["certificates"][f"{CASE}/s2/3"]["compile_cache"]["reason"] == "it compiled"
+    assert [case["session"] for case in manifest["cases"]] == ["s2"]
+
+
+def test_the_manifest_proves_which_records_it_was_made_from(store: CaseStore, tmp_path: Path) -> None:
+    collect("2", "node0", tmp_path / "node0", [CaseRuns(CASE, store, "s2")])
+    for run in read_slot(tmp_path / "node0").manifest["runs"]:
+        record = store.run_folder("s2", run["run"]) / "run.json"
+        assert run["run_json_sha256"] == hashlib.sha256(record.read_bytes()).hexdigest()
+
+
+def test_the_same_store_makes_the_same_bytes(store: CaseStore, tmp_path: Path) -> None:
+    cases = [CaseRuns(CASE, store, "s2")]
+    collect("2", "node0", tmp_path / "a", cases)
+    collect("2", "node0", tmp_path / "b", cases)
+    collect("2", "node0", tmp_path / "b", cases)  # again, over itself
+    assert contents(tmp_path / "a") == contents(tmp_path / "b")
+
+
+def test_two_cases_are_one_slot_and_never_mix(store: CaseStore, tmp_path: Path) -> None:
+    other = CaseStore(tmp_path / "runs" / "small-00000000")
+    put(other, make_run("1", case={"model": "small", "parameters": {}, "eager": True}))
+    collect("2", "node0", tmp_path / "node0", [CaseRuns(CASE, store, "s1"), CaseRuns("small-00000000", other, "s1")])
+    slot = read_slot(tmp_path / "node0")
+    assert {(row.case, row.model) for row in slot.rows} == {(CASE, "tiny"), ("small-00000000", "small")}
+    assert [case["parameters"] for case in slot.manifest["cases"]] == [
+        {"max_model_len": 64, "eager": False},
+        {"eager": True},
+    ]
+
+
+def test_a_case_of_which_nothing_ran_is_not_in_the_slot(store: CaseStore, tmp_path: Path) -> None:
+    nothing = CaseRuns("small-00000000", CaseStore(tmp_path / "runs" / "small-00000000"), "s1")
+    collect("2", "node0", tmp_path / "node0", [nothing, CaseRuns(CASE, store, "s1")])
+    assert [case["case"] for case in read_slot(tmp_path / "node0").manifest["cases"]] == [CASE]
+
+
+def test_a_session_of_failed_runs_only_is_a_slot_without_rows(tmp_path: Path) -> None:
+    store = CaseStore(tmp_path / "runs" / CASE)
+    put(store, make_run("warmup-0", status="failed"))
+    collect("2", "node0", tmp_path / "node0", [CaseRuns(CASE, store, "s1")])
+    slot = read_slot(tmp_path / "node0")
+    assert (slot.rows, slot.manifest["outcomes"]["failed"]) == ((), 1)
+
+
+def test_nothing_to_collect_is_an_error_and_makes_no_slot(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="no runs to collect for figure 2"):
+        collect("2", "node0", tmp_path / "node0", [CaseRuns(CASE, CaseStore(tmp_path / "runs"), "s1")])
+    assert not (tmp_path / "node0").exists()
+
+
+def test_the_slot_of_another_node_is_refused_and_kept(store: CaseStore, tmp_path: Path) -> None:
+    collect("2", "node0", tmp_path / "node0", [CaseRuns(CASE, store, "s2")])
+    before = contents(tmp_path / "node0")
+    here = CaseStore(tmp_path / "here" / CASE)
+    put(here, make_run("1", node={**NODE, "id": "node-000000000002"}))
+    with pytest.raises(ForeignSlotError, match="holds a slot of node-000000000001, this machine is node-000000000002"):
+        collect("2", "node0", tmp_path / "node0", [CaseRuns(CASE, here, "s1")])
+    assert contents(tmp_path / "node0") == before
+    assert json.loads(before["manifest.json"])["node"] == NODE

@@ -1,0 +1,148 @@
+"""run.json: what is written is what is read, and what is not one is refused by name."""
+
+import json
+from dataclasses import asdict, fields
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from harness.record.run import SCHEMA_VERSION, Run, RunFileError, read_run
+from tests.synthetic_run import certificate, make_run
+
+FIELDS = [field.name for field in fields(Run)]
+same_folder = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+
+
+def write(folder: Path, document: Any) -> Path:
+    path = folder / "run.json"
+    path.write_text(document if isinstance(document, str) else json.dumps(document))
+    return path
+
+
+def test_a_record_reads_back_equal_and_begins_with_its_schema_version(tmp_path: Path) -> None:
+    run = make_run(log_tail=["ümlaut", "\x1b[31mred"], ready_s=0.1 + 0.2)
+    run.write(tmp_path)
+    assert read_run(tmp_path) == run
+    assert next(iter(json.loads((tmp_path / "run.json").read_text()))) == "schema_version"
+
+
+def test_absent_numbers_are_null_and_never_nan(tmp_path: Path) -> None:
+    make_run(status="failed").write(tmp_path)
+    assert json.loads((tmp_path / "run.json").read_text())["ready_s"] is None
+    with pytest.raises(ValueError, match="Out of range float"):
+        make_run(wall_s=float("nan")).write(tmp_path)
+    assert read_run(tmp_path).status == "failed"  # the refused one replaced nothing
+    assert [path.name for path in tmp_path.iterdir()] == ["run.json"]
+
+
+@pytest.mark.parametrize("version", [0, SCHEMA_VERSION + 1, "1", None])
+def test_another_schema_version_is_refused_with_both_versions(tmp_path: Path, version: Any) -> None:
+    path = write(tmp_path, {**asdict(make_run()), "schema_version": version})
+    with pytest.raises(RunFileError) as refused:
+        read_run(tmp_path)
+    assert str(refused.value) == f"{path}: schema_version is {version!r}, this harness reads {SCHEMA_VERSION}"
+
+
+def test_a_missing_file_is_named(tmp_path: Path) -> None:
+    with pytest.raises(RunFileError, match=str(tmp_path / "run.json")):
+        read_run(tmp_path)
+
+
+@same_folder
+@given(content=st.binary(max_size=200))
+def test_bytes_that_are_no_record_are_refused_by_name(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "run.json").write_bytes(content)
+    with pytest.raises(RunFileError, match=str(tmp_path / "run.json")):
+        read_run(tmp_path)
+
+
+@same_folder
+@given(cut=st.floats(0, 0.999))
+def test_a_record_that_was_cut_off_is_refused_by_name(tmp_path: Path, cut: float) -> None:
+    make_run().write(tmp_path)
+    text = (tmp_path / "run.json").read_text().rstrip()
+    write(tmp_path, text[: int(cut * len(text))])
+    with pytest.raises(RunFileError, match=str(tmp_path / "run.json")):
+        read_run(tmp_path)
+
+
+def test_nesting_too_deep_to_read_is_refused_by_name(tmp_path: Path) -> None:
+    path = write(tmp_path, "[" * 100_000)
+    with pytest.raises(RunFileError, match=str(path)):
+        read_run(tmp_path)
+
+
+@pytest.mark.parametrize("name", [name for name in FIELDS if name != "schema_version"])
+def test_each_missing_field_is_named(tmp_path: Path, name: str) -> None:
+    document = asdict(make_run())
+    del document[name]
+    path = write(tmp_path, document)
+    with pytest.raises(RunFileError) as refused:
+        read_run(tmp_path)
+    assert str(refused.value) == f"{path}: missing or unknown keys: {name}"
+
+
+def test_an_unknown_field_is_named(tmp_path: Path) -> None:
+    write(tmp_path, {**asdict(make_run()), "mood": "good"})
+    with pytest.raises(RunFileError, match="missing or unknown keys: mood"):
+        read_run(tmp_path)
+
+
+json_values = st.none() | st.booleans() | st.integers() | st.text(max_size=3) | st.just([]) | st.just({})
+
+
+@same_folder
+@given(name=st.sampled_from(FIELDS), value=json_values)
+def test_a_field_of_another_type_is_refused_or_harmless(tmp_path: Path, name: str, value: Any) -> None:
+    path = write(tmp_path, {**asdict(make_run()), name: value})
+    try:
+        run = read_run(tmp_path)
+    except RunFileError as error:
+        refused = str(error)
+    else:
+        assert run.counts in (True, False)
+        assert type(getattr(run, name)) is type(value)
+        return
+    assert str(path) in refused
+    assert name in refused
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("certificate", None),
+        ("certificate", {"compile_cache": True}),
+        ("certificate", {"compile_cache": {"reason": None}}),
+        ("phases", []),
+        ("node", "node-1"),
+        ("wall_s", "3"),
+        ("exit_code", 1.5),
+        ("status", "fine"),
+        ("kind", "cold"),
+        ("session", "first"),
+        ("session", "s0"),
+        ("session", "s1/../.."),
+        ("run", "../1"),
+        ("schema_version", True),
+    ],
+)
+def test_a_value_that_cannot_be_is_refused_with_file_and_field(tmp_path: Path, field: str, value: Any) -> None:
+    path = write(tmp_path, {**asdict(make_run()), field: value})
+    with pytest.raises(RunFileError) as refused:
+        read_run(tmp_path)
+    assert str(refused.value).startswith(f"{path}: {field}")
+
+
+@pytest.mark.parametrize("status", ["failed", "timeout", "killed"])
+def test_only_ok_runs_count(status: str) -> None:
+    assert make_run().counts
+    assert not make_run(status=status).counts
+
+
+def test_a_run_counts_only_while_every_part_of_its_certificate_holds() -> None:
+    assert make_run(certificate={}).counts  # none was declared
+    assert not make_run(certificate=certificate(holds=False)).counts
+    assert not make_run(certificate={**certificate(), "quiet": {"holds": False, "reason": "a backup ran"}}).counts

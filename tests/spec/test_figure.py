@@ -1,0 +1,111 @@
+import re
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from harness.errors import HarnessError
+from harness.spec.figure import figure_numbers, load_figure
+from harness.spec.models import load_models
+from harness.workspace import Workspace
+
+GOOD = """\
+figure: "2"
+title: Start-up by phase
+study: cold_start
+models: [llama3-3b]
+iterations: 5
+smoke: {iterations: 1}
+parameters: {max_model_len: 4096}
+slots: [node0]
+timeout_s: 900
+"""
+
+
+def checkout(root: Path, **figures: str) -> Workspace:
+    """A checkout with these figures: f2="text of figure 2's declaration"."""
+    for number, text in figures.items():
+        folder = root / "figures" / f"figure-{number.removeprefix('f')}"
+        folder.mkdir(parents=True)
+        (folder / "figure.yaml").write_text(text, encoding="utf-8")
+    return Workspace(root)
+
+
+def refusal(number: str, workspace: Workspace) -> str:
+    with pytest.raises(HarnessError) as refused:
+        load_figure(number, workspace)
+    message = str(refused.value)
+    assert "\n" not in message
+    assert refused.value.exit_code == 2
+    return message
+
+
+@pytest.mark.parametrize("number", figure_numbers(Workspace()))
+def test_every_figure_of_the_repository_declares_known_models_and_a_plot(number: str):
+    figure = load_figure(number, Workspace())
+    assert set(figure.models) <= load_models().models.keys()
+    assert figure.smoke.iterations <= figure.iterations
+    assert (Workspace().figure(number) / "plot.py").is_file()
+    assert (Workspace().root / "experiments" / figure.study / "study.py").is_file()
+
+
+@pytest.mark.parametrize(
+    ("change", "expected"),
+    [
+        (('figure: "2"', "figure: 2"), r"1: field 'figure': Input should be a valid string \(got 2\)"),
+        (('figure: "2"', 'figure: "3"'), r" field 'figure' is '3'; it must equal its folder's '2'"),
+        (("cold_start", "warm_start"), r"3: field 'study': Input should be 'cold_start' \(got 'warm_start'\)"),
+        (("[llama3-3b]", "[]"), r"4: field 'models': .*at least 1 item.* \(got \[\]\)"),
+        (("iterations: 5", "iterations: 0"), r"5: field 'iterations': .*greater than or equal to 1 \(got 0\)"),
+        (("iterations: 5", "iterations: five"), r"5: field 'iterations': Input should be a valid integer.*"),
+        (("smoke: {iterations: 1}", "smoke: {runs: 1}"), r"6: field 'smoke.iterations': Field required \(and 1 more\)"),
+        (("slots: [node0]", "slots: []"), r"8: field 'slots': .*"),
+        (("timeout_s: 900", "timeout_s: -1"), r"9: field 'timeout_s': .*greater than 0 \(got -1\)"),
+        (("timeout_s: 900", "timeout_s: .nan"), r"9: field 'timeout_s': .*"),
+        (("timeout_s: 900", "timeout_s: .inf"), r"9: field 'timeout_s': Input should be a finite number \(got inf\)"),
+        (("title:", "titel:"), r"1: field 'title': Field required \(and 1 more\)"),
+        (("timeout_s: 900", "timeout_s: 900\ncolour: red"), r"10: field 'colour': Extra inputs .* \(got 'red'\)"),
+        (("slots: [node0]", "slots: [node0"), r"9: not valid YAML: .*"),
+        (("slots: [node0]", "slots: [node0]\niterations: 7"), r"9: not valid YAML: key 'iterations' is given twice"),
+    ],
+    ids=lambda value: value[1][:30] if isinstance(value, tuple) else "",
+)
+def test_a_declaration_that_does_not_fit_is_refused_by_file_line_and_field(
+    tmp_path: Path, change: tuple[str, str], expected: str
+):
+    assert GOOD.count(change[0]) == 1
+    workspace = checkout(tmp_path, f2=GOOD.replace(*change))
+    message = refusal("2", workspace).removeprefix(f"{tmp_path}/figures/figure-2/figure.yaml:")
+    assert re.fullmatch(expected, message), message
+
+
+def test_an_unknown_figure_is_answered_with_the_valid_ones_and_the_nearest(tmp_path: Path):
+    workspace = checkout(tmp_path, f2=GOOD, f10=GOOD, fsharing=GOOD)
+    assert refusal("99", workspace) == "unknown figure '99'; valid: 2, 10, sharing"
+    assert refusal("shairng", workspace) == "unknown figure 'shairng' (did you mean sharing?); valid: 2, 10, sharing"
+    assert refusal("figure-10", workspace).endswith("; valid: 2, 10, sharing")
+
+
+def test_figures_come_in_reading_order_numbers_first(tmp_path: Path):
+    (tmp_path / "figures" / "figure-7").mkdir(parents=True)  # no declaration yet
+    workspace = checkout(tmp_path, f10=GOOD, f2=GOOD, fladder=GOOD, f1=GOOD, fanatomy=GOOD)
+    assert figure_numbers(workspace) == ["1", "2", "10", "anatomy", "ladder"]
+
+
+def test_figure_loads_what_its_declaration_says(tmp_path: Path):
+    figure = load_figure("2", checkout(tmp_path, f2=GOOD))
+    assert (figure.models, figure.iterations, figure.smoke.iterations) == (("llama3-3b",), 5, 1)
+    assert (figure.parameters, figure.slots, figure.timeout_s) == ({"max_model_len": 4096}, ("node0",), 900.0)
+
+
+@settings(deadline=None)
+@given(name=st.text(max_size=12))
+def test_whatever_is_asked_for_is_a_known_figure_or_refused_with_the_list(name: str):
+    workspace = Workspace()
+    known = figure_numbers(workspace)
+    if name in known:
+        assert load_figure(name, workspace).figure == name
+        return
+    with pytest.raises(HarnessError, match=rf"valid: {', '.join(known)}$"):
+        load_figure(name, workspace)

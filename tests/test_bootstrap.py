@@ -1,0 +1,306 @@
+"""From a bare Python to the harness's environment: what re-executes, what is made, and what is refused in one line."""
+
+import ast
+import shutil
+import subprocess
+import sys
+from importlib import metadata
+from pathlib import Path
+
+import pytest
+
+from harness import bootstrap
+from harness.workspace import ROOT
+from tests.checkout import Checkout, Done, link_venv, make_checkout, tool_folder
+from tests.wheels import make_wheel, only_these_wheels
+
+SUPPORTED = sys.version_info[:2] in bootstrap.SUPPORTED
+HOW = "make the environment: bash run_tests.sh --setup-only   (or: pip install -r requirements.txt)"
+# A call of each script, and what it prints when it got as far as its own code.
+CALLS = [
+    (("apply_patches.py", "--help"), 0, "Usage: apply_patches.py"),
+    (("download_models.py", "--help"), 0, "Usage: download_models.py"),
+    (("figures/figure-2/plot.py", "--data", "a b"), 2, "a b: no slot folder here"),
+    (("-m", "harness", "figure", "99"), 2, "error: unknown figure '99'"),
+]
+
+
+@pytest.fixture(scope="module")
+def bare_python(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An interpreter without any package."""
+    folder = tmp_path_factory.mktemp("bare") / "venv"
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", str(folder)], check=True)
+    return folder / "bin" / "python"
+
+
+@pytest.fixture(scope="module")
+def checkout(tmp_path_factory: pytest.TempPathFactory) -> Checkout:
+    """A checkout whose .venv is complete."""
+    return make_checkout(tmp_path_factory.mktemp("complete"))
+
+
+@pytest.fixture(scope="module")
+def fresh(tmp_path_factory: pytest.TempPathFactory) -> Checkout:
+    """A checkout as cloned."""
+    return make_checkout(tmp_path_factory.mktemp("fresh"), venv=False)
+
+
+def typed(checkout: Checkout, python: Path, arguments: tuple[str, ...]) -> Done:
+    """What happens to who types it in an empty environment (``env -i``)."""
+    return checkout.run(str(python), *arguments, env={})
+
+
+@pytest.mark.parametrize(("arguments", "code", "output"), CALLS)
+def test_scripts_typed_with_a_bare_python_go_on_in_the_complete_environment(
+    checkout: Checkout, bare_python: Path, arguments: tuple[str, ...], code: int, output: str
+) -> None:
+    done = typed(checkout, bare_python, arguments)
+    assert (done.code, output in done.out + done.err) == (code, True), done
+
+
+@pytest.mark.parametrize("arguments", [arguments for arguments, _, _ in CALLS])
+def test_without_an_environment_they_say_in_one_line_how_to_make_it(
+    fresh: Checkout, bare_python: Path, arguments: tuple[str, ...]
+) -> None:
+    done = typed(fresh, bare_python, arguments)
+    name = "__main__.py" if arguments[0] == "-m" else Path(arguments[0]).name
+    assert (done.code, done.out) == (2, "")
+    assert done.error.startswith(f"{name}: this Python lacks ")
+    assert done.error.endswith(HOW)
+
+
+@pytest.mark.parametrize("arguments", [CALLS[0][0], CALLS[3][0]])
+def test_without_an_environment_they_run_in_a_python_that_has_the_packages(
+    fresh: Checkout, arguments: tuple[str, ...]
+) -> None:
+    assert bootstrap.unsatisfied() == []
+    done = typed(fresh, Path(sys.executable), arguments)
+    assert "this Python lacks" not in done.err
+    assert done.code in (0, 2)
+
+
+@pytest.mark.parametrize("stamp", [None, "of other requirements"])
+def test_an_incomplete_environment_is_not_entered(tmp_path: Path, bare_python: Path, stamp: str | None) -> None:
+    checkout = make_checkout(tmp_path)
+    (tmp_path / ".venv" / ".complete").unlink()
+    if stamp:
+        (tmp_path / ".venv" / ".complete").write_text(stamp)
+    done = typed(checkout, bare_python, ("apply_patches.py", "--help"))
+    assert done.code == 2
+    assert done.error.endswith(HOW)
+
+
+def test_an_environment_whose_python_is_gone_is_not_entered(tmp_path: Path, bare_python: Path) -> None:
+    checkout = make_checkout(tmp_path)
+    (tmp_path / ".venv" / "bin").unlink()
+    (tmp_path / ".venv" / "bin").mkdir()
+    (tmp_path / ".venv" / "bin" / "python").symlink_to(tmp_path / "an uninstalled python")
+    done = typed(checkout, bare_python, ("apply_patches.py", "--help"))
+    assert done.code == 2
+    assert done.error.endswith(HOW)
+
+
+def test_unsatisfied_names_what_is_absent_or_of_another_version(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    have = metadata.version("pytest")
+    requirements = tmp_path / "requirements.txt"
+    # The name of a package is written in many ways.
+    requirements.write_text(f"# a comment\n\nPyTest=={have}  # another\ntyper==0.0.1\n   no-such-package==1.0\n")
+    monkeypatch.setattr(bootstrap, "REQUIREMENTS", requirements)
+    assert bootstrap.unsatisfied() == ["typer==0.0.1", "no-such-package==1.0"]
+
+
+def test_every_requirement_of_this_checkout_is_pinned_and_none_belongs_to_an_engine() -> None:
+    names = [name.lower() for name in bootstrap._pinned()]
+    assert len(names) > 20
+    assert not {"vllm", "torch", "ray", "transformers"} & set(names)
+
+
+def test_the_bootstrap_can_be_read_and_begun_by_a_python_that_is_too_old() -> None:
+    source = (ROOT / "harness" / "bootstrap.py").read_text(encoding="utf-8")
+    tree = ast.parse(source, feature_version=(3, 6))
+    annotations = [node.annotation for node in ast.walk(tree) if isinstance(node, ast.arg)]
+    annotations += [node.returns for node in ast.walk(tree) if isinstance(node, ast.FunctionDef)]
+    # list[str] and X | Y fail in an old Python when the function is defined; as text they do not.
+    assert [ast.unparse(a) for a in annotations if isinstance(a, ast.Subscript | ast.BinOp)] == []
+
+
+class Maker:
+    """A folder with nothing but bootstrap.py and a requirements.txt that names a tiny wheel."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        (root / "harness").mkdir()
+        (root / "harness" / "bootstrap.py").write_bytes((ROOT / "harness" / "bootstrap.py").read_bytes())
+
+    def make(self, before: str = "") -> Done:
+        code = f"{before}\nimport runpy; runpy.run_path('harness/bootstrap.py', run_name='__main__')"
+        command = [sys.executable, "-c", code]
+        done = subprocess.run(command, cwd=self.root, capture_output=True, text=True, timeout=60)
+        return Done(done.returncode, done.stdout, done.stderr)
+
+
+@pytest.mark.skipif(not SUPPORTED, reason="needs a Python that environments are made with")
+def test_an_interrupted_environment_is_made_again_and_a_complete_one_kept(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, quick_python: Path
+) -> None:
+    maker = Maker(tmp_path)
+    use_quick_python = f"import sys; sys.executable = {str(quick_python)!r}"
+    only_these_wheels(tmp_path / "wheels", monkeypatch)
+    requirement = make_wheel(tmp_path / "wheels", "tiny", "1.0").partition(" ")[0]
+    (tmp_path / "requirements.txt").write_text("unobtainable==1.0\n")
+    failed = maker.make(use_quick_python)
+    assert failed.code == 2
+    announcement, error = failed.err.splitlines()
+    assert announcement == "Making the harness's environment in .venv/ (about half a minute) …"
+    assert error.startswith("error: pip could not install requirements.txt (no network and nothing cached?): ERROR: ")
+    assert not (tmp_path / ".venv" / ".complete").exists()
+
+    (tmp_path / "requirements.txt").write_text(f"{requirement}\n")
+    (tmp_path / ".venv" / "half made").touch()
+    assert maker.make(use_quick_python) == Done(0, "", f"{announcement}\n")
+    assert not (tmp_path / ".venv" / "half made").exists()
+    command = [str(tmp_path / ".venv" / "bin" / "python"), "-c", "import tiny; print(tiny.__version__)"]
+    assert subprocess.run(command, capture_output=True, text=True).stdout == "1.0\n"
+
+    (tmp_path / ".venv" / "as before").touch()
+    assert maker.make(use_quick_python) == Done(0, "", "")
+    assert (tmp_path / ".venv" / "as before").exists()
+
+
+@pytest.mark.parametrize("version", [(3, 6), (3, 10), (3, 13)])
+def test_an_unsupported_python_is_one_line_and_nothing_is_made(tmp_path: Path, version: tuple[int, int]) -> None:
+    maker = Maker(tmp_path)
+    done = maker.make(f"import sys; sys.version_info = ({version[0]}, {version[1]}, 0, 'final', 0)")
+    assert done.code == 2
+    assert done.error == (
+        f"Python {version[0]}.{version[1]} is not supported; install Python 3.11 or 3.12, or set HARNESS_PYTHON"
+    )
+    assert not (tmp_path / ".venv").exists()
+
+
+def test_missing_headers_are_one_line_and_nothing_is_made(tmp_path: Path) -> None:
+    maker = Maker(tmp_path)
+    done = maker.make("import sysconfig; sysconfig.get_path = lambda name: '/nowhere'")
+    assert (done.code, done.error.partition(":")[0]) == (2, "Python.h not found")
+    assert not (tmp_path / ".venv").exists()
+
+
+@pytest.mark.parametrize("script", ["run_figure.sh", "run_tests.sh"])
+@pytest.mark.parametrize("tool", ["g++", "git"])
+def test_a_missing_tool_is_one_line_before_any_download(
+    fresh: Checkout, tmp_path: Path, tool: str, script: str
+) -> None:
+    path = tool_folder(tmp_path / "tools", tool, python=Path(sys.executable))
+    done = fresh.run(str(path / "bash"), script, "2", env={"PATH": str(path)})
+    assert (done.code, done.out) == (2, "")
+    assert done.error.startswith(f"{tool} not found: ")
+    assert done.error.endswith(f"(apt install {tool})")
+    assert not (fresh.root / ".venv").exists()
+
+
+def test_a_missing_tool_is_also_told_when_the_environment_is_there(checkout: Checkout, tmp_path: Path) -> None:
+    path = tool_folder(tmp_path / "tools", "g++", python=Path(sys.executable))
+    done = checkout.run(str(path / "bash"), "run_figure.sh", "2", env={"PATH": str(path)})
+    assert (done.code, done.error.partition(":")[0]) == (2, "g++ not found")
+
+
+def stub(path: Path, text: str) -> None:
+    path.unlink(missing_ok=True)
+    path.write_text(f"#!{bash()}\n{text}\n")
+    path.chmod(0o755)
+
+
+def bash() -> str:
+    found = shutil.which("bash")
+    assert found
+    return found
+
+
+OLD = 'if [[ $1 == --version ]]; then echo "Python 3.9.1"; else exit 1; fi'
+
+
+def find_python(fresh: Checkout, path: Path, **variables: str) -> Done:
+    command = (str(path / "bash"), "-c", "source harness/find_python.sh; python=$(find_python); echo $python")
+    return fresh.run(*command, env={"PATH": str(path), **variables})
+
+
+def test_the_first_supported_python_is_chosen(fresh: Checkout, tmp_path: Path) -> None:
+    path = tool_folder(tmp_path / "tools")
+    for name, text in (("python3", OLD), ("python3.12", "exit 0"), ("python3.11", "exit 0")):
+        stub(path / name, text)
+    assert find_python(fresh, path) == Done(0, "python3.12\n", "")
+    stub(path / "python3", "exit 0")
+    assert find_python(fresh, path) == Done(0, "python3\n", "")
+    stub(path / "mine", "exit 0")
+    assert find_python(fresh, path, HARNESS_PYTHON=str(path / "mine")) == Done(0, f"{path / 'mine'}\n", "")
+
+
+@pytest.mark.parametrize(
+    ("python3", "chosen", "says"),
+    [
+        (None, None, "python3 was not found"),
+        (OLD, None, "python3 is Python 3.9.1"),
+        ("exit 0", "nowhere", "nowhere was not found"),
+        ("exit 0", "old", "old is Python 3.9.1"),
+    ],
+)
+def test_no_supported_python_is_one_line_and_exit_2(
+    fresh: Checkout, tmp_path: Path, python3: str | None, chosen: str | None, says: str
+) -> None:
+    path = tool_folder(tmp_path / "tools")
+    stub(path / "old", OLD)
+    if python3:
+        stub(path / "python3", python3)
+    variables = {"HARNESS_PYTHON": chosen} if chosen else {}
+    expected = f"{says}; install Python 3.11 or 3.12, or set HARNESS_PYTHON to one"
+    done = find_python(fresh, path, **variables)
+    assert (done.code, done.out, done.error) == (2, "", expected)
+    whole = fresh.run(str(path / "bash"), "run_figure.sh", "2", env={"PATH": str(path), **variables})
+    assert (whole.code, whole.error) == (2, expected)
+    assert not (fresh.root / ".venv").exists()
+
+
+@pytest.fixture
+def listed(tmp_path: Path) -> Checkout:
+    """A checkout whose environment's programs only note how they were called; ruff fails if there is a file ``bad``."""
+    checkout = make_checkout(tmp_path / "checkout", venv=False)
+    link_venv(checkout.root)
+    (checkout.root / ".venv" / "bin").unlink()
+    (checkout.root / ".venv" / "bin").mkdir()
+    for name in ("python", "ruff", "mypy", "pytest"):
+        fails = " [[ ! -e bad ]]" if name == "ruff" else ""
+        stub(checkout.root / ".venv" / "bin" / name, f'echo "{name} $*" >> calls\n{fails}')
+    return checkout
+
+
+def calls(checkout: Checkout) -> list[str]:
+    return [line.strip() for line in (checkout.root / "calls").read_text().splitlines()]
+
+
+def test_run_tests_sets_up_then_checks_then_tests_with_the_given_arguments(listed: Checkout, tmp_path: Path) -> None:
+    assert listed.run("bash", str(listed.root / "run_tests.sh"), "-k", "one test", cwd=tmp_path).code == 0
+    assert calls(listed) == [
+        "python -m harness engines install",
+        "ruff check .",
+        "ruff format --check .",
+        "mypy",
+        "pytest -k one test",
+    ]
+
+
+def test_setup_only_stops_after_the_engine(listed: Checkout) -> None:
+    assert listed.run("bash", "run_tests.sh", "--setup-only").code == 0
+    assert calls(listed) == ["python -m harness engines install"]
+
+
+def test_run_tests_stops_at_the_first_check_that_fails(listed: Checkout) -> None:
+    (listed.root / "bad").touch()
+    assert listed.run("bash", "run_tests.sh").code == 1
+    assert calls(listed)[-1] == "ruff check ."
+
+
+def test_ci_leaves_out_only_the_slow_tests(listed: Checkout) -> None:
+    assert listed.run("bash", ".ci/run").code == 0
+    assert calls(listed)[-1] == "pytest -m not slow"
