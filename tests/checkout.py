@@ -48,7 +48,7 @@ class Checkout:
     root: Path
 
     def environment(self, **variables: str) -> dict[str, str]:
-        """What a login shell has, without this session's HARNESS_ variables."""
+        """What a login shell has, without the HARNESS_ variables of who runs the tests."""
         kept = {name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ}
         # The terminal's width must not break lines, and the Python that runs the tests is the one that made .venv/.
         return {**kept, "COLUMNS": "400", "HARNESS_PYTHON": sys.executable, **variables}

@@ -1,5 +1,7 @@
 """What takes long to make and can be shared by every test."""
 
+import importlib.util
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -9,14 +11,19 @@ import pytest
 
 @pytest.fixture(scope="session")
 def quick_python(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A Python for which ``python -m venv DIR`` takes a moment: it copies an environment that was made once."""
+    """A Python for which ``python -m venv DIR`` takes a moment: it copies an environment with the pip of this one."""
     folder = tmp_path_factory.mktemp("quick")
-    subprocess.run([sys.executable, "-m", "venv", str(folder / "template")], check=True)
+    pip = importlib.util.find_spec("pip")
+    command = [sys.executable, "-m", "venv", *(["--without-pip"] if pip else []), str(folder / "template")]
+    subprocess.run(command, check=True)
+    if pip and pip.origin:
+        (site,) = (folder / "template").glob("lib/python*/site-packages")
+        shutil.copytree(Path(pip.origin).parent, site / "pip")
     python = folder / "python"
     python.write_text(
         f"""#!/bin/sh
 if [ "$1 $2 $#" = "-m venv 3" ] && [ ! -e "$3" ]; then
-  mkdir -p "$(dirname "$3")" && exec cp -r {folder}/template "$3"
+  mkdir -p "$(dirname "$3")" && exec cp -a {folder}/template "$3"  # with times: bytecode stays valid
 fi
 exec {sys.executable} "$@"
 """

@@ -204,14 +204,14 @@ def test_a_model_that_fails_is_named_with_its_own_log_after_the_rest_was_drawn(f
     assert (outcomes["ok"], outcomes["failed"]) == (4, 1)
 
 
-def test_an_engine_that_never_starts_is_drawn_as_failed_and_exit_1_with_the_cause(tmp_path: Path) -> None:
-    fake = add_fake_engine(make_checkout(tmp_path), plot=True)
+def test_an_engine_that_never_starts_is_exit_1_with_the_cause_after_the_rest_was_drawn(fake: FakeEngine) -> None:
     fake.behave("crash")
     done = figure(fake)
     assert done.code == 1
     assert "failed in load_weights: ValueError: the checkpoint is damaged" in done.err.splitlines()[-1]
     assert "Traceback" not in done.err
     assert runs(fake) == ["tiny/warmup-0"]
+    assert (fake.workspace.figure("2") / "drawn").exists()
 
 
 def test_an_engine_that_hangs_is_exit_1_and_ended(fake: FakeEngine) -> None:
@@ -278,6 +278,17 @@ def test_a_file_in_the_place_of_the_results_folder_is_one_line(fake: FakeEngine)
     assert done.err.splitlines()[-1].startswith(f"error: {fake.workspace.runs}: results cannot be written there")
     assert "Traceback" not in done.err
     assert fake.starts() == []
+
+
+def test_engines_install_patches_an_installed_engine_once(unmeasured: Checkout) -> None:
+    command = (".venv/bin/python", "-m", "harness", "engines", "install", "--pin")
+    first = unmeasured.run(*command, "fake")
+    assert (first.code, first.out) == (0, "")
+    tracer = "engines/fake/lib/*/site-packages/coldstart_tracer/installed.json"
+    assert len(list(unmeasured.root.glob(tracer))) == 1
+    assert unmeasured.run(*command, "fake") == Done(0, "", "")
+    unknown = unmeasured.run(*command, "nope")
+    assert (unknown.code, unknown.error.partition(";")[0]) == (2, "unknown engine pin 'nope'")
 
 
 def read_only(checkout: Checkout, folder: Path) -> Done:

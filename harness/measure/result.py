@@ -71,7 +71,8 @@ def _fill_times(outcome: Outcome, exit: Exit, result: dict[str, Any], processes:
     try:
         parts: Partition = partition(processes, exit.pid, exit.exec_ns, result["ready_ns"])
     except ValueError as error:
-        outcome.status, outcome.reason = "failed", f"the start cannot be partitioned: {error}"
+        outcome.status = "failed"
+        outcome.reason = outcome.reason or f"the start cannot be partitioned: {error}"  # unreadable spans say why
         return
     outcome.ready_s = parts.ready_s
     outcome.first_token_s = (result["first_token_ns"] - result["ready_ns"]) / 1e9

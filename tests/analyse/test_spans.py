@@ -100,8 +100,16 @@ def test_a_missing_header_is_an_error_that_names_file_and_line(tmp_path: Path, f
     (tmp_path / "main-1.jsonl").write_text(first_line + ("\n" if first_line else ""), encoding="utf-8")
     with pytest.raises(SpanFileError, match=r"^main-1\.jsonl:1: no span file header"):
         read_process(tmp_path / "main-1.jsonl")
-    with pytest.raises(SpanFileError, match=r"^main-1\.jsonl:1: "):
-        read_processes(tmp_path)
+    if first_line:
+        with pytest.raises(SpanFileError, match=r"^main-1\.jsonl:1: "):
+            read_processes(tmp_path)
+
+
+def test_a_process_killed_before_its_header_does_not_make_the_start_unreadable(tmp_path: Path):
+    (tmp_path / "child-2.jsonl").touch()
+    header = {"pid": 1, "parent_pid": 0, "role": "main", "exec_ns": 0, "traced_ns": 1}
+    (tmp_path / "main-1.jsonl").write_text(json.dumps(header) + "\n", encoding="utf-8")
+    assert [process.pid for process in read_processes(tmp_path)] == [1]
 
 
 NUMBERS = st.integers() | st.sampled_from((math.inf, math.nan, 1.5))

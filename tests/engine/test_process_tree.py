@@ -1,5 +1,6 @@
 """One process tree of plain shell and Python processes: its end, whatever it does, and what it used."""
 
+import errno
 import os
 import signal
 import subprocess
@@ -7,6 +8,7 @@ import sys
 import threading
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import psutil
 import pytest
@@ -79,6 +81,24 @@ def test_a_signal_that_ended_it_is_a_negative_exit_code(tmp_path: Path) -> None:
     assert run(tmp_path, "kill -KILL $$").exit_code == -signal.SIGKILL
 
 
+def test_the_end_is_noticed_at_once(tmp_path: Path) -> None:
+    # Popen.wait would look after 0.5, 1.5, 3.5 … 63.5 and 113.5 ms.
+    walls = [(ended.exit_ns - ended.exec_ns) / 1e9 for ended in (run(tmp_path, "exec sleep 0.07") for _ in range(3))]
+    assert 0.07 <= min(walls) < 0.1
+
+
+@pytest.mark.parametrize(("script", "timed_out"), [("exit 3", False), (SLEEP, True)])
+def test_a_kernel_without_process_descriptors_will_do(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, script: str, timed_out: bool
+) -> None:
+    def refuse(*_: int) -> int:
+        raise OSError(errno.ENOSYS, "not implemented")
+
+    monkeypatch.setattr(process_tree, "os", SimpleNamespace(pidfd_open=refuse))
+    ended = run(tmp_path, script, 0.3)
+    assert (ended.timed_out, ended.exit_code) == (timed_out, None if timed_out else 3)
+
+
 def test_an_unknown_command_is_an_error_at_once(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError):
         run_tree([str(tmp_path / "nothing")], {}, tmp_path / "log", tmp_path, 20)
@@ -122,7 +142,7 @@ def test_ctrl_c_ends_the_whole_tree_before_it_goes_on(tmp_path: Path) -> None:
 
 
 def test_a_second_ctrl_c_kills_at_once_what_does_not_want_to_end(tmp_path: Path) -> None:
-    thread = interrupt_when(tmp_path, pids=2, times=2, pause_s=0.4)  # Popen.wait() swallows a second one for 0.25 s
+    thread = interrupt_when(tmp_path, pids=2, times=2, pause_s=0.2)
     began = time.monotonic()
     with pytest.raises(KeyboardInterrupt):
         run(tmp_path, f'bash -c "$S" & {STUBBORN}', S=STUBBORN)
@@ -149,7 +169,7 @@ def test_cpu_seconds_and_peak_memory_are_those_of_the_tree(tmp_path: Path, monke
     assert peak_bytes is not None
     assert 0.4 <= cpu_s < 2
     assert 128 << 20 <= peak_bytes < 512 << 20
-    assert run(tmp_path, "true").resources["cpu_s"] < 0.1  # type: ignore[operator]  # earlier runs are not in it
+    assert run(tmp_path, "true").resources["cpu_s"] < 0.1  # earlier runs are not in it
 
 
 def test_bytes_are_counted_that_had_to_come_from_a_disk(tmp_path: Path) -> None:
@@ -161,5 +181,5 @@ def test_bytes_are_counted_that_had_to_come_from_a_disk(tmp_path: Path) -> None:
     read = run(tmp_path, "cat source > /dev/null").resources["read_bytes"]
     if read == 0:
         pytest.skip("this file system does not read from a block device")
-    assert 8 << 20 <= read < 16 << 20  # type: ignore[operator]
-    assert run(tmp_path, "cat source > /dev/null").resources["read_bytes"] < 1 << 20  # type: ignore[operator]
+    assert 8 << 20 <= read < 16 << 20
+    assert run(tmp_path, "cat source > /dev/null").resources["read_bytes"] < 1 << 20

@@ -17,12 +17,19 @@ def start(checkout: Checkout) -> "subprocess.Popen[str]":
     return subprocess.Popen(
         ["bash", "run_figure.sh", "2", "--engine", "fake"],
         cwd=checkout.root,
-        env=checkout.environment(),
+        env=checkout.environment(TMPDIR=str(scratch(checkout))),
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
         start_new_session=True,
     )
+
+
+def scratch(checkout: Checkout) -> Path:
+    """Where the harness puts what it needs during a run."""
+    folder = checkout.root / "scratch"
+    folder.mkdir(exist_ok=True)
+    return folder
 
 
 def wait_until_it_hangs(fake: FakeEngine, harness: "subprocess.Popen[str]") -> list[int]:
@@ -48,6 +55,7 @@ def test_a_stopped_harness_leaves_no_process_and_no_record_and_a_rerun_completes
         stop_while_it_hangs(checkout, fake, number)
         assert runs(checkout) == ["1", "warmup-0"]
         assert not (checkout.root / ".harness.lock.json").exists()
+        assert list(scratch(checkout).iterdir()) == []
     again = checkout.figure("2", "--engine", "fake")
     assert again.code == 0, again.err
     assert runs(checkout) == ["1", "2", "warmup-0"]

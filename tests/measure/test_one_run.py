@@ -59,7 +59,7 @@ def test_only_allow_listed_variables_reach_the_engine(fake: FakeEngine, monkeypa
     poison = fake.root / "poison"
     poison.mkdir()
     (poison / "torch.py").write_text("raise SystemExit('the caller decided what is imported')")
-    for name in ("HF_TOKEN", "AWS_SECRET_ACCESS_KEY", "VLLM_USE_AOT_COMPILE", "LD_PRELOAD_NOT", "COLDSTART_TRACE_SYNC"):
+    for name in ("HF_TOKEN", "AWS_SECRET_ACCESS_KEY", "VLLM_USE_AOT_COMPILE", "COLDSTART_TRACE_SYNC"):
         monkeypatch.setenv(name, "secret")
     monkeypatch.setenv("PYTHONPATH", str(poison))
     monkeypatch.setenv("OMP_NUM_THREADS", "3")
