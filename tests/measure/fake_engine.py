@@ -6,10 +6,10 @@ from ``control.json`` beside the packages, not from the environment, so that it 
 case; every start appends what it saw to ``journal.jsonl``.
 """
 
+import contextlib
 import json
 import os
 import shutil
-import signal
 import sys
 import time
 from dataclasses import dataclass, replace
@@ -21,189 +21,21 @@ import psutil
 from harness.engine.environment import Engine
 from harness.engine.model_store import ModelFiles
 from harness.engine.patch_set import PACKAGE, PTH, PTH_TEXT
-from harness.measure.one_run import Case
+from harness.measure.one_run import Case, execute
 from harness.measure.session import CaseSession, Progress, measure, open_session
-from harness.record.run import Run
+from harness.record.run import Run, read_run
 from harness.record.store import CaseStore
 from harness.spec.hooks import load_hooks
 from harness.spec.pin import PATCHES, Pin
+from harness.state.sandbox import Sandbox
 from harness.workspace import Workspace
 
 CACHES = ("TMPDIR", "VLLM_CACHE_ROOT", "TORCHINDUCTOR_CACHE_DIR", "TRITON_CACHE_DIR")
 NODE: dict[str, Any] = {"id": "node-test", "cpu_model": "a test"}
 VERSION = "1.2.3"
 
-# A start: LLM() reads a configuration, starts the engine core's process and waits for it; the core loads and compiles.
-# Modes: ok · recompile (ok, and compiles again) · crash (an exception in a hooked function) · hang · stubborn (hangs
-# and ignores SIGTERM) · no_token · silent (exit 0 without a result) · sigkill (of itself) · orphan (leaves a process of
-# its own session behind).
-VLLM = '''
-import json, os, signal, subprocess, sys, time
-import torch
-
-HERE = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
-JOURNAL = os.path.join(HERE, "journal.jsonl")
-CACHES = ("TMPDIR", "VLLM_CACHE_ROOT", "TORCHINDUCTOR_CACHE_DIR", "TRITON_CACHE_DIR")
-
-
-def _starts():
-    if not os.path.exists(JOURNAL):
-        return []
-    with open(JOURNAL) as file:
-        return [line for line in map(json.loads, file) if line["event"] == "start"]
-
-
-def _note(event, **facts):
-    with open(JOURNAL, "a") as file:
-        file.write(json.dumps({"event": event, "pid": os.getpid(), **facts}) + "\\n")
-
-
-def _control():
-    with open(os.path.join(HERE, "control.json")) as file:
-        return json.load(file)
-
-
-def _files(folder):
-    return sorted(os.path.join(where, name) for where, _, names in os.walk(folder) for name in names)
-
-
-def _sleep_for_ever(stubborn):
-    if stubborn:
-        signal.signal(signal.SIGTERM, signal.SIG_IGN)
-    _note("hanging")
-    while True:
-        time.sleep(60)
-
-
-class SamplingParams:
-    def __init__(self, **arguments):
-        pass
-
-
-class Core:
-    """The engine core's process, as the front end sees it."""
-
-    def start(self, mode, compiles):
-        code = f"import vllm; vllm.core({mode!r}, {compiles!r})"
-        self.process = subprocess.Popen([sys.executable, "-c", code])
-        self.pid = self.process.pid
-
-    def wait(self):
-        if self.process.wait() != 0:
-            raise RuntimeError("Engine core initialization failed. See root cause above.")
-
-
-def core(mode, compiles):
-    load_weights(mode)
-    compile_graph("always" if mode == "recompile" else compiles)
-
-
-def load_weights(mode):
-    time.sleep(0.01)
-    if mode == "crash":
-        raise ValueError("the checkpoint is damaged")
-    if mode in ("hang", "stubborn"):
-        code = f"import vllm; vllm._sleep_for_ever({mode == 'stubborn'})"
-        subprocess.Popen([sys.executable, "-c", code])
-        _sleep_for_ever(mode == "stubborn")
-
-
-def compile_graph(compiles):
-    folder = os.environ["TORCHINDUCTOR_CACHE_DIR"]
-    old = _files(folder)
-    if compiles == "always" or (compiles == "once" and not old):
-        with open(os.path.join(folder, f"kernel{len(old)}.so"), "w") as file:
-            file.write("compiled")
-    with open(os.path.join(os.environ["TMPDIR"], "header.h"), "w") as file:
-        file.write("scratch")
-
-
-def read_config(mode):
-    print("INFO 11-20 12:00:00.000 [front.py:1] NEW: Init Tokenizer took 0.29 seconds", flush=True)
-    if mode == "sigkill":
-        os.kill(os.getpid(), signal.SIGKILL)
-    if mode == "silent":
-        os._exit(0)
-    if mode == "orphan":
-        script = "import subprocess, sys; subprocess.Popen(sys.argv[1:], start_new_session=True)"
-        code = "import vllm; vllm._sleep_for_ever(False)"
-        subprocess.run([sys.executable, "-c", script, sys.executable, "-c", code], check=True)
-        while not any(line["event"] == "hanging" for line in map(json.loads, open(JOURNAL))):
-            time.sleep(0.005)
-
-
-class LLM:
-    def __init__(self, **arguments):
-        control, number = _control(), len(_starts())
-        modes = control["modes"]
-        self.mode = modes[min(number - control["from"], len(modes) - 1)]
-        caches = {name: _files(os.environ[name]) for name in CACHES}
-        _note("start", arguments=arguments, environ=dict(os.environ), cwd=os.getcwd(), caches=caches)
-        read_config(self.mode)
-        if control["processes"] == 1:
-            core(self.mode, control["compiles"])
-            return
-        self.core = Core()
-        self.core.start(self.mode, control["compiles"])
-        if self.mode == "stubborn":
-            _sleep_for_ever(True)
-        self.core.wait()
-
-    def generate(self, prompts, sampling, use_tqdm):
-        class Result:
-            token_ids = [] if self.mode == "no_token" else [42]
-            outputs = ()
-
-        Result.outputs = (Result,)
-        return [Result]
-'''
-
-HOOKS = """
-[[hook]]
-module = "vllm"
-name = "LLM.__init__"
-kind = "container"
-role = "main"
-disarm = "after"
-why = "the whole start"
-
-[[hook]]
-module = "vllm"
-name = "read_config"
-kind = "work"
-phase = "config"
-why = "configuration"
-
-[[hook]]
-module = "vllm"
-name = "Core.start"
-kind = "work"
-phase = "process_spawn"
-starts_child = true
-child_role = "engine"
-why = "starts the core's process"
-
-[[hook]]
-module = "vllm"
-name = "Core.wait"
-kind = "wait"
-waits_for = "child"
-why = "the core starts meanwhile"
-
-[[hook]]
-module = "vllm"
-name = "load_weights"
-kind = "work"
-phase = "load_weights"
-why = "weights"
-
-[[hook]]
-module = "vllm"
-name = "compile_graph"
-kind = "work"
-phase = "graph_compile_general_shape"
-why = "compilation"
-"""
+VLLM = (Path(__file__).parent / "fake_vllm_package.py").read_text()
+HOOKS = (Path(__file__).parent / "fake_hooks.toml").read_text()
 
 
 @dataclass(frozen=True)
@@ -251,6 +83,17 @@ class FakeEngine:
     def measure(self, *sessions: CaseSession) -> list[Run]:
         """Measure what is missing in ``sessions``; returns the runs made."""
         return measure(list(sessions), NODE, Progress(lambda *_: None, lambda *_: None))
+
+    def start(self, kind: str = "warmup", **changes: Any) -> Run:
+        """One run outside any session's plan; the record is what was stored, not what was returned."""
+        run = execute(self.case(**changes), kind, "s1", self.store(), Sandbox(self.root / "caches"), NODE)
+        stored = read_run(self.folder(run))
+        assert stored == run
+        return stored
+
+    def folder(self, run: Run) -> Path:
+        """Where a run of ``start`` is stored."""
+        return self.store().run_folder(run.session, run.run)
 
     def store(self, case: Case | None = None) -> CaseStore:
         """Where the case's runs are."""
@@ -314,7 +157,9 @@ def is_gone(pid: int, within_s: float = 0.0) -> bool:
 
 
 def end_for_certain(pids: list[int]) -> None:
-    """Clean-up of a test that found survivors."""
+    """Kill those of ``pids`` that are still a fake engine's processes: what a failed test left."""
     for pid in pids:
-        if psutil.pid_exists(pid):
-            os.kill(pid, signal.SIGKILL)
+        with contextlib.suppress(psutil.NoSuchProcess):
+            process = psutil.Process(pid)
+            if any("/engines/fake/" in part for part in process.cmdline()):  # and not a new process of that number
+                process.kill()

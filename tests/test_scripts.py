@@ -1,0 +1,140 @@
+"""run_figure.sh, run_tests.sh and .ci/run until Python takes over: which Python, which tools, which steps."""
+
+import shutil
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.checkout import Checkout, Done, link_venv, make_checkout, tool_folder
+
+
+@pytest.fixture(scope="module")
+def checkout(tmp_path_factory: pytest.TempPathFactory) -> Checkout:
+    """A checkout whose .venv is complete."""
+    return make_checkout(tmp_path_factory.mktemp("complete"))
+
+
+@pytest.fixture(scope="module")
+def fresh(tmp_path_factory: pytest.TempPathFactory) -> Checkout:
+    """A checkout as cloned."""
+    return make_checkout(tmp_path_factory.mktemp("fresh"), venv=False)
+
+
+@pytest.mark.parametrize("script", ["run_figure.sh", "run_tests.sh"])
+@pytest.mark.parametrize("tool", ["g++", "git"])
+def test_a_missing_tool_is_one_line_before_any_download(
+    fresh: Checkout, tmp_path: Path, tool: str, script: str
+) -> None:
+    path = tool_folder(tmp_path / "tools", tool, python=Path(sys.executable))
+    done = fresh.run(str(path / "bash"), script, "2", env={"PATH": str(path)})
+    assert (done.code, done.out) == (2, "")
+    assert done.error.startswith(f"{tool} not found: ")
+    assert done.error.endswith(f"(apt install {tool})")
+    assert not (fresh.root / ".venv").exists()
+
+
+def test_a_missing_tool_is_also_told_when_the_environment_is_there(checkout: Checkout, tmp_path: Path) -> None:
+    path = tool_folder(tmp_path / "tools", "g++", python=Path(sys.executable))
+    done = checkout.run(str(path / "bash"), "run_figure.sh", "2", env={"PATH": str(path)})
+    assert (done.code, done.error.partition(":")[0]) == (2, "g++ not found")
+
+
+def stub(path: Path, text: str) -> None:
+    path.unlink(missing_ok=True)
+    path.write_text(f"#!{bash()}\n{text}\n")
+    path.chmod(0o755)
+
+
+def bash() -> str:
+    found = shutil.which("bash")
+    assert found
+    return found
+
+
+OLD = 'if [[ $1 == --version ]]; then echo "Python 3.9.1"; else exit 1; fi'
+
+
+def find_python(fresh: Checkout, path: Path, **variables: str) -> Done:
+    command = (str(path / "bash"), "-c", "source harness/find_python.sh; python=$(find_python); echo $python")
+    return fresh.run(*command, env={"PATH": str(path), **variables})
+
+
+def test_the_first_supported_python_is_chosen(fresh: Checkout, tmp_path: Path) -> None:
+    path = tool_folder(tmp_path / "tools")
+    for name, text in (("python3", OLD), ("python3.12", "exit 0"), ("python3.11", "exit 0")):
+        stub(path / name, text)
+    assert find_python(fresh, path) == Done(0, "python3.12\n", "")
+    stub(path / "python3", "exit 0")
+    assert find_python(fresh, path) == Done(0, "python3\n", "")
+    stub(path / "mine", "exit 0")
+    assert find_python(fresh, path, HARNESS_PYTHON=str(path / "mine")) == Done(0, f"{path / 'mine'}\n", "")
+
+
+@pytest.mark.parametrize(
+    ("python3", "chosen", "says"),
+    [
+        (None, None, "python3 was not found"),
+        (OLD, None, "python3 is Python 3.9.1"),
+        ("exit 0", "nowhere", "nowhere was not found"),
+        ("exit 0", "old", "old is Python 3.9.1"),
+    ],
+)
+def test_no_supported_python_is_one_line_and_exit_2(
+    fresh: Checkout, tmp_path: Path, python3: str | None, chosen: str | None, says: str
+) -> None:
+    path = tool_folder(tmp_path / "tools")
+    stub(path / "old", OLD)
+    if python3:
+        stub(path / "python3", python3)
+    variables = {"HARNESS_PYTHON": chosen} if chosen else {}
+    expected = f"{says}; install Python 3.11 or 3.12, or set HARNESS_PYTHON to one"
+    done = find_python(fresh, path, **variables)
+    assert (done.code, done.out, done.error) == (2, "", expected)
+    whole = fresh.run(str(path / "bash"), "run_figure.sh", "2", env={"PATH": str(path), **variables})
+    assert (whole.code, whole.error) == (2, expected)
+    assert not (fresh.root / ".venv").exists()
+
+
+@pytest.fixture
+def listed(tmp_path: Path) -> Checkout:
+    """A checkout whose environment's programs only note how they were called; ruff fails if there is a file ``bad``."""
+    checkout = make_checkout(tmp_path / "checkout", venv=False)
+    link_venv(checkout.root)
+    (checkout.root / ".venv" / "bin").unlink()
+    (checkout.root / ".venv" / "bin").mkdir()
+    for name in ("python", "ruff", "mypy", "pytest"):
+        fails = " [[ ! -e bad ]]" if name == "ruff" else ""
+        stub(checkout.root / ".venv" / "bin" / name, f'echo "{name} $*" >> calls\n{fails}')
+    return checkout
+
+
+def calls(checkout: Checkout) -> list[str]:
+    return [line.strip() for line in (checkout.root / "calls").read_text().splitlines()]
+
+
+def test_run_tests_sets_up_then_checks_then_tests_with_the_given_arguments(listed: Checkout, tmp_path: Path) -> None:
+    assert listed.run("bash", str(listed.root / "run_tests.sh"), "-k", "one test", cwd=tmp_path).code == 0
+    assert calls(listed) == [
+        "python -m harness engines install",
+        "ruff check .",
+        "ruff format --check .",
+        "mypy",
+        "pytest -k one test",
+    ]
+
+
+def test_setup_only_stops_after_the_engine(listed: Checkout) -> None:
+    assert listed.run("bash", "run_tests.sh", "--setup-only").code == 0
+    assert calls(listed) == ["python -m harness engines install"]
+
+
+def test_run_tests_stops_at_the_first_check_that_fails(listed: Checkout) -> None:
+    (listed.root / "bad").touch()
+    assert listed.run("bash", "run_tests.sh").code == 1
+    assert calls(listed)[-1] == "ruff check ."
+
+
+def test_ci_leaves_out_only_the_slow_tests(listed: Checkout) -> None:
+    assert listed.run("bash", ".ci/run").code == 0
+    assert calls(listed)[-1] == "pytest -m not slow"
