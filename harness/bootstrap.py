@@ -76,7 +76,20 @@ def enter_environment(script: str) -> None:
 
 
 def make_environment() -> None:
-    """Make ``.venv/`` unless it is complete. Two calls at once: the second waits for the first."""
+    """Make ``.venv/`` unless it is complete. Two calls at once: the second waits for the first.
+
+    What stops it (Ctrl-C, a full disk) is one line; the next call begins again with what is half made.
+    """
+    try:
+        _make_environment()
+    except KeyboardInterrupt:
+        print("stopped; repeat the command to go on", file=sys.stderr)
+        raise SystemExit(130) from None
+    except OSError as error:
+        _stop(f"{error.filename or VENV}: {error.strerror or error}")
+
+
+def _make_environment() -> None:
     version = sys.version_info[:2]
     if version not in SUPPORTED:
         _stop(f"Python {version[0]}.{version[1]} is not supported; install Python 3.11 or 3.12, or set HARNESS_PYTHON")
@@ -101,6 +114,9 @@ def make_environment() -> None:
 
 def _check_tools() -> None:
     """What the CPU engine's compiler needs, told before anything is downloaded."""
+    # Inductor joins its C++ command line from paths below the checkout, and splits it again at blanks.
+    if any(character.isspace() for character in str(ROOT)):
+        _stop(f"{ROOT}: the path of this checkout contains a blank, which the engine's compiler cannot handle; move it")
     for tool, package in (("g++", "g++"), ("git", "git")):
         if shutil.which(tool) is None:
             _stop(

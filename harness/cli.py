@@ -74,6 +74,9 @@ def main() -> None:
     except RunFileError as error:
         print(f"error: {error}; move that run's folder out of runs/ and repeat", file=sys.stderr)
         sys.exit(2)
+    except OSError as error:
+        print(f"error: {error.filename or 'a file'}: {error.strerror or error}; mend it and repeat", file=sys.stderr)
+        sys.exit(2)
     except (KeyboardInterrupt, typer.Abort):
         print("stopped; everything measured so far is stored, repeat the command to go on", file=sys.stderr)
         sys.exit(STOPPED)

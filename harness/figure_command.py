@@ -1,6 +1,8 @@
 """``run_figure.sh NUM``: set up → measure what is missing → collect → plot. Each step can be repeated alone."""
 
+import errno
 import runpy
+import shutil
 import signal
 import sys
 import time
@@ -24,6 +26,7 @@ from harness.measure.session import CaseSession, measure, open_session
 from harness.measure.session import Progress as Told
 from harness.record.collect import CaseRuns, collect
 from harness.record.run import Run
+from harness.record.slot import refuse_other_owner
 from harness.record.slotcheck import SlotError
 from harness.spec.figure import Figure, load_figure
 from harness.spec.models import find_model
@@ -31,7 +34,11 @@ from harness.spec.pin import DEFAULT_CPU_PIN, load_pin
 from harness.state.machine import machine_facts, node_id
 from harness.workspace import Workspace
 
-console = Console(stderr=True, highlight=False)
+# No markup: what is printed holds the engine's words, and brackets in them are theirs.
+console = Console(stderr=True, highlight=False, markup=False)
+
+# One session writes its caches (160 MB with the precompiled header) and a few MB per run.
+NEEDED_BYTES = 512 << 20
 
 
 def run_figure(number: str, options: Options, pin_name: str | None, workspace: Workspace) -> None:
@@ -48,7 +55,7 @@ def run_figure(number: str, options: Options, pin_name: str | None, workspace: W
         raise HarnessError(
             f"engine {pin.name} needs an NVIDIA GPU and its driver, found none; try --engine {DEFAULT_CPU_PIN}"
         )
-    with only_measurement(workspace.root, f"figure {number}"), ended_by_sigterm():
+    with only_measurement(workspace.root, f"figure {number}"), ended_by_signals():
         engine = set_up(pin.name, workspace)
         sessions, node = open_sessions(figure, options, engine, workspace)
         runs = measure_missing(sessions, node)
@@ -77,6 +84,10 @@ def open_sessions(
         _check_writable(folder)
     facts = machine_facts(workspace.runs)
     node: dict[str, object] = {"id": node_id(facts), **facts}
+    try:
+        refuse_other_owner(workspace.figure(figure.figure) / figure.slots[0], str(node["id"]))
+    except SlotError as error:
+        raise HarnessError(str(error)) from None
     sessions = []
     for name in options.models or figure.models:
         model = ensure_model(name, lambda: engine.python, workspace.models, announce=console.print)
@@ -92,7 +103,7 @@ def measure_missing(sessions: list[CaseSession], node: dict[str, object]) -> lis
     if total == 0:
         console.print("Nothing to measure: every run is stored (--again measures a new session)")
         return []
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    columns = (TextColumn("{task.description}", markup=False), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     with Progress(*columns, TextColumn("left"), TimeRemainingColumn(), console=console, transient=True) as bar:
         task = bar.add_task("", total=total)
         begun = [0.0]
@@ -115,7 +126,7 @@ def measure_missing(sessions: list[CaseSession], node: dict[str, object]) -> lis
 def _report(session: CaseSession, run: Run, elapsed_s: float) -> str:
     head = f"{session.case.model.path.name} {run.run_id} ({run.kind}): "
     if run.ready_s is None:
-        return f"{head}[red]{run.status}[/red] in {run.failed_in or 'an unknown phase'}: {run.reason}"
+        return f"{head}{run.status} in {run.failed_in or 'an unknown phase'}: {run.reason}"
     doubt = next((part["reason"] for part in run.certificate.values() if not part["holds"]), None)
     return (
         f"{head}ready after {run.ready_s:.2f} s, {run.unattributed_s or 0:.3f} s unattributed "
@@ -126,7 +137,12 @@ def _report(session: CaseSession, run: Run, elapsed_s: float) -> str:
 def collect_slot(figure: Figure, sessions: list[CaseSession], workspace: Workspace) -> None:
     """Export the sessions to the figure's slot."""
     slot = figure.slots[0]
-    cases = [CaseRuns(s.case.name, s.store, s.session) for s in sessions]
+    cases = []
+    for session in sessions:
+        shown = session.store.newest_usable_session() or session.session
+        if shown != session.session:
+            console.print(f"{session.case.name}: session {session.session} has no usable run; the figure shows {shown}")
+        cases.append(CaseRuns(session.case.name, session.store, shown))
     try:
         collect(figure.figure, slot, workspace.figure(figure.figure) / slot, cases)
     except SlotError as error:
@@ -166,6 +182,8 @@ def _check_writable(folder: Path) -> None:
         probe = folder / ".writable"
         probe.touch()
         probe.unlink()
+        if shutil.disk_usage(folder).free < NEEDED_BYTES:
+            raise OSError(errno.ENOSPC, f"less than {NEEDED_BYTES >> 20} MiB are free")
     except OSError as error:
         raise HarnessError(
             f"{folder}: results cannot be written there ({error.strerror}); make it writable or free some space"
@@ -173,15 +191,16 @@ def _check_writable(folder: Path) -> None:
 
 
 @contextmanager
-def ended_by_sigterm() -> Iterator[None]:
-    """SIGTERM ends the engine's process tree like Ctrl-C does."""
+def ended_by_signals() -> Iterator[None]:
+    """SIGTERM and a closed terminal end the engine's process tree like Ctrl-C does."""
     become_reaper()
 
     def stop(_signal: int, _frame: FrameType | None) -> None:
         raise KeyboardInterrupt
 
-    before = signal.signal(signal.SIGTERM, stop)
+    before = {number: signal.signal(number, stop) for number in (signal.SIGTERM, signal.SIGHUP)}
     try:
         yield
     finally:
-        signal.signal(signal.SIGTERM, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)

@@ -184,3 +184,35 @@ def test_missing_headers_are_one_line_and_nothing_is_made(tmp_path: Path) -> Non
     done = maker.make("import sysconfig; sysconfig.get_path = lambda name: '/nowhere'")
     assert (done.code, done.error.partition(":")[0]) == (2, "Python.h not found")
     assert not (tmp_path / ".venv").exists()
+
+
+def test_a_blank_in_the_checkouts_path_is_refused_before_anything_is_made(tmp_path: Path) -> None:
+    (tmp_path / "a copy").mkdir()
+    done = Maker(tmp_path / "a copy").make()
+    assert (done.code, done.error) == (
+        2,
+        f"{tmp_path / 'a copy'}: the path of this checkout contains a blank, "
+        "which the engine's compiler cannot handle; move it",
+    )
+    assert [path.name for path in (tmp_path / "a copy").iterdir()] == ["harness"]
+
+
+@pytest.mark.skipif(not SUPPORTED, reason="needs a Python that environments are made with")
+@pytest.mark.parametrize(
+    ("raised", "code", "said"),
+    [
+        ("KeyboardInterrupt", 130, "stopped; repeat the command to go on"),
+        ("OSError(28, 'No space left on device', 'some/file')", 2, "error: some/file: No space left on device"),
+        ("OSError(28, 'No space left on device')", 2, "error: {venv}: No space left on device"),
+    ],
+)
+def test_what_stops_the_making_of_the_environment_is_one_line(
+    tmp_path: Path, raised: str, code: int, said: str
+) -> None:
+    (tmp_path / "requirements.txt").touch()
+    broken = f"import subprocess\ndef run(*a, **k): raise {raised}\nsubprocess.run = run"
+    done = Maker(tmp_path).make(broken)
+    announcement, *rest = done.err.splitlines()
+    assert announcement.startswith("Making the harness's environment")
+    assert (done.code, rest) == (code, [said.format(venv=tmp_path / ".venv")])
+    assert not (tmp_path / ".venv" / ".complete").exists()

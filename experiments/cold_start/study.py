@@ -1,17 +1,10 @@
 """The cold-start study: one case per model, started from empty caches once (warm-up), then from filled ones."""
 
+import hashlib
 from pathlib import Path
 from typing import Any
 
 FOLDER = Path(__file__).resolve().parent
-
-DECLARE = {
-    "study": "cold_start",
-    "question": "Where does the time from exec to ready go?",
-    "ready": {"offline": "LLM() returned"},
-    "warmup": {"runs": 1, "caches": "empty"},
-    "measured": {"caches": "as the warm-up left them"},
-}
 
 
 def readable_name(model: str, pin: str, eager: bool) -> str:
@@ -35,3 +28,9 @@ def command(python: Path, request_file: Path, result_file: Path) -> list[str]:
 def environment() -> dict[str, str]:
     """Variables of every start: time stamps with milliseconds, as in the paper's logs."""
     return {"VLLM_LOGGING_CONFIG_PATH": str(FOLDER / "logging.json")}
+
+
+def sha256() -> str:
+    """Identity of what a start is asked to do: this module, the worker and the logging configuration."""
+    files = (FOLDER / name for name in ("study.py", "worker_start.py", "logging.json"))
+    return hashlib.sha256(b"".join(path.read_bytes() for path in files)).hexdigest()

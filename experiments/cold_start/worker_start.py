@@ -1,6 +1,6 @@
 """One offline start, run under the engine's Python: ``worker_start.py REQUEST.json RESULT.json``.
 
-REQUEST: {"engine_args": {…}, "prompt": str}. RESULT: {"ready_ns", "first_token_ns", "token_ids", "torch"}, times on
+REQUEST: {"engine_args": {…}, "prompt": str}. RESULT: {"ready_ns", "first_token_ns", "token_ids"}, times on
 CLOCK_MONOTONIC. Ready is the return of ``LLM()``. The token is generated because some broken starts return from it.
 
 Spawned children run this file's top level again: it imports nothing but what Python has loaded anyway.
@@ -30,7 +30,6 @@ def main(request_path: str, result_path: str) -> None:
         "ready_ns": ready_ns,
         "first_token_ns": time.monotonic_ns(),
         "token_ids": token_ids,
-        "torch": sys.modules["torch"].__version__,
     }
     with open(result_path, "w", encoding="utf-8") as file:
         json.dump(result, file)

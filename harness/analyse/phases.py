@@ -55,6 +55,9 @@ COMPILE_LEAVES = (
     "isa_probe",
 )
 
+# Stages that run only on a cache miss: a start that spends time in them compiled.
+COMPILING_LEAVES = ("aot_autograd", "inductor_passes", "inductor_codegen", "graph_compile_general_shape")
+
 # group → leaves. The paper's groups, by what the leaves do (not by its log lines: those are log_quantities).
 GROUPS: dict[str, tuple[str, ...]] = {
     "framework_bootstrap": (

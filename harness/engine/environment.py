@@ -1,5 +1,6 @@
 """Engine environments: ``engines/<pin>/``, a virtual environment that holds exactly what the pin's lock names."""
 
+import importlib.metadata
 import json
 import os
 import shutil
@@ -44,6 +45,11 @@ class Engine:
     def stamp(self) -> Path:
         """Written last: its existence means that the installation was completed."""
         return self.folder / "engine.json"
+
+    def installed_version(self, distribution: str) -> str | None:
+        """Version of an installed package, with its local part (2.13.0+cpu); None if it is not there."""
+        found = importlib.metadata.distributions(name=distribution, path=[str(self.site_packages)])
+        return next((each.version for each in found), None)
 
     def installed_as(self) -> dict[str, str] | None:
         """What the stamp says, or None for an installation that is absent or was interrupted."""

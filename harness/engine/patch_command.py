@@ -132,5 +132,5 @@ def main(arguments: list[str]) -> None:
     except (KeyboardInterrupt, typer.Abort):
         sys.exit(130)
     except TyperException as error:
-        print(f"error: {error}; see apply_patches.py --help", file=sys.stderr)
+        print(f"error: {error.format_message().rstrip('.')}; see apply_patches.py --help", file=sys.stderr)
         sys.exit(2)

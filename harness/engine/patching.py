@@ -10,7 +10,6 @@ import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
-from harness.engine import patch_set
 from harness.engine.hook_check import GoneHook, gone_hooks, standard_library
 from harness.engine.patch_set import PACKAGE, PTH, RECORD, added_files, apply_diffs, diff_texts, sha256
 from harness.engine.patch_state import LEFTOVER, PatchState, examine, require_version
@@ -18,8 +17,6 @@ from harness.engine.replace import replace_all
 from harness.errors import HarnessError
 from harness.spec.hooks import load_hooks
 from harness.spec.pin import Pin
-
-patches_sha256 = patch_set.patches_sha256
 
 
 @dataclass(frozen=True)
@@ -86,14 +83,13 @@ def apply(pin: Pin, vllm_dir: Path, dry_run: bool = False, python: Path | None =
     return _carry_out(vllm_dir, found, wanted, dry_run, python)
 
 
-def revert(pin: Pin, vllm_dir: Path, dry_run: bool = False, python: Path | None = None) -> list[str]:
+def revert(pin: Pin, vllm_dir: Path, python: Path | None = None) -> list[str]:
     """Bring the engine back to the wheel's files, byte for byte. Arguments, result and errors as for ``apply``."""
     found = _refuse_foreign(pin, vllm_dir, status(pin, vllm_dir))
     pristine = _pristine(pin, vllm_dir, found) if found.state != "pristine" else {}
     remove = dict.fromkeys(path for path in found.paths("applied", "outdated") if path not in {*pristine, PTH, RECORD})
-    changed = _carry_out(vllm_dir, found, {PTH: None, **pristine, **remove, RECORD: None}, dry_run, python)
-    if not dry_run:
-        _remove_compiled_tracer(vllm_dir.parent / PACKAGE)
+    changed = _carry_out(vllm_dir, found, {PTH: None, **pristine, **remove, RECORD: None}, False, python)
+    _remove_compiled_tracer(vllm_dir.parent / PACKAGE)
     return changed
 
 

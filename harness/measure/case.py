@@ -1,5 +1,6 @@
 """From a figure's declaration and the command line's options to cases that can be run."""
 
+import sys
 from dataclasses import dataclass
 from typing import Any
 
@@ -7,7 +8,7 @@ from experiments.cold_start import study
 from harness.engine.environment import Engine
 from harness.engine.model_store import ModelFiles
 from harness.engine.patch_set import patches_sha256
-from harness.measure.one_run import Case
+from harness.measure.one_run import Case, defining_environment
 from harness.record.store import case_id
 from harness.spec.figure import Figure
 
@@ -35,6 +36,8 @@ def make_case(figure: Figure, model: ModelFiles, engine: Engine, eager: bool) ->
         "version": pin.vllm_version,
         "lock_sha256": pin.lock_sha256,
         "patches_sha256": patches_sha256(pin),
+        "python": f"{sys.version_info.major}.{sys.version_info.minor}",  # the engine's is made with the harness's
+        "torch": engine.installed_version("torch"),  # with its build (+cpu, +cu126), which the index chooses
     }
     definition = {
         "study": figure.study,
@@ -42,7 +45,8 @@ def make_case(figure: Figure, model: ModelFiles, engine: Engine, eager: bool) ->
         "twin": model.twin,
         "files_sha256": model.files_sha256,
         "engine": facts,
-        "environment": pin.environment,
+        "environment": {**pin.environment, **defining_environment()},
+        "study_sha256": study.sha256(),
         "parameters": figure.parameters,
         "eager": eager,
         "mode": "offline",

@@ -10,9 +10,11 @@ from pathlib import Path
 from typing import Any
 
 from experiments.cold_start import study
+from harness.analyse.phases import COMPILING_LEAVES
 from harness.engine.environment import Engine
 from harness.engine.model_store import ModelFiles
 from harness.engine.process_tree import run_tree
+from harness.errors import HarnessError
 from harness.measure.provenance import harness_facts
 from harness.measure.result import outcome_of
 from harness.record.run import Run
@@ -30,8 +32,8 @@ INHERITED = (
     "CUDA_VISIBLE_DEVICES",
     "OMP_NUM_THREADS",
 )
-# Variables that go into the record; paths are machine-specific and stay out.
-RECORDED = ("LANG", "CUDA_VISIBLE_DEVICES", "OMP_NUM_THREADS")
+# Of these, the ones that change a start: part of the case's identity and of the record. Paths stay out of both.
+DEFINING = ("CUDA_VISIBLE_DEVICES", "OMP_NUM_THREADS")
 
 
 @dataclass(frozen=True)
@@ -49,7 +51,21 @@ class Case:
 
 
 def execute(case: Case, kind: str, session: str, store: CaseStore, sandbox: Sandbox, node: dict[str, Any]) -> Run:
-    """Run ``case`` once and store the record, whatever happens short of the harness's own end."""
+    """Run ``case`` once and store the record, whatever happens to the engine.
+
+    Raises:
+        HarnessError: the record or the caches cannot be written (a full disk); this run is lost, no other.
+    """
+    try:
+        return _execute(case, kind, session, store, sandbox, node)
+    except OSError as error:
+        raise HarnessError(
+            f"{error.filename or store.folder}: cannot be written ({error.strerror or error}); this run is lost, "
+            "everything measured before is stored; mend it and repeat the command"
+        ) from error
+
+
+def _execute(case: Case, kind: str, session: str, store: CaseStore, sandbox: Sandbox, node: dict[str, Any]) -> Run:
     run_name = store.next_run(session, kind)
     folder = store.open_run(session, run_name)
     spans = folder / "spans"
@@ -81,13 +97,18 @@ def execute(case: Case, kind: str, session: str, store: CaseStore, sandbox: Sand
         pause_s=_pause_s(previous[-1], started_at) if previous else None,
         wall_s=(ended.exit_ns - ended.exec_ns) / 1e9,
         exit_code=ended.exit_code,
-        certificate=cache_certificate(uncached, before, sandbox.contents()),
+        certificate={
+            **cache_certificate(
+                uncached, before, sandbox.contents(), sum(outcome.phases.get(leaf, 0.0) for leaf in COMPILING_LEAVES)
+            ),
+            **outcome.trace_certificate,
+        },
         node=node,
-        engine={**case.engine_facts, "torch": outcome.torch},
+        engine=case.engine_facts,
         model={key: value for key, value in asdict(case.model).items() if key != "path"},
         environment={
             **case.engine.pin.environment,
-            **{name: os.environ[name] for name in RECORDED if name in os.environ},
+            **defining_environment(),
         },
         resources={**ended.resources, "gc_s": outcome.gc_s, "leftover_processes": ended.leftovers},
         harness=harness_facts(),
@@ -120,6 +141,11 @@ def engine_environment(case: Case, sandbox: Sandbox, spans: Path, scratch: Path)
 def _pause_s(previous: Run, started_at: datetime) -> float:
     """Seconds between the end of the session's previous run and this start."""
     return (started_at - datetime.fromisoformat(previous.started_at)).total_seconds() - previous.wall_s
+
+
+def defining_environment() -> dict[str, str]:
+    """The caller's variables that change a start, as far as they are set."""
+    return {name: os.environ[name] for name in DEFINING if name in os.environ}
 
 
 def discard_partial(store: CaseStore) -> None:

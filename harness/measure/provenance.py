@@ -2,6 +2,7 @@
 
 import functools
 import subprocess
+from pathlib import Path
 from typing import Any
 
 from harness import __version__
@@ -10,7 +11,10 @@ from harness.workspace import ROOT
 
 @functools.cache
 def harness_facts() -> dict[str, Any]:
-    """Version, commit and dirty flag of this checkout; commit is None outside git."""
+    """Version, commit and dirty flag of this checkout; commit and dirty are None where it is not a git repository."""
+    top = _git("rev-parse", "--show-toplevel")
+    if top is None or Path(top).resolve() != ROOT.resolve():  # a copy inside another repository: not our commit
+        return {"version": __version__, "commit": None, "dirty": None}
     commit = _git("rev-parse", "HEAD")
     changes = _git("status", "--porcelain", "--untracked-files=no")
     return {"version": __version__, "commit": commit, "dirty": None if changes is None else bool(changes)}

@@ -13,6 +13,7 @@ from harness.analyse.spans import Process, SpanFileError, read_processes
 from harness.engine.process_tree import Exit
 
 LOG_TAIL_LINES = 40
+ENGINE_PROCESSES = ("main", "engine", "worker")  # each disarms when it is ready
 KEPT_GAPS = 20
 
 
@@ -34,7 +35,7 @@ class Outcome:
     log_tail: list[str] = field(default_factory=list)
     tracer: dict[str, Any] = field(default_factory=dict)
     gc_s: float | None = None
-    torch: str | None = None
+    trace_certificate: dict[str, Any] = field(default_factory=dict)
 
 
 def outcome_of(exit: Exit, result_file: Path, spans: Path, log: Path) -> Outcome:
@@ -67,7 +68,7 @@ def outcome_of(exit: Exit, result_file: Path, spans: Path, log: Path) -> Outcome
 
 
 def _fill_times(outcome: Outcome, exit: Exit, result: dict[str, Any], processes: list[Process]) -> None:
-    outcome.torch = result["torch"]
+    outcome.trace_certificate = trace_certificate(processes)
     try:
         parts: Partition = partition(processes, exit.pid, exit.exec_ns, result["ready_ns"])
     except ValueError as error:
@@ -121,15 +122,32 @@ def _tracer_report(processes: list[Process]) -> dict[str, Any]:
     }
 
 
+def trace_certificate(processes: list[Process]) -> dict[str, Any]:
+    """Whether the engine's processes were traced until they were ready: a trace that stops midway explains wrongly."""
+    cut = [p for p in processes if p.role in ENGINE_PROCESSES and not p.notes("tracer disarmed")]
+    damaged = [p for p in processes if p.malformed_lines]
+    reason = None
+    if cut:
+        reason = f"the trace of the {cut[0].role} process stops before it was ready"
+    elif damaged:
+        reason = f"the span file of the {damaged[0].role} process has {damaged[0].malformed_lines} malformed lines"
+    return {"trace": {"declared": "complete", "holds": reason is None, "reason": reason}}
+
+
 def _open_phase(processes: list[Process]) -> str | None:
-    """The leaf of the innermost span that was open, in the deepest engine process, when the start ended."""
-    for process in sorted(processes, key=lambda p: -p.exec_ns):
-        still_open = [s for s in process.spans if s.end_ns is None or s.attrs.get("raised")]
-        for span in sorted(still_open, key=lambda s: -s.begin_ns):
-            if span.package is not None:
-                return f"imports:{process.role}"
-            if span.attrs.get("phase") not in (None, "interpreter"):
-                return str(span.attrs["phase"])
+    """The leaf that was worked on when the start ended, in the youngest process that knows.
+
+    Open spans come first; an exception that ended a span may have been handled, so it counts only where none is open.
+    """
+    youngest_first = sorted(processes, key=lambda p: -p.exec_ns)
+    newest_first = [(p, span) for p in youngest_first for span in sorted(p.spans, key=lambda s: -s.begin_ns)]
+    still_open = [(p, span) for p, span in newest_first if span.end_ns is None]
+    ended_by_exception = [(p, span) for p, span in newest_first if "raised" in span.attrs]
+    for process, span in (*still_open, *ended_by_exception):
+        if span.package is not None:
+            return f"imports:{process.role}"
+        if span.attrs.get("phase") not in (None, "interpreter"):
+            return str(span.attrs["phase"])
     return None
 
 

@@ -4,6 +4,7 @@ An interrupted call is continued by the next one: what is stored and counts is n
 whose certificate does not hold is kept, marked, and replaced by another attempt.
 """
 
+import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -42,6 +43,8 @@ def open_session(case: Case, workspace: Workspace, node: str, iterations: int, a
     store = CaseStore.of(workspace.runs, node, "cold_start", case.name)
     last = store.last_session()
     session = store.next_session() if again or last is None else last
+    if session != last:  # only the last session can be continued: older caches are of no use
+        shutil.rmtree(workspace.caches / case.name, ignore_errors=True)
     return CaseSession(case, store, session, Sandbox(workspace.caches / case.name / session), iterations)
 
 

@@ -56,7 +56,7 @@ def write_slot(folder: Path, rows: Iterable[Row], manifest: Mapping[str, Any]) -
     _check_together(from_csv(data, f"{folder / DATA}"), document, f"{folder / DATA}")
     new = folder.with_name(f".{folder.name}.{os.getpid()}.tmp")
     try:
-        _refuse_other_owner(folder, document["node"]["id"])
+        refuse_other_owner(folder, document["node"]["id"])
         folder.parent.mkdir(parents=True, exist_ok=True)
         shutil.rmtree(new, ignore_errors=True)
         new.mkdir()
@@ -139,7 +139,8 @@ def _without_homes(value: Any) -> Any:
     return _HOME.sub("~", value) if isinstance(value, str) else value
 
 
-def _refuse_other_owner(folder: Path, node_id: str) -> None:
+def refuse_other_owner(folder: Path, node_id: str) -> None:
+    """Raise ForeignSlotError if ``folder`` holds a slot of another node than ``node_id``."""
     if not folder.exists() or (folder.is_dir() and not any(folder.iterdir())):
         return
     there = _read_manifest(folder)["node"]["id"]  # something that is no slot raises too: it is not ours to delete

@@ -57,6 +57,11 @@ class CaseStore:
         sessions = {run.session for run in self.runs()}
         return max(sessions, key=_session_number, default=None)
 
+    def newest_usable_session(self) -> str | None:
+        """The newest session with a measured run that counts, or None."""
+        sessions = {run.session for run in self.runs() if run.counts and run.kind == "measured"}
+        return max(sessions, key=_session_number, default=None)
+
     def next_session(self) -> str:
         """A name for a session that does not exist yet."""
         last = self.last_session()

@@ -33,7 +33,7 @@ def plot_command(plot_file: str, figure: str, draw: Draw, argv: Sequence[str] | 
         drawing, notes = draw(slots)
         paths = save(drawing, options.out, f"figure{figure}" if figure.isdecimal() else f"figure-{figure}")
     except HarnessError as error:
-        print(error, file=sys.stderr)
+        print(f"error: {error}", file=sys.stderr)
         return error.exit_code
     console = Console(highlight=False)
     for note in notes:

@@ -23,7 +23,6 @@ class Figure(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
     figure: str
-    title: str
     study: Literal["cold_start"]
     models: tuple[str, ...] = Field(min_length=1)
     iterations: int = Field(ge=1)

@@ -13,7 +13,7 @@ from typing import Any
 
 import psutil
 
-from harness.engine.detect import gpus
+from harness.engine.detect import driver_versions, gpus
 
 
 def _cpu_model() -> str:
@@ -63,6 +63,7 @@ def machine_facts(storage: Path) -> dict[str, Any]:
         "swap_bytes": psutil.swap_memory().total,
         "gpus": [gpu["name"] for gpu in found],
         "gpu_uuids": [gpu["uuid"] for gpu in found],
+        **driver_versions(),
         "os": _os_name(),
         "kernel": platform.release(),
         "python": platform.python_version(),

@@ -44,11 +44,12 @@ class Sandbox:
         return {"files": len(files), "bytes": sum(p.stat().st_size for p in files), "compiled": len(compiled)}
 
 
-def cache_certificate(empty: bool, before: dict[str, int], after: dict[str, int]) -> dict[str, Any]:
+def cache_certificate(empty: bool, before: dict[str, int], after: dict[str, int], compiling_s: float) -> dict[str, Any]:
     """What is proved about the compile caches of one run.
 
     An uncached start holds if nothing was there before. A cached start holds if something was there and the run
-    compiled nothing new: otherwise it was not the cached start it claims to be.
+    compiled nothing: it wrote no new object, and spent no time in the compiler's stages behind Dynamo
+    (``compiling_s``). The second matters where a start compiles again into files that exist already.
     """
     if empty:
         reason = None if before["files"] == 0 else f"{before['files']} files were in the caches before the start"
@@ -56,6 +57,8 @@ def cache_certificate(empty: bool, before: dict[str, int], after: dict[str, int]
         reason = "the caches were empty before the start"
     elif after["compiled"] > before["compiled"]:
         reason = f"the start compiled {after['compiled'] - before['compiled']} new objects"
+    elif compiling_s > 0:
+        reason = f"the start spent {compiling_s:.2f} s compiling although the caches were filled"
     else:
         reason = None
     return {
@@ -63,6 +66,7 @@ def cache_certificate(empty: bool, before: dict[str, int], after: dict[str, int]
             "declared": "empty" if empty else "filled",
             "before": before,
             "after": after,
+            "compiling_s": compiling_s,
             "holds": reason is None,
             "reason": reason,
         }

@@ -115,6 +115,7 @@ def test_status_of_a_file_edited_by_hand_names_it(engine: FakeEngine, capsys: py
         (["--apply", "--revert"], "--apply and --revert exclude each other"),
         (["--pin", "vllm-7"], "unknown engine pin 'vllm-7'; known: fake, other"),
         (["--frobnicate"], "No such option: --frobnicate"),
+        (["--statu"], "No such option: --statu (Possible options: --status)"),
         (["surplus"], "unexpected extra argument"),
         (["--vllm-path", "/no/such/vllm"], "/no/such/vllm: not a vllm package folder"),
         (["--pin", "other", "--status"], "this is vllm 1.2.3, but the patch set of pin 'other' is for 9.9"),

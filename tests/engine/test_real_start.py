@@ -27,12 +27,11 @@ def test_a_compiled_cold_start_is_ok_and_its_leaves_sum_to_ready(cold_compiled: 
     assert read_run(folder) == run
 
 
-def test_what_no_hook_explains_is_less_than_half_a_percent(cold_compiled: tuple[Run, Path]) -> None:
-    # The published bound (0.1 %) is checked on a quiet machine: benchmarks/attribution.md.
+def test_what_no_hook_explains_stays_within_the_bound_of_a_warm_up(cold_compiled: tuple[Run, Path]) -> None:
     run, _ = cold_compiled
     assert run.unattributed_s is not None
     assert run.ready_s is not None
-    assert run.unattributed_s <= max(0.005 * run.ready_s, 0.05)
+    assert run.unattributed_s <= 1.5 * max(0.001 * run.ready_s, 0.05)
 
 
 def test_the_compiler_is_split_into_its_stages(cold_compiled: tuple[Run, Path]) -> None:

@@ -65,20 +65,20 @@ def test_without_results_it_says_how_to_get_them(tmp_path: Path) -> None:
 
 def test_the_message_without_results_is_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     plot_command(str(tmp_path / "plot.py"), "2", lambda _: pytest.fail("nothing to draw"), [])
-    assert capsys.readouterr().err == "no results for figure 2 yet: bash run_figure.sh 2\n"
+    assert capsys.readouterr().err == "error: no results for figure 2 yet: bash run_figure.sh 2\n"
 
 
 def test_a_data_folder_without_slots_is_named(tmp_path: Path, plot: Any) -> None:
     code, out, err = plot("--data", tmp_path)
     assert (code, out) == (2, "")
-    assert err == f"{tmp_path}: no slot folder here (one holds data.csv and manifest.json)\n"
+    assert err == f"error: {tmp_path}: no slot folder here (one holds data.csv and manifest.json)\n"
 
 
 def test_a_corrupt_slot_is_one_line_and_draws_nothing(slots: Path, tmp_path: Path, plot: Any) -> None:
     (slots / "node1" / "data.csv").write_text("figure\n")
     code, out, err = plot("--data", slots, "--out", tmp_path / "out")
     assert (code, out) == (2, "")
-    assert err.startswith(f"{slots / 'node1' / 'data.csv'}: changed since it was written")
+    assert err.startswith(f"error: {slots / 'node1' / 'data.csv'}: changed since it was written")
     assert err.count("\n") == 1
     assert not (tmp_path / "out").exists()
 

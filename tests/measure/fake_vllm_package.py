@@ -1,9 +1,9 @@
 """The fake ``vllm`` package: installed as ``vllm/__init__.py``, never imported from here.
 
 A start: LLM() reads a configuration, starts the engine core's process and waits for it; the core loads and compiles.
-Modes: ok · recompile (ok, and compiles again) · crash (an exception in a hooked function) · hang · stubborn (hangs
-and ignores SIGTERM) · no_token · silent (exit 0 without a result) · sigkill (of itself) · orphan (leaves a process of
-its own session behind).
+Modes: ok · recompile (ok, and compiles again) · recompile_in_place (into the same file) · crash (an exception in a
+hooked function) · hang · stubborn (hangs and ignores SIGTERM) · no_token · silent (exit 0 without a result) · sigkill
+(of itself) · orphan (leaves a process of its own session behind).
 """
 
 import json
@@ -69,7 +69,7 @@ class Core:
 
 def core(mode, compiles):
     load_weights(mode)
-    compile_graph("always" if mode == "recompile" else compiles)
+    build_graph({"recompile": "always", "recompile_in_place": "in place"}.get(mode, compiles))
 
 
 def load_weights(mode):
@@ -82,14 +82,20 @@ def load_weights(mode):
         _sleep_for_ever(mode == "stubborn")
 
 
-def compile_graph(compiles):
+def build_graph(compiles):
     folder = os.environ["TORCHINDUCTOR_CACHE_DIR"]
     old = _files(folder)
     if compiles == "always" or (compiles == "once" and not old):
-        with open(os.path.join(folder, f"kernel{len(old)}.so"), "w") as file:
-            file.write("compiled")
+        compile_graph(os.path.join(folder, f"kernel{len(old)}.so"))
+    if compiles == "in place":
+        compile_graph(os.path.join(folder, "kernel0.so"))
     with open(os.path.join(os.environ["TMPDIR"], "header.h"), "w") as file:
         file.write("scratch")
+
+
+def compile_graph(kernel):
+    with open(kernel, "w") as file:
+        file.write("compiled")
 
 
 def read_config(mode):

@@ -18,7 +18,6 @@ MODEL = ModelFiles(Path("models/tiny-twin"), "tiny", twin=True, revision=None, f
 FIGURE = Figure.model_validate(
     {
         "figure": "2",
-        "title": "A title",
         "study": "cold_start",
         "models": ["tiny"],
         "iterations": 5,
@@ -61,10 +60,18 @@ def test_whatever_changes_a_start_makes_another_case(change: dict[str, Any]) -> 
     assert case(**change).name.rpartition("-")[2] != case().name.rpartition("-")[2]
 
 
+def test_the_callers_thread_count_and_devices_make_another_case(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("OMP_NUM_THREADS", "CUDA_VISIBLE_DEVICES"):
+        monkeypatch.delenv(name, raising=False)
+        plain = case().name
+        monkeypatch.setenv(name, "1")
+        assert case().name != plain
+        monkeypatch.delenv(name)
+
+
 @pytest.mark.parametrize(
     "change",
     [
-        {"figure": {"iterations": 50, "timeout_s": 1.0, "title": "Another", "figure": "10", "slots": ("gpu0",)}},
         {"model": {"path": Path("/elsewhere/tiny-twin")}},
         {"folder": "/elsewhere/engines/x"},
         {},

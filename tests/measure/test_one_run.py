@@ -8,7 +8,9 @@ from pathlib import Path
 import pytest
 
 from harness.analyse.phases import LEAVES, PER_PROCESS_LEAVES, UNATTRIBUTED
+from harness.analyse.spans import Process, Span
 from harness.measure.one_run import INHERITED
+from harness.measure.result import trace_certificate
 from harness.state.sandbox import Sandbox
 from tests.measure.fake_engine import CACHES, NODE, FakeEngine
 
@@ -43,7 +45,7 @@ def test_only_allow_listed_variables_reach_the_engine(fake: FakeEngine, monkeypa
     poison = fake.root / "poison"
     poison.mkdir()
     (poison / "torch.py").write_text("raise SystemExit('the caller decided what is imported')")
-    for name in ("HF_TOKEN", "AWS_SECRET_ACCESS_KEY", "VLLM_USE_AOT_COMPILE", "COLDSTART_TRACE_SYNC"):
+    for name in ("HF_TOKEN", "AWS_SECRET_ACCESS_KEY", "VLLM_USE_AOT_COMPILE"):
         monkeypatch.setenv(name, "secret")
     monkeypatch.setenv("PYTHONPATH", str(poison))
     monkeypatch.setenv("OMP_NUM_THREADS", "3")
@@ -90,7 +92,7 @@ def test_an_ok_run_records_what_was_measured_and_with_what(fake: FakeEngine) -> 
     run = fake.start()
     assert (run.run_id, run.kind, run.status, run.exit_code) == ("s1/warmup-0", "warmup", "ok", 0)
     assert (run.reason, run.failed_in) == (None, None)
-    assert run.engine == {"pin": "fake", "version": "1.2.3", "torch": "0.0.1+fake"}
+    assert run.engine == {"pin": "fake", "version": "1.2.3"}
     assert run.model == {"name": "fake", "twin": True, "revision": None, "files_sha256": "0" * 64}
     assert run.node == NODE
     assert run.log_quantities["tokenizer_init"] == 0.29
@@ -134,3 +136,24 @@ def test_the_pause_between_two_runs_is_recorded(fake: FakeEngine) -> None:
     assert first.pause_s is None
     assert second.pause_s is not None
     assert 0 <= second.pause_s < 2
+
+
+def test_a_cached_start_that_compiles_again_into_the_same_files_does_not_count(fake: FakeEngine) -> None:
+    fake.behave("ok", "recompile_in_place", "ok", compiles="once")
+    assert fake.start("warmup").counts
+    again, cached = fake.start("measured"), fake.start("measured")
+    part = again.certificate["compile_cache"]
+    assert part["before"]["compiled"] == part["after"]["compiled"] == 1
+    assert (part["holds"], again.counts) == (False, False)
+    assert part["reason"].endswith("compiling although the caches were filled")
+    assert cached.counts
+
+
+def test_a_trace_that_stops_midway_does_not_count() -> None:
+    header = {"pid": 1, "parent_pid": 0, "role": "engine", "exec_ns": 0, "traced_ns": 1}
+    engine = Process(**header, spans=[Span("load", 2, None, 1, "work", {"phase": "load_weights"})])
+    assert trace_certificate([engine])["trace"]["holds"] is False
+    engine.spans.append(Span("tracer disarmed", 3, 3, 1, "note", {"self_ns": 1, "events": 2}))
+    assert trace_certificate([engine])["trace"] == {"declared": "complete", "holds": True, "reason": None}
+    engine.malformed_lines = 1
+    assert "malformed" in trace_certificate([engine])["trace"]["reason"]

@@ -12,7 +12,7 @@ from harness.workspace import Workspace
 
 GOOD = """\
 figure: "2"
-title: Start-up by phase
+# a comment counts as a line
 study: cold_start
 models: [llama3-3b]
 iterations: 5
@@ -64,7 +64,7 @@ def test_every_figure_of_the_repository_declares_known_models_and_a_plot(number:
         (("timeout_s: 900", "timeout_s: -1"), r"9: field 'timeout_s': .*greater than 0 \(got -1\)"),
         (("timeout_s: 900", "timeout_s: .nan"), r"9: field 'timeout_s': .*"),
         (("timeout_s: 900", "timeout_s: .inf"), r"9: field 'timeout_s': Input should be a finite number \(got inf\)"),
-        (("title:", "titel:"), r"1: field 'title': Field required \(and 1 more\)"),
+        (("study:", "studdy:"), r"1: field 'study': Field required \(and 1 more\)"),
         (("timeout_s: 900", "timeout_s: 900\ncolour: red"), r"10: field 'colour': Extra inputs .* \(got 'red'\)"),
         (("slots: [node0]", "slots: [node0"), r"9: not valid YAML: .*"),
         (("slots: [node0]", "slots: [node0]\niterations: 7"), r"9: not valid YAML: key 'iterations' is given twice"),

@@ -5,6 +5,7 @@ inside functions, and for parents of dotted names. Wrapping it sees every import
 """
 
 import _frozen_importlib
+from _thread import get_ident
 
 from coldstart_tracer._spans import Span, leave, now, tracer
 
@@ -14,6 +15,7 @@ OTHER_PACKAGE_NS = 200_000
 
 _find_and_load = _frozen_importlib._find_and_load
 _load_unlocked = _frozen_importlib._load_unlocked
+stacks = tracer.stacks
 
 
 def _enclosing_package(stack):
@@ -24,12 +26,15 @@ def _enclosing_package(stack):
 
 
 def _traced_find_and_load(name, import_):
+    # Runs five thousand times per process: what can be cheap is.
     if not tracer.armed:
         return _find_and_load(name, import_)
     package = name.partition(".")[0]
-    span = Span("import " + name, "work", {"package": package}, package)
-    stack = tracer.stack()
-    outer = _enclosing_package(stack)
+    span = Span(name, "work", None, package)
+    stack = stacks.get(get_ident())
+    if stack is None:
+        stack = tracer.stack()
+    outer = (stack[-1].package or _enclosing_package(stack)) if stack else None
     stack.append(span)
     if outer is None:  # only outermost imports announce themselves: enough to see what a killed process was at
         tracer.write_span(span, None)

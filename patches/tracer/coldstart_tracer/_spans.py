@@ -8,7 +8,7 @@ import _thread
 import os
 import time
 
-from coldstart_tracer._json import encode
+from coldstart_tracer._json import encode, quote
 
 now = time.monotonic_ns
 
@@ -16,7 +16,10 @@ SCHEMA = 1
 
 
 class Span:
-    """An open span. ``gc`` holds [begin_ns, end_ns, generation] of collections that interrupted it."""
+    """An open span. ``gc`` holds [begin_ns, end_ns, generation] of collections that interrupted it.
+
+    An import's ``name`` is the module's; its ``package`` is what marks it as an import.
+    """
 
     __slots__ = ("attrs", "begin_ns", "gc", "kind", "name", "package")
 
@@ -24,7 +27,7 @@ class Span:
         self.name = name
         self.kind = kind
         self.attrs = attrs
-        self.package = package  # of an import span: its top-level package
+        self.package = package
         self.gc = None
         self.begin_ns = now()
 
@@ -68,13 +71,18 @@ class Tracer:
 
     def write_span(self, span, end_ns):
         """Write a span's line; ``end_ns`` None says that it is open."""
-        attrs = span.attrs
-        if span.gc and end_ns is not None:
-            attrs = {**attrs, "gc": span.gc}
+        if span.package is not None and not span.gc:  # most lines are imports: no dict is built for them
+            name, attrs = quote("import " + span.name), f'{{"package":{quote(span.package)}}}'
+        else:
+            name = encode(span.name if span.package is None else "import " + span.name)
+            more = {} if span.package is None else {"package": span.package}
+            if span.gc and end_ns is not None:
+                more["gc"] = span.gc
+            attrs = encode({**(span.attrs or {}), **more})
         end = "null" if end_ns is None else end_ns
         self._write(
-            f'{{"name":{encode(span.name)},"begin_ns":{span.begin_ns},"end_ns":{end},"pid":{self.pid},'
-            f'"tid":{_thread.get_native_id()},"role":"{self.role}","kind":"{span.kind}","attrs":{encode(attrs)}}}\n'
+            f'{{"name":{name},"begin_ns":{span.begin_ns},"end_ns":{end},"pid":{self.pid},'
+            f'"tid":{_thread.get_native_id()},"role":"{self.role}","kind":"{span.kind}","attrs":{attrs}}}\n'
         )
 
     def begin(self, name, kind, attrs, announce=True):
