@@ -3,6 +3,7 @@
 import importlib.metadata
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -103,6 +104,28 @@ def _install(engine: Engine) -> None:
     _run(engine, [*pip, pin.torch, *(["--index-url", index] if index else [])])
     if pin.distribution != "vllm":
         _name_distribution(engine)
+    _check_against_lock(engine)
+
+
+def _check_against_lock(engine: Engine) -> None:
+    """Installing torch resolves its dependencies: it must not have replaced a package that the lock fixes."""
+    locked: dict[str, set[str]] = {}
+    for name, version in re.findall(
+        r"^([A-Za-z0-9_.-]+)==([^\s;\\]+)", engine.pin.lock.read_text("utf-8"), re.MULTILINE
+    ):
+        locked.setdefault(_normal(name), set()).add(version)  # one version per environment marker
+    for found in importlib.metadata.distributions(path=[str(engine.site_packages)]):
+        versions = locked.get(_normal(found.name))
+        if versions and found.version not in versions:
+            locked_as = "/".join(sorted(versions))
+            raise HarnessError(
+                f"engine {engine.pin.name}: installing {engine.pin.torch} replaced {found.name} {locked_as} of the lock "
+                f"by {found.version}; point TORCH_INDEX_URL at an index whose torch fits the lock"
+            )
+
+
+def _normal(name: str) -> str:
+    return re.sub(r"[-_.]+", "-", name).lower()
 
 
 def _name_distribution(engine: Engine) -> None:

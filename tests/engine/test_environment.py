@@ -117,6 +117,13 @@ def test_a_package_that_pip_cannot_get_is_one_line_and_leaves_no_complete_engine
     assert engine_of(maker.pin(), Workspace(maker.root)).installed_as() is None
 
 
+def test_a_torch_that_replaces_a_locked_package_is_refused(maker: Maker) -> None:
+    wheels = maker.root / "wheels"
+    maker.lock(make_wheel(wheels, "tinyvllm", "1.0") + "\n" + make_wheel(wheels, "tinytorch", "1.9"))
+    assert "replaced tinytorch 1.9 of the lock by 2.0" in maker.refuse()
+    assert engine_of(maker.pin(), Workspace(maker.root)).installed_as() is None
+
+
 @pytest.mark.parametrize("stamp", [{"lock_sha256": "of another lock"}, {"python": "3.9"}])
 def test_another_lock_or_python_means_a_new_installation(
     maker: Maker, stamp: dict[str, str], monkeypatch: pytest.MonkeyPatch

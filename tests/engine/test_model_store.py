@@ -82,8 +82,9 @@ def test_a_twin_is_made_once_and_then_only_verified(store: Store):
 
 
 def test_a_ready_twin_does_not_ask_for_an_engine(store: Store):
-    store.ensure()
-    ensure_model(NAME, lambda: pytest.fail("an engine was asked for"), store.models, synthetic=True)
+    made = store.ensure()
+    again = ensure_model(NAME, lambda: pytest.fail("an engine was asked for"), store.models, synthetic=True)
+    assert again == made
 
 
 def test_twin_json_says_what_was_kept_and_narrowed_and_names_every_file(store: Store):
