@@ -119,8 +119,8 @@ def _check_against_lock(engine: Engine) -> None:
         if versions and found.version not in versions:
             locked_as = "/".join(sorted(versions))
             raise HarnessError(
-                f"engine {engine.pin.name}: installing {engine.pin.torch} replaced {found.name} {locked_as} of the lock "
-                f"by {found.version}; point TORCH_INDEX_URL at an index whose torch fits the lock"
+                f"engine {engine.pin.name}: installing {engine.pin.torch} replaced {found.name} {locked_as} of the "
+                f"lock by {found.version}; point TORCH_INDEX_URL at an index whose torch fits the lock"
             )
 
 
