@@ -1,16 +1,11 @@
-"""The door: ``python -m harness VERB``. Parses, calls, and turns errors into one line and an exit code."""
+"""The door: ``python -m harness VERB``. What each verb does stands elsewhere; errors: harness/door.py."""
 
-import sys
 from typing import Annotated
 
 import typer
-from typer.exceptions import TyperException
 
-from harness.errors import HarnessError
-from harness.record.run import RunFileError
+from harness.door import run_app
 from harness.workspace import Workspace
-
-STOPPED = 130  # as shells report a command that Ctrl-C ended
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, no_args_is_help=True)
 engines = typer.Typer(add_completion=False, help="Engine environments.")
@@ -63,25 +58,6 @@ def install(
 
 def main() -> None:
     """Run the command line and end the process; errors are one line on stderr."""
-    try:
-        code = app(prog_name="python -m harness", standalone_mode=False)
-        if code == STOPPED:  # what typer makes of a KeyboardInterrupt
-            raise KeyboardInterrupt
-        sys.exit(code)
-    except HarnessError as error:
-        print(f"error: {error}", file=sys.stderr)
-        sys.exit(error.exit_code)
-    except RunFileError as error:
-        print(f"error: {error}; move that run's folder out of runs/ and repeat", file=sys.stderr)
-        sys.exit(2)
-    except OSError as error:
-        print(f"error: {error.filename or 'a file'}: {error.strerror or error}; mend it and repeat", file=sys.stderr)
-        sys.exit(2)
-    except (KeyboardInterrupt, typer.Abort):
-        print("stopped; everything measured so far is stored, repeat the command to go on", file=sys.stderr)
-        sys.exit(STOPPED)
-    except TyperException as error:
-        message = error.format_message().rstrip(".")  # empty where the help was printed instead
-        if message:
-            print(f"error: {message}; see --help", file=sys.stderr)
-        sys.exit(2)
+    run_app(
+        app, "python -m harness", stopped="stopped; everything measured so far is stored, repeat the command to go on"
+    )

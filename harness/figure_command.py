@@ -18,7 +18,6 @@ from harness.engine import patching
 from harness.engine.detect import default_pin, gpus
 from harness.engine.environment import Engine, ensure_engine
 from harness.engine.model_store import ensure_model
-from harness.engine.process_tree import become_reaper
 from harness.errors import HarnessError, MeasurementFailed
 from harness.measure.case import Options, make_case
 from harness.measure.lock import only_measurement
@@ -193,7 +192,6 @@ def _check_writable(folder: Path) -> None:
 @contextmanager
 def ended_by_signals() -> Iterator[None]:
     """SIGTERM and a closed terminal end the engine's process tree like Ctrl-C does."""
-    become_reaper()
 
     def stop(_signal: int, _frame: FrameType | None) -> None:
         raise KeyboardInterrupt

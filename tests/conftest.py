@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.checkout import Checkout, make_checkout
+
 
 @pytest.fixture(scope="session")
 def quick_python(tmp_path_factory: pytest.TempPathFactory) -> Path:
@@ -30,3 +32,15 @@ exec {sys.executable} "$@"
     )
     python.chmod(0o755)
     return python
+
+
+@pytest.fixture(scope="module")
+def checkout(tmp_path_factory: pytest.TempPathFactory) -> Checkout:
+    """A checkout whose .venv is complete."""
+    return make_checkout(tmp_path_factory.mktemp("complete"))
+
+
+@pytest.fixture(scope="module")
+def fresh(tmp_path_factory: pytest.TempPathFactory) -> Checkout:
+    """A checkout as cloned."""
+    return make_checkout(tmp_path_factory.mktemp("fresh"), venv=False)

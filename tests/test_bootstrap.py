@@ -32,18 +32,6 @@ def bare_python(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder / "bin" / "python"
 
 
-@pytest.fixture(scope="module")
-def checkout(tmp_path_factory: pytest.TempPathFactory) -> Checkout:
-    """A checkout whose .venv is complete."""
-    return make_checkout(tmp_path_factory.mktemp("complete"))
-
-
-@pytest.fixture(scope="module")
-def fresh(tmp_path_factory: pytest.TempPathFactory) -> Checkout:
-    """A checkout as cloned."""
-    return make_checkout(tmp_path_factory.mktemp("fresh"), venv=False)
-
-
 def typed(checkout: Checkout, python: Path, arguments: tuple[str, ...]) -> Done:
     """What happens to who types it in an empty environment (``env -i``)."""
     return checkout.run(str(python), *arguments, env={})

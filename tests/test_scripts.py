@@ -9,18 +9,6 @@ import pytest
 from tests.checkout import Checkout, Done, link_venv, make_checkout, tool_folder
 
 
-@pytest.fixture(scope="module")
-def checkout(tmp_path_factory: pytest.TempPathFactory) -> Checkout:
-    """A checkout whose .venv is complete."""
-    return make_checkout(tmp_path_factory.mktemp("complete"))
-
-
-@pytest.fixture(scope="module")
-def fresh(tmp_path_factory: pytest.TempPathFactory) -> Checkout:
-    """A checkout as cloned."""
-    return make_checkout(tmp_path_factory.mktemp("fresh"), venv=False)
-
-
 @pytest.mark.parametrize("script", ["run_figure.sh", "run_tests.sh"])
 @pytest.mark.parametrize("tool", ["g++", "git"])
 def test_a_missing_tool_is_one_line_before_any_download(

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from harness.door import run_app
 from harness.engine.model_files import model_file_names
 from harness.engine.model_store import MODELS_DIR, ensure_model, has_real_weights, real_folder, twin_folder
 from harness.engine.twin import MANIFEST
@@ -79,14 +80,12 @@ def _engine_python() -> Path:
 
 
 def main(arguments: list[str]) -> None:
-    """Run the command; a HarnessError is one line on stderr and its exit code."""
-    try:
-        if any(TOKEN.search(argument) for argument in arguments):
-            raise HarnessError(
-                "an argument looks like a hub token; tokens do not belong on a command line: "
-                "set HF_TOKEN or use the hub's login, and revoke this one if the history is shared"
-            )
-        app(args=arguments, prog_name="download_models.py")
-    except HarnessError as error:
-        print(f"error: {error}", file=sys.stderr)
-        sys.exit(error.exit_code)
+    """Run the command and end the process; an error is one line on stderr."""
+    if any(TOKEN.search(argument) for argument in arguments):  # before anything could repeat the argument
+        print(
+            "error: an argument looks like a hub token; tokens do not belong on a command line: "
+            "set HF_TOKEN or use the hub's login, and revoke this one if the history is shared",
+            file=sys.stderr,
+        )
+        sys.exit(2)
+    run_app(app, "download_models.py", arguments)

@@ -1,12 +1,11 @@
 """The command behind ``apply_patches.py``: patch an engine, say what state it is in, take the patches back."""
 
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from typer.exceptions import TyperException
 
+from harness.door import run_app
 from harness.engine import patching
 from harness.engine.patch_state import PatchState, installed_version
 from harness.errors import HarnessError
@@ -124,13 +123,4 @@ def _engine(pin: Pin, may_make: bool) -> "Engine":
 
 def main(arguments: list[str]) -> None:
     """Run the command and end the process; an error is one line on stderr."""
-    try:
-        sys.exit(app(args=arguments, prog_name="apply_patches.py", standalone_mode=False))
-    except HarnessError as error:
-        print(f"error: {error}", file=sys.stderr)
-        sys.exit(error.exit_code)
-    except (KeyboardInterrupt, typer.Abort):
-        sys.exit(130)
-    except TyperException as error:
-        print(f"error: {error.format_message().rstrip('.')}; see apply_patches.py --help", file=sys.stderr)
-        sys.exit(2)
+    run_app(app, "apply_patches.py", arguments)

@@ -8,7 +8,7 @@ from experiments.cold_start import study
 from harness.engine.environment import Engine
 from harness.engine.model_store import ModelFiles
 from harness.engine.patch_set import patches_sha256
-from harness.measure.one_run import Case, defining_environment
+from harness.measure.one_run import Case, declared_environment
 from harness.record.store import case_id
 from harness.spec.figure import Figure
 
@@ -45,7 +45,7 @@ def make_case(figure: Figure, model: ModelFiles, engine: Engine, eager: bool) ->
         "twin": model.twin,
         "files_sha256": model.files_sha256,
         "engine": facts,
-        "environment": {**pin.environment, **defining_environment()},
+        "environment": declared_environment(pin),
         "study_sha256": study.sha256(),
         "parameters": figure.parameters,
         "eager": eager,

@@ -2,7 +2,6 @@
 
 import json
 import os
-import shutil
 import tempfile
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
@@ -19,6 +18,7 @@ from harness.measure.provenance import harness_facts
 from harness.measure.result import outcome_of
 from harness.record.run import Run
 from harness.record.store import CaseStore
+from harness.spec.pin import Pin
 from harness.state.sandbox import Sandbox, cache_certificate
 
 # Of the caller's environment, only these reach the engine: a result must not depend on what only one shell has.
@@ -106,19 +106,10 @@ def _execute(case: Case, kind: str, session: str, store: CaseStore, sandbox: San
         node=node,
         engine=case.engine_facts,
         model={key: value for key, value in asdict(case.model).items() if key != "path"},
-        environment={
-            **case.engine.pin.environment,
-            **defining_environment(),
-        },
+        environment=declared_environment(case.engine.pin),
         resources={**ended.resources, "gc_s": outcome.gc_s, "leftover_processes": ended.leftovers},
         harness=harness_facts(),
-        **{
-            name: getattr(outcome, name)
-            for name in (
-                *("status", "failed_in", "reason", "ready_s", "first_token_s", "phases", "unattributed_s", "gaps"),
-                *("import_packages", "groups", "log_quantities", "log_tail", "tracer"),
-            )
-        },
+        **{name: value for name, value in vars(outcome).items() if name not in ("gc_s", "trace_certificate")},
     )
     store.close_run(folder, run)
     return run
@@ -143,12 +134,6 @@ def _pause_s(previous: Run, started_at: datetime) -> float:
     return (started_at - datetime.fromisoformat(previous.started_at)).total_seconds() - previous.wall_s
 
 
-def defining_environment() -> dict[str, str]:
-    """The caller's variables that change a start, as far as they are set."""
-    return {name: os.environ[name] for name in DEFINING if name in os.environ}
-
-
-def discard_partial(store: CaseStore) -> None:
-    """Remove what killed runs left under hidden names."""
-    for folder in store.folder.glob(".*.partial"):
-        shutil.rmtree(folder, ignore_errors=True)
+def declared_environment(pin: Pin) -> dict[str, str]:
+    """The variables that define a start: the pin's, which win, and the caller's that change one."""
+    return {**{name: os.environ[name] for name in DEFINING if name in os.environ}, **pin.environment}

@@ -8,7 +8,7 @@ import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from harness.measure.one_run import Case, discard_partial, execute
+from harness.measure.one_run import Case, execute
 from harness.record.run import Run
 from harness.record.store import CaseStore
 from harness.state.sandbox import Sandbox
@@ -62,7 +62,7 @@ def measure(sessions: list[CaseSession], node: dict[str, object], progress: Prog
     A failed run ends its case in this call: the next start would most likely fail in the same way.
     """
     for session in sessions:
-        discard_partial(session.store)
+        session.store.discard_partial()
     total = sum(len(session.missing()) for session in sessions)
     made: list[Run] = []
     attempts = {id(session): len(session.missing()) + SPARE_ATTEMPTS for session in sessions}

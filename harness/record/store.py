@@ -87,6 +87,11 @@ class CaseStore:
         working.mkdir(parents=True)
         return working
 
+    def discard_partial(self) -> None:
+        """Remove what killed runs left under hidden names."""
+        for folder in self.folder.glob(".*.partial"):
+            shutil.rmtree(folder, ignore_errors=True)
+
     def close_run(self, working: Path, run: Run) -> Path:
         """Write run.json into the working folder and give it its final name.
 

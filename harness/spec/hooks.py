@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from harness.analyse.phases import LEAVES
 from harness.errors import HarnessError
+from harness.spec.yamlfile import read_declaration
 
 
 class Hook(BaseModel):
@@ -75,15 +76,9 @@ def load_hooks(path: Path) -> HookTable:
     Raises:
         HarnessError: absent, not TOML, or a hook that does not fit; names file, line, hook and field.
     """
+    text = read_declaration(path)
     try:
-        text = path.read_text(encoding="utf-8")
         document = tomllib.loads(text)
-    except FileNotFoundError:
-        raise HarnessError(f"{path}: no such file") from None
-    except OSError as error:
-        raise HarnessError(f"{path}: cannot read: {error.strerror}") from None
-    except UnicodeDecodeError as error:
-        raise HarnessError(f"{path}: not UTF-8 text ({error.reason} at byte {error.start})") from None
     except tomllib.TOMLDecodeError as error:
         raise HarnessError(f"{path}: not valid TOML: {error}") from None
     try:

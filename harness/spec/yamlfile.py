@@ -34,16 +34,21 @@ def load_yaml(path: Path, model: type[M]) -> M:
         raise HarnessError(f"{path}:{line}: field '{field}': {_one_line(first['msg'])}{got}{more}") from None
 
 
-def _parse(path: Path) -> tuple[yaml.Node | None, Any]:
-    """The file as YAML nodes, which know their lines, and as values."""
+def read_declaration(path: Path) -> str:
+    """The text of a declaration. Raises HarnessError naming the file if it is absent, unreadable or not UTF-8."""
     try:
-        text = path.read_text(encoding="utf-8")
+        return path.read_text(encoding="utf-8")
     except FileNotFoundError:
         raise HarnessError(f"{path}: no such file") from None
     except OSError as error:
         raise HarnessError(f"{path}: cannot read: {error.strerror}") from None
     except UnicodeDecodeError as error:
         raise HarnessError(f"{path}: not UTF-8 text ({error.reason} at byte {error.start})") from None
+
+
+def _parse(path: Path) -> tuple[yaml.Node | None, Any]:
+    """The file as YAML nodes, which know their lines, and as values."""
+    text = read_declaration(path)
     try:
         tree = yaml.compose(text, Loader=yaml.SafeLoader)
         document = yaml.safe_load(text)

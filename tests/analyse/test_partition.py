@@ -1,3 +1,8 @@
+"""The partition: properties over random process trees, then one example per rule.
+
+Over 300 lines: the examples are the rules' specification and are read beside the properties.
+"""
+
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path

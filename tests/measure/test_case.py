@@ -9,7 +9,7 @@ import pytest
 from harness.engine.environment import Engine
 from harness.engine.model_store import ModelFiles
 from harness.measure.case import Options, make_case
-from harness.measure.one_run import Case
+from harness.measure.one_run import Case, declared_environment
 from harness.spec.figure import Figure
 from harness.spec.pin import DEFAULT_CPU_PIN, load_pin
 
@@ -67,6 +67,14 @@ def test_the_callers_thread_count_and_devices_make_another_case(monkeypatch: pyt
         monkeypatch.setenv(name, "1")
         assert case().name != plain
         monkeypatch.delenv(name)
+
+
+def test_a_variable_that_the_pin_sets_is_declared_as_the_engine_gets_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+    pin = case().engine.pin
+    assert declared_environment(pin)["OMP_NUM_THREADS"] == "1"
+    fixed = pin.model_copy(update={"environment": {"OMP_NUM_THREADS": "4"}})
+    assert declared_environment(fixed)["OMP_NUM_THREADS"] == "4"
 
 
 @pytest.mark.parametrize(
