@@ -23,9 +23,11 @@ def make_run(run: str = "1", session: str = "s1", **changes: Any) -> Run:
         "study": "cold_start",
         "case": {"model": "tiny", "parameters": {"max_model_len": 64}, "eager": False},
         "run": run,
+        "round": None,
         "kind": "warmup" if run.startswith("warmup") else "measured",
         "status": "ok",
         "failed_in": None,
+        "failed_process": None,
         "reason": None,
         "started_at": BEGAN.isoformat(timespec="milliseconds"),
         "pause_s": None,
@@ -34,7 +36,9 @@ def make_run(run: str = "1", session: str = "s1", **changes: Any) -> Run:
         "wall_s": 3.5,
         "exit_code": 0,
         "log_tail": ["the last line"],
+        "window": {"pid": 7, "exec_ns": 1_000_000_000, "ready_ns": 4_000_000_000},
         "phases": {"imports:main": 2.0, "load_weights": 0.75, "unattributed": 0.25},
+        "phases_by_process": {"main": {"imports:main": 2.0, "unattributed": 0.25}, "worker": {"load_weights": 0.75}},
         "unattributed_s": 0.25,
         "gaps": [],
         "import_packages": {},
@@ -50,7 +54,8 @@ def make_run(run: str = "1", session: str = "s1", **changes: Any) -> Run:
         "harness": {"version": "0.1.0"},
     }
     if changes.get("status", "ok") != "ok":
-        values |= {"ready_s": None, "first_token_s": None, "phases": {}, "unattributed_s": None, "reason": "it broke"}
+        nothing = {"ready_s": None, "first_token_s": None, "window": None, "phases": {}, "phases_by_process": {}}
+        values |= {**nothing, "unattributed_s": None, "reason": "it broke"}
     return Run(**(values | changes))
 
 

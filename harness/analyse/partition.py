@@ -11,7 +11,7 @@ The walk begins in the main process at exec and follows the innermost open span 
 """
 
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from harness.analyse.phases import UNATTRIBUTED
@@ -57,6 +57,7 @@ class Partition:
 
     ready_s: float
     phases: dict[str, float]  # leaf → seconds; sums to ready_s; "unattributed" included
+    by_process: dict[str, dict[str, float]]  # role → leaf → seconds
     packages: dict[str, dict[str, float]]  # imports leaf → top-level package → seconds
     segments: list[Segment]
     gaps: list[Gap]  # longest first
@@ -77,19 +78,27 @@ def partition(processes: list[Process], main_pid: int, exec_ns: int, ready_ns: i
     # The kernel's start time has ticks of 10 ms; the caller knows the main process's exec exactly.
     segments = list(_merge(_Walk(by_pid).process(main, exec_ns, ready_ns, started_ns=exec_ns)))
     phases: defaultdict[str, int] = defaultdict(int)
+    by_process: defaultdict[str, defaultdict[str, int]] = defaultdict(lambda: defaultdict(int))
     packages: defaultdict[str, defaultdict[str, int]] = defaultdict(lambda: defaultdict(int))
     for segment in segments:
-        phases[segment.leaf] += segment.end_ns - segment.begin_ns
+        length_ns = segment.end_ns - segment.begin_ns
+        phases[segment.leaf] += length_ns
+        by_process[segment.role][segment.leaf] += length_ns
         if segment.package is not None:
-            packages[segment.leaf][segment.package] += segment.end_ns - segment.begin_ns
+            packages[segment.leaf][segment.package] += length_ns
     phases.setdefault(UNATTRIBUTED, 0)
     return Partition(
         ready_s=(ready_ns - exec_ns) / 1e9,
         phases={leaf: ns / 1e9 for leaf, ns in phases.items()},
-        packages={leaf: {name: ns / 1e9 for name, ns in found.items()} for leaf, found in packages.items()},
+        by_process=_seconds(by_process),
+        packages=_seconds(packages),
         segments=segments,
         gaps=_gaps(segments, exec_ns),
     )
+
+
+def _seconds(nested: Mapping[str, Mapping[str, int]]) -> dict[str, dict[str, float]]:
+    return {outer: {inner: ns / 1e9 for inner, ns in found.items()} for outer, found in nested.items()}
 
 
 class _Walk:

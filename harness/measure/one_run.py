@@ -50,14 +50,22 @@ class Case:
     timeout_s: float
 
 
-def execute(case: Case, kind: str, session: str, store: CaseStore, sandbox: Sandbox, node: dict[str, Any]) -> Run:
+def execute(
+    case: Case,
+    kind: str,
+    session: str,
+    store: CaseStore,
+    sandbox: Sandbox,
+    node: dict[str, Any],
+    round: str | None = None,
+) -> Run:
     """Run ``case`` once and store the record, whatever happens to the engine.
 
     Raises:
         HarnessError: the record or the caches cannot be written (a full disk); this run is lost, no other.
     """
     try:
-        return _execute(case, kind, session, store, sandbox, node)
+        return _execute(case, kind, session, store, sandbox, node, round)
     except OSError as error:
         raise HarnessError(
             f"{error.filename or store.folder}: cannot be written ({error.strerror or error}); this run is lost, "
@@ -65,7 +73,15 @@ def execute(case: Case, kind: str, session: str, store: CaseStore, sandbox: Sand
         ) from error
 
 
-def _execute(case: Case, kind: str, session: str, store: CaseStore, sandbox: Sandbox, node: dict[str, Any]) -> Run:
+def _execute(
+    case: Case,
+    kind: str,
+    session: str,
+    store: CaseStore,
+    sandbox: Sandbox,
+    node: dict[str, Any],
+    round: str | None,
+) -> Run:
     run_name = store.next_run(session, kind)
     folder = store.open_run(session, run_name)
     spans = folder / "spans"
@@ -92,6 +108,7 @@ def _execute(case: Case, kind: str, session: str, store: CaseStore, sandbox: San
         study="cold_start",
         case=case.definition,
         run=run_name,
+        round=round,
         kind=kind,
         started_at=started_at.isoformat(timespec="milliseconds"),
         pause_s=_pause_s(previous[-1], started_at) if previous else None,

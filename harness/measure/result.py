@@ -23,10 +23,13 @@ class Outcome:
 
     status: str
     failed_in: str | None = None
+    failed_process: str | None = None
     reason: str | None = None
     ready_s: float | None = None
     first_token_s: float | None = None
+    window: dict[str, int] | None = None
     phases: dict[str, float] = field(default_factory=dict)
+    phases_by_process: dict[str, dict[str, float]] = field(default_factory=dict)
     unattributed_s: float | None = None
     gaps: list[dict[str, Any]] = field(default_factory=list)
     import_packages: dict[str, dict[str, float]] = field(default_factory=dict)
@@ -60,7 +63,7 @@ def outcome_of(exit: Exit, result_file: Path, spans: Path, log: Path) -> Outcome
     elif not result.get("token_ids"):
         outcome.status, outcome.reason = "failed", "the engine came up but generated no token"
     if outcome.status != "ok":
-        outcome.failed_in = _open_phase(processes)
+        outcome.failed_in, outcome.failed_process = _open_phase(processes)
         return outcome
     assert result is not None
     _fill_times(outcome, exit, result, processes)
@@ -77,14 +80,18 @@ def _fill_times(outcome: Outcome, exit: Exit, result: dict[str, Any], processes:
         return
     outcome.ready_s = parts.ready_s
     outcome.first_token_s = (result["first_token_ns"] - result["ready_ns"]) / 1e9
-    outcome.phases = dict(sorted(parts.phases.items(), key=lambda item: -item[1]))
+    outcome.window = {"pid": exit.pid, "exec_ns": exit.exec_ns, "ready_ns": result["ready_ns"]}
+    outcome.phases = _longest_first(parts.phases)
+    outcome.phases_by_process = {role: _longest_first(parts.by_process[role]) for role in sorted(parts.by_process)}
     outcome.unattributed_s = parts.phases[UNATTRIBUTED]
     outcome.gaps = [asdict(gap) for gap in parts.gaps[:KEPT_GAPS]]
-    outcome.import_packages = {
-        leaf: dict(sorted(found.items(), key=lambda item: -item[1])) for leaf, found in sorted(parts.packages.items())
-    }
+    outcome.import_packages = {leaf: _longest_first(found) for leaf, found in sorted(parts.packages.items())}
     outcome.groups = group_seconds(parts.phases)
     outcome.gc_s = _gc_seconds(processes, result["ready_ns"])
+
+
+def _longest_first(seconds: dict[str, float]) -> dict[str, float]:
+    return dict(sorted(seconds.items(), key=lambda item: -item[1]))
 
 
 def _read_result(path: Path) -> dict[str, Any] | None:
@@ -134,8 +141,8 @@ def trace_certificate(processes: list[Process]) -> dict[str, Any]:
     return {"trace": {"declared": "complete", "holds": reason is None, "reason": reason}}
 
 
-def _open_phase(processes: list[Process]) -> str | None:
-    """The leaf that was worked on when the start ended, in the youngest process that knows.
+def _open_phase(processes: list[Process]) -> tuple[str | None, str | None]:
+    """The leaf that was worked on when the start ended, and its process: the youngest process that knows.
 
     Open spans come first; an exception that ended a span may have been handled, so it counts only where none is open.
     """
@@ -145,10 +152,10 @@ def _open_phase(processes: list[Process]) -> str | None:
     ended_by_exception = [(p, span) for p, span in newest_first if "raised" in span.attrs]
     for process, span in (*still_open, *ended_by_exception):
         if span.package is not None:
-            return f"imports:{process.role}"
+            return f"imports:{process.role}", process.role
         if span.attrs.get("phase") not in (None, "interpreter"):
-            return str(span.attrs["phase"])
-    return None
+            return str(span.attrs["phase"]), process.role
+    return None, None
 
 
 # Levels at which a traceback was only noted; and words of the front end that point to the cause but are not it.

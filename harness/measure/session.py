@@ -4,7 +4,9 @@ An interrupted call is continued by the next one: what is stored and counts is n
 whose certificate does not hold is kept, marked, and replaced by another attempt.
 """
 
+import itertools
 import shutil
+import uuid
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -59,7 +61,8 @@ class Progress:
 def measure(sessions: list[CaseSession], node: dict[str, object], progress: Progress) -> list[Run]:
     """Make every missing run, iteration by iteration over all cases. Returns the runs made, failed ones too.
 
-    A failed run ends its case in this call: the next start would most likely fail in the same way.
+    A failed run ends its case in this call: the next start would most likely fail in the same way. Runs that several
+    cases made in the same iteration carry the same ``round``.
     """
     for session in sessions:
         session.store.discard_partial()
@@ -67,11 +70,15 @@ def measure(sessions: list[CaseSession], node: dict[str, object], progress: Prog
     made: list[Run] = []
     attempts = {id(session): len(session.missing()) + SPARE_ATTEMPTS for session in sessions}
     open_sessions = [session for session in sessions if session.missing()]
-    while open_sessions:
+    call = uuid.uuid4().hex[:12]
+    for iteration in itertools.count(1):
+        if not open_sessions:
+            break
+        round = f"{call}:{iteration}" if len(sessions) > 1 else None
         for session in list(open_sessions):
             kind = session.missing()[0]
             progress.before(session, kind, len(made) + 1, max(total, len(made) + 1))
-            run = execute(session.case, kind, session.session, session.store, session.sandbox, node)
+            run = execute(session.case, kind, session.session, session.store, session.sandbox, node, round)
             made.append(run)
             attempts[id(session)] -= 1
             progress.after(session, run)

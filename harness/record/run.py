@@ -10,7 +10,8 @@ from typing import Any, get_args, get_origin
 from harness.record.atomic import write_json
 
 # 1 (2026-11-20): first version.
-SCHEMA_VERSION = 1
+# 2 (2026-11-20): failed_process, phases_by_process, window, round.
+SCHEMA_VERSION = 2
 
 STATUSES = ("ok", "failed", "timeout", "killed")
 KINDS = ("warmup", "measured")
@@ -29,9 +30,11 @@ class Run:
     study: str
     case: dict[str, Any]
     run: str  # warmup-0, 1, 2, …: the number of the attempt within its kind
+    round: str | None  # runs of several cases with the same round were made next to each other: they are paired
     kind: str
     status: str
     failed_in: str | None  # leaf that was being worked on when it failed
+    failed_process: str | None  # role of the process that was working on it
     reason: str | None
     started_at: str  # ISO 8601, UTC
     pause_s: float | None  # since the session's previous run ended; long after an interruption; None: first run
@@ -40,7 +43,9 @@ class Run:
     wall_s: float  # exec → exit
     exit_code: int | None
     log_tail: list[str]
+    window: dict[str, int] | None  # pid of the main process, exec_ns and ready_ns on the clock of the spans
     phases: dict[str, float]  # leaf → seconds; sums to ready_s
+    phases_by_process: dict[str, dict[str, float]]  # role → leaf → seconds: where each leaf's seconds were spent
     unattributed_s: float | None
     gaps: list[dict[str, Any]]  # longest unattributed pieces and their neighbours
     import_packages: dict[str, dict[str, float]]  # imports leaf → package → seconds
@@ -79,8 +84,10 @@ def read_run(folder: Path) -> Run:
     except (OSError, ValueError, RecursionError) as error:
         raise RunFileError(f"{path}: not readable ({error})") from None
     version = document.get("schema_version") if isinstance(document, dict) else None
-    if version != SCHEMA_VERSION:
-        raise RunFileError(f"{path}: schema_version is {version!r}, this harness reads {SCHEMA_VERSION}")
+    if version not in range(1, SCHEMA_VERSION + 1) or isinstance(version, bool):
+        raise RunFileError(f"{path}: schema_version is {version!r}, this harness reads 1 to {SCHEMA_VERSION}")
+    if version == 1:
+        document = _from_1(document)
     names = {field.name for field in fields(Run)}
     if set(document) != names:
         odd = sorted(set(document) ^ names)
@@ -90,6 +97,12 @@ def read_run(folder: Path) -> Run:
             found = json.dumps(document[field.name])[:80]
             raise RunFileError(f"{path}: {field.name} has a value that cannot be (got {found})")
     return Run(**document)
+
+
+def _from_1(document: dict[str, Any]) -> dict[str, Any]:
+    """A run of schema 1: what it did not record is absent, not empty."""
+    new: dict[str, Any] = {"failed_process": None, "phases_by_process": {}, "window": None, "round": None}
+    return {**document, **new, "schema_version": 2}
 
 
 def _fits(value: Any, annotation: Any) -> bool:
