@@ -26,11 +26,10 @@ from harness.bootstrap import enter_environment
 
 enter_environment(__file__)
 
-from experiments.cold_start import study  # noqa: E402
 from harness.analyse.stats import summarise  # noqa: E402
 from harness.engine.environment import Engine, engine_of  # noqa: E402
 from harness.engine.model_store import ensure_model  # noqa: E402
-from harness.engine.process_tree import run_tree  # noqa: E402
+from harness.engine.process_tree import process_tree  # noqa: E402
 from harness.measure.case import make_case  # noqa: E402
 from harness.measure.one_run import Case, engine_environment  # noqa: E402
 from harness.measure.result import outcome_of  # noqa: E402
@@ -43,7 +42,7 @@ MICRO = """
 import json, os, sys, tempfile, time, types
 os.environ["COLDSTART_TRACE_DIR"] = tempfile.mkdtemp()
 import coldstart_tracer
-from coldstart_tracer import _hooks
+from coldstart_tracer import _disarm, _hooks
 from coldstart_tracer._spans import tracer
 module = types.ModuleType("bench_target"); exec("def f(): pass", module.__dict__)
 sys.modules["bench_target"] = module
@@ -64,7 +63,7 @@ before, events = tracer.self_ns, tracer.events
 span = per_call(hooked) - per_call(plain)
 counted = (tracer.self_ns - before) / 20000
 traced = imports(0, 250)
-_hooks.disarm()
+_disarm.disarm()
 disarmed = per_call(hooked) - per_call(plain)
 untraced = imports(250, 500)
 print(json.dumps({"hooked_call_ns": span, "of_it_counted_by_tracer_ns": counted, "traced_import_ns": traced - untraced,
@@ -85,16 +84,17 @@ def start(case: Case, sandbox: Sandbox, traced: bool) -> tuple[float, dict[str, 
     """One start: seconds from exec to ready, and what the tracer counted (empty without it)."""
     with tempfile.TemporaryDirectory(prefix="coldstart-") as scratch:
         folder = Path(scratch)
-        (folder / "spans").mkdir()
-        request, result = folder / "request.json", folder / "result.json"
-        request.write_text(json.dumps(study.request(case.model.path, case.parameters, case.eager)), encoding="utf-8")
-        environment = engine_environment(case, sandbox, folder / "spans", folder)
+        spans, log = folder / "spans", folder / "engine.log"
+        spans.mkdir()
+        environment = engine_environment(case, sandbox, spans, folder)
         if not traced:
             del environment["COLDSTART_TRACE_DIR"]
-        command = study.command(case.engine.python, request, result)
-        ended = run_tree(command, environment, folder / "engine.log", folder, case.timeout_s)
-        ready_s = (json.loads(result.read_text(encoding="utf-8"))["ready_ns"] - ended.exec_ns) / 1e9
-        tracer = outcome_of(ended, result, folder / "spans", folder / "engine.log").tracer if traced else {}
+        with process_tree(case.start.command(folder), environment, log, folder, case.timeout_s) as tree:
+            ready = case.start.follow(tree, folder, spans)
+        if ready is None or tree.exit is None:
+            sys.exit(f"a start failed: {log.read_text(errors='replace')[-2000:]}")
+        ready_s = (ready.ready_ns - tree.exec_ns) / 1e9
+        tracer = outcome_of(tree.exit, ready, case.start.awaited, spans, log).tracer if traced else {}
     return ready_s, tracer
 
 

@@ -1,11 +1,28 @@
 """The door: ``python -m harness VERB``. What each verb does stands elsewhere; errors: harness/door.py."""
 
+from enum import StrEnum
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from harness.door import run_app
 from harness.workspace import Workspace
+
+
+class StartMode(StrEnum):
+    """Ways to start the engine, as the command line takes them."""
+
+    OFFLINE = "offline"
+    SERVE = "serve"
+
+
+class StartKind(StrEnum):
+    """Kinds of runs, as the command line takes them."""
+
+    WARMUP = "warmup"
+    MEASURED = "measured"
+
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, no_args_is_help=True)
 engines = typer.Typer(add_completion=False, help="Engine environments.")
@@ -36,13 +53,89 @@ def figure(
     again: Annotated[
         bool, typer.Option("--again", envvar="HARNESS_AGAIN", help="Measure a new session, even if runs are stored.")
     ] = False,
+    mode: Annotated[
+        StartMode | None, typer.Option(envvar="HARNESS_MODE", help="LLM(), or vllm serve. [default: offline]")
+    ] = None,
 ) -> None:
     """Everything for one figure: set up, measure what is missing, collect, plot. (bash run_figure.sh NUM)"""
     from harness.figure_command import run_figure
     from harness.measure.case import Options
+    from harness.spec.figure import Mode
 
     names = tuple(dict.fromkeys(name.strip() for name in (models or "").split(",") if name.strip()))
-    run_figure(number, Options(names or None, iterations, smoke, eager, again), engine, Workspace())
+    chosen: Mode | None = mode.value if mode else None
+    run_figure(number, Options(names or None, iterations, smoke, eager, again, chosen), engine, Workspace())
+
+
+@app.command(context_settings={"allow_interspersed_args": False})  # what follows COMMAND is its own
+def measure(
+    command: Annotated[
+        list[str], typer.Argument(metavar="-- COMMAND…", help="vllm serve …, or a program with an LLM.")
+    ],
+    env: Annotated[
+        Path | None, typer.Option(metavar="VENV", help="The virtual environment that has vLLM. [default: from PATH]")
+    ] = None,
+    python: Annotated[Path | None, typer.Option(metavar="PATH", help="The same by its interpreter.")] = None,
+    iterations: Annotated[
+        int, typer.Option(envvar="HARNESS_ITERATIONS", min=1, help="Measured starts, after one uncached warm-up.")
+    ] = 3,
+    uncached: Annotated[
+        bool, typer.Option("--uncached", help="Every start begins with empty compile caches; no warm-up.")
+    ] = False,
+    name: Annotated[str | None, typer.Option(help="What to call it in the store. [default: from the command]")] = None,
+    against: Annotated[
+        str | None, typer.Option(metavar='"COMMAND"', help="A second command, started in turns with the first.")
+    ] = None,
+    gate: Annotated[
+        str | None, typer.Option(metavar="PERCENT", help="With --against: exit 1 if that is slower by more (5%).")
+    ] = None,
+    url: Annotated[
+        str | None, typer.Option(help="Where the server answers, if the command line does not say: http://HOST:PORT")
+    ] = None,
+    timeout: Annotated[float, typer.Option(metavar="SECONDS", min=1, help="Of one start.")] = 1800,
+    again: Annotated[
+        bool, typer.Option("--again", envvar="HARNESS_AGAIN", help="Measure a new session, even if runs are stored.")
+    ] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON document as the last line of stdout.")] = False,
+) -> None:
+    """Where does the time of your own start go? Runs COMMAND traced until it is ready, ends it, repeats."""
+    from harness.measure.own_case import Wanted
+    from harness.measure_command import Plan, run_measure
+
+    wanted = Wanted(env, python, uncached, name, url, timeout)
+    raise typer.Exit(run_measure(command, wanted, Plan(iterations, again, against, gate), as_json, Workspace()))
+
+
+@app.command()
+def compare(
+    a: Annotated[str, typer.Argument(metavar="A", help="CASE, CASE@s2, CASE/1, a slot folder, or SLOT:CASE")],
+    b: Annotated[str, typer.Argument(metavar="B", help="What is held against A")],
+    gate: Annotated[
+        str | None,
+        typer.Option(metavar="PERCENT", help="Exit 1 if B is slower by more than this (5%), interval and all."),
+    ] = None,
+    kind: Annotated[StartKind, typer.Option(help="Which runs of each.")] = StartKind.MEASURED,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON document as the last line of stdout.")] = False,
+) -> None:
+    """Is B's start slower than A's, in which phases, and what differs between them?"""
+    from harness.compare_command import run_compare
+
+    raise typer.Exit(run_compare(Workspace().runs, a, b, kind.value, gate, as_json))
+
+
+@app.command()
+def trace(
+    run: Annotated[str, typer.Argument(metavar="RUN", help="CASE/RUN of the store (CASE/1), or a run's folder.")],
+    perfetto: Annotated[
+        Path | None, typer.Option(metavar="OUT.json", help="Write a trace for ui.perfetto.dev.")
+    ] = None,
+    flame: Annotated[Path | None, typer.Option(metavar="OUT.svg", help="Write a flame graph.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="The last line of stdout is one JSON document.")] = False,
+) -> None:
+    """One run's processes, threads and nested spans; with neither file: its processes and longest phases."""
+    from harness.trace_command import trace as trace_run
+
+    trace_run(run, perfetto, flame, as_json, Workspace())
 
 
 @engines.command()

@@ -1,12 +1,16 @@
 """What every command line of the harness does around its typer app: errors in one line, and an exit code."""
 
+import json
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import NoReturn
 
 import typer
 from typer.exceptions import TyperException
 
 from harness.errors import HarnessError
+from harness.record.plain import printable
 from harness.record.run import RunFileError
 
 STOPPED = 130  # as shells report a command that Ctrl-C ended
@@ -40,6 +44,17 @@ def run_app(
         _end(f"{message}; see {'' if name.startswith('python') else name + ' '}--help", 2)
 
 
+@contextmanager
+def json_errors(as_json: bool) -> Iterator[None]:
+    """Where a program reads standard output, an error too is its last line: ``{"error": …}``."""
+    try:
+        yield
+    except (HarnessError, RunFileError, OSError) as error:
+        if as_json:
+            print(json.dumps({"error": str(error)}))
+        raise
+
+
 def _end(message: str, code: int) -> NoReturn:
-    print(f"error: {message}", file=sys.stderr)
+    print(f"error: {printable(message)}", file=sys.stderr)
     sys.exit(code)

@@ -5,14 +5,10 @@ import runpy
 import shutil
 import signal
 import sys
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
-
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 from harness.engine import patching
 from harness.engine.detect import default_pin, gpus
@@ -21,10 +17,9 @@ from harness.engine.model_store import ensure_model
 from harness.errors import HarnessError, MeasurementFailed
 from harness.measure.case import Options, make_case
 from harness.measure.lock import only_measurement
-from harness.measure.session import CaseSession, measure, open_session
-from harness.measure.session import Progress as Told
+from harness.measure.session import CaseSession, open_session
+from harness.progress import console, measure_missing, why_missing
 from harness.record.collect import CaseRuns, collect
-from harness.record.run import Run
 from harness.record.slot import refuse_other_owner
 from harness.record.slotcheck import SlotError
 from harness.spec.figure import Figure, load_figure
@@ -32,9 +27,6 @@ from harness.spec.models import find_model
 from harness.spec.pin import DEFAULT_CPU_PIN, load_pin
 from harness.state.machine import machine_facts, node_id
 from harness.workspace import Workspace
-
-# No markup: what is printed holds the engine's words, and brackets in them are theirs.
-console = Console(stderr=True, highlight=False, markup=False)
 
 # One session writes its caches (160 MB with the precompiled header) and a few MB per run.
 NEEDED_BYTES = 512 << 20
@@ -63,7 +55,7 @@ def run_figure(number: str, options: Options, pin_name: str | None, workspace: W
     for session in sessions:
         lost = [run for run in runs if run.case == session.case.definition and not run.counts]
         if lost and session.missing():  # a run that did not count and was replaced is no failure
-            raise MeasurementFailed(_why(lost[-1], session, workspace))
+            raise MeasurementFailed(why_missing(lost[-1], session, workspace.root))
 
 
 def set_up(pin_name: str, workspace: Workspace) -> Engine:
@@ -80,7 +72,7 @@ def open_sessions(
 ) -> tuple[list[CaseSession], dict[str, object]]:
     """Sessions of the figure's cases, and the node's record."""
     for folder in (workspace.runs, workspace.caches, workspace.figure(figure.figure)):
-        _check_writable(folder)
+        check_writable(folder)
     facts = machine_facts(workspace.runs)
     node: dict[str, object] = {"id": node_id(facts), **facts}
     try:
@@ -90,47 +82,10 @@ def open_sessions(
     sessions = []
     for name in options.models or figure.models:
         model = ensure_model(name, lambda: engine.python, workspace.models, announce=console.print)
-        case = make_case(figure, model, engine, options.eager)
+        case = make_case(figure, model, engine, options.eager, options.mode or "offline")
         iterations = options.iterations_of(figure)
         sessions.append(open_session(case, workspace, str(node["id"]), iterations, options.again))
     return sessions, node
-
-
-def measure_missing(sessions: list[CaseSession], node: dict[str, object]) -> list[Run]:
-    """Make the missing runs, with live progress on stderr."""
-    total = sum(len(session.missing()) for session in sessions)
-    if total == 0:
-        console.print("Nothing to measure: every run is stored (--again measures a new session)")
-        return []
-    columns = (TextColumn("{task.description}", markup=False), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-    with Progress(*columns, TextColumn("left"), TimeRemainingColumn(), console=console, transient=True) as bar:
-        task = bar.add_task("", total=total)
-        begun = [0.0]
-
-        def before(session: CaseSession, kind: str, number: int, of: int) -> None:
-            begun[0] = time.monotonic()
-            state = "uncached warm-up" if kind == "warmup" else "cached"
-            step = f"{session.case.model.path.name}: run {number}/{of}, {state}"
-            bar.update(task, total=of, description=step)
-            if not console.is_terminal:
-                console.print(f"{step} …")
-
-        def after(session: CaseSession, run: Run) -> None:
-            bar.advance(task)
-            bar.console.print(_report(session, run, time.monotonic() - begun[0]))
-
-        return measure(sessions, node, Told(before, after))
-
-
-def _report(session: CaseSession, run: Run, elapsed_s: float) -> str:
-    head = f"{session.case.model.path.name} {run.run_id} ({run.kind}): "
-    if run.ready_s is None:
-        return f"{head}{run.status} in {run.failed_in or 'an unknown phase'}: {run.reason}"
-    doubt = next((part["reason"] for part in run.certificate.values() if not part["holds"]), None)
-    return (
-        f"{head}ready after {run.ready_s:.2f} s, {run.unattributed_s or 0:.3f} s unattributed "
-        f"({elapsed_s:.0f} s in all)" + (f"; does not count: {doubt}" if doubt else "")
-    )
 
 
 def collect_slot(figure: Figure, sessions: list[CaseSession], workspace: Workspace) -> None:
@@ -160,22 +115,8 @@ def plot(folder: Path) -> None:
         sys.argv = arguments
 
 
-def _why(run: Run, session: CaseSession, workspace: Workspace) -> str:
-    log = session.store.run_folder(run.session, run.run) / "engine.log"
-    shown = log.relative_to(workspace.root) if log.is_relative_to(workspace.root) else log
-    if run.status == "ok":
-        doubt = next(part["reason"] for part in run.certificate.values() if not part["holds"])
-        return (
-            f"run {run.run_id} of {session.case.name} does not count: {doubt}; "
-            "repeat the command to measure what is missing"
-        )
-    return (
-        f"run {run.run_id} of {session.case.name} {run.status} in {run.failed_in or 'an unknown phase'}: {run.reason}; "
-        f"log: {shown}; repeat the command to measure what is missing"
-    )
-
-
-def _check_writable(folder: Path) -> None:
+def check_writable(folder: Path) -> None:
+    """Make sure that results can be written into ``folder``. Raises HarnessError."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
         probe = folder / ".writable"

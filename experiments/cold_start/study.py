@@ -1,28 +1,46 @@
 """The cold-start study: one case per model, started from empty caches once (warm-up), then from filled ones."""
 
 import hashlib
+import json
 from pathlib import Path
 from typing import Any
 
 FOLDER = Path(__file__).resolve().parent
+PROMPT = "The first token shows that the engine works."
 
 
-def readable_name(model: str, pin: str, eager: bool) -> str:
+def readable_name(model: str, pin: str, mode: str, eager: bool) -> str:
     """Readable part of a case's name."""
-    return f"{model}_{pin}_{'eager' if eager else 'compiled'}"
+    return f"{model}_{pin}_{'eager' if eager else 'compiled'}{'_serve' if mode == 'serve' else ''}"
 
 
 def request(model_path: Path, parameters: dict[str, Any], eager: bool) -> dict[str, Any]:
     """What worker_start.py is asked to do."""
     return {
         "engine_args": {"model": str(model_path), "enforce_eager": eager, **parameters},
-        "prompt": "The first token shows that the engine works.",
+        "prompt": PROMPT,
     }
 
 
-def command(python: Path, request_file: Path, result_file: Path) -> list[str]:
-    """The start command that is measured."""
+def offline_command(python: Path, request_file: Path, result_file: Path) -> list[str]:
+    """The offline start that is measured."""
     return [str(python), str(FOLDER / "worker_start.py"), str(request_file), str(result_file)]
+
+
+def server_command(python: Path, model_path: Path, parameters: dict[str, Any], eager: bool, port: int) -> list[str]:
+    """The server's start that is measured: engine arguments as the options that vLLM derives from them."""
+    options = {"port": port, "host": "127.0.0.1", "enforce_eager": eager, **parameters}
+    command = [str(python), str(python.with_name("vllm")), "serve", str(model_path)]
+    for name, value in options.items():
+        option = name.replace("_", "-")
+        match value:
+            case bool():
+                command.append(f"--{option}" if value else f"--no-{option}")
+            case str() | int() | float():
+                command += [f"--{option}", str(value)]
+            case _:
+                command += [f"--{option}", json.dumps(value)]
+    return command
 
 
 def environment() -> dict[str, str]:

@@ -17,7 +17,11 @@ from dataclasses import dataclass
 from harness.analyse.phases import UNATTRIBUTED
 from harness.analyse.spans import Process, Slice, Span
 
+# A start of the main process so long after the command's is a wrapper's doing; less is the fork, and the 10 ms ticks in
+# which the kernel tells when a process began.
+WRAPPER_NS = 30_000_000
 ENGINE_ROLES = frozenset({"main", "engine", "worker", "inspect"})
+MAX_ENGINE_PROCESSES = 200  # each may wait for the next: the walk goes as deep
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +67,21 @@ class Partition:
     gaps: list[Gap]  # longest first
 
 
+def main_process(processes: list[Process], first_pid: int) -> Process:
+    """The engine's main process: the command's first process, or what a wrapper (a shell script) started.
+
+    Several Python processes may follow a wrapper one after the other; the engine's is the one that became ready, else
+    the last one.
+
+    Raises:
+        ValueError: no main process left a span file.
+    """
+    mains = [process for process in processes if process.role == "main"]
+    if not mains:
+        raise ValueError("no spans of a main process: was the tracer loaded?")
+    return max(mains, key=lambda p: (bool(p.notes("tracer disarmed")), p.pid == first_pid, p.exec_ns))
+
+
 def partition(processes: list[Process], main_pid: int, exec_ns: int, ready_ns: int) -> Partition:
     """Partition [exec_ns, ready_ns) of the start whose first process is ``main_pid``.
 
@@ -74,9 +93,12 @@ def partition(processes: list[Process], main_pid: int, exec_ns: int, ready_ns: i
         raise ValueError(f"no spans of the main process (pid {main_pid}): was the tracer loaded?")
     if ready_ns <= exec_ns:
         raise ValueError(f"ready ({ready_ns}) is not after exec ({exec_ns})")
+    if sum(process.role in ENGINE_ROLES for process in processes) > MAX_ENGINE_PROCESSES:
+        raise ValueError(f"{len(processes)} processes; the engine of one start has at most {MAX_ENGINE_PROCESSES}")
     main = by_pid[main_pid]
-    # The kernel's start time has ticks of 10 ms; the caller knows the main process's exec exactly.
-    segments = list(_merge(_Walk(by_pid).process(main, exec_ns, ready_ns, started_ns=exec_ns)))
+    # The kernel's start time has ticks of 10 ms; the caller knows exactly when it started the first process.
+    started_ns = exec_ns if main.exec_ns - exec_ns < WRAPPER_NS else main.exec_ns
+    segments = list(_merge(_Walk(by_pid).process(main, exec_ns, ready_ns, started_ns, before="launcher")))
     phases: defaultdict[str, int] = defaultdict(int)
     by_process: defaultdict[str, defaultdict[str, int]] = defaultdict(lambda: defaultdict(int))
     packages: defaultdict[str, defaultdict[str, int]] = defaultdict(lambda: defaultdict(int))
@@ -108,11 +130,13 @@ class _Walk:
         self.by_pid = {pid: process for pid, process in by_pid.items() if process.role in ENGINE_ROLES}
         self.active: set[int] = set()  # processes being walked: a cycle of waits ends instead of recursing
 
-    def process(self, process: Process, begin: int, end: int, started_ns: int) -> Iterator[Segment]:
-        """Segments of ``process`` in [begin, end): interpreter start, then its main thread."""
+    def process(
+        self, process: Process, begin: int, end: int, started_ns: int, before: str = "process_spawn"
+    ) -> Iterator[Segment]:
+        """Segments of ``process`` in [begin, end): ``before`` it was there, interpreter start, its main thread."""
         self.active.add(process.pid)
         for from_ns, to_ns, leaf, name in (
-            (begin, started_ns, "process_spawn", "process start"),
+            (begin, started_ns, before, "process start"),
             (max(begin, started_ns), process.traced_ns, f"interpreter:{process.role}", "interpreter start"),
         ):
             if from_ns < min(to_ns, end):

@@ -9,6 +9,7 @@ UNATTRIBUTED = "unattributed"
 
 # leaf → meaning. Order = order in which a start usually passes through them (used by plots and tables).
 LEAVES: dict[str, str] = {
+    "launcher": "what runs before the engine's first Python process: a shell script or another program that starts it",
     "process_spawn": "create a child process and hand it its arguments, until the child's interpreter starts",
     "plugins": "find and run vLLM plugins",
     "detect_platform": "decide which hardware platform this is",
@@ -37,10 +38,11 @@ LEAVES: dict[str, str] = {
     "structured_output": "set up the grammar back end for structured output",
     "scheduler_init": "build the scheduler",
     "gc_freeze": "collect garbage and freeze the heap before serving",
-    "server_start": "build the HTTP application and open its socket",
+    "server_start": "build the HTTP application, open its socket, answer the first request",
 }
 
 PER_PROCESS_LEAVES: dict[str, str] = {
+    "launcher": "what runs before the engine's first Python process: a shell script or another program that starts it",
     "interpreter": "start of a Python interpreter until site hooks run; its exit where another process waits for it",
     "imports": "importing modules, wherever it happens",
 }

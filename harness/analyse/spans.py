@@ -4,32 +4,24 @@ A span file is written by the tracer (patches/tracer): a header line, then span 
 ``end_ns: null``; the line with the same thread, begin and name that has an end supersedes it.
 """
 
-import json
+import os
 from bisect import bisect_left
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
+from harness.analyse.spanlines import FOREVER_NS as FOREVER_NS
+from harness.analyse.spanlines import Span as Span
+from harness.analyse.spanlines import SpanFileError as SpanFileError
+from harness.analyse.spanlines import header_of, lines_of, span_of
+from harness.record.bounded import UnreadableError, open_regular
+from harness.record.plain import printable
 
-class SpanFileError(ValueError):
-    """A span file that cannot be used; the message names file and line."""
-
-
-@dataclass(frozen=True, slots=True)
-class Span:
-    """A named piece of work. ``end_ns`` is None for a span that was open when its process ended."""
-
-    name: str
-    begin_ns: int
-    end_ns: int | None
-    tid: int
-    kind: str  # work | wait | container | note
-    attrs: dict[str, Any]
-
-    @property
-    def package(self) -> str | None:
-        """Top-level package of an import span, else None."""
-        return self.attrs.get("package")
+# A start of 13 processes leaves 2 MB. What is larger than these was not written by the tracer.
+MAX_FILES = 4096
+MAX_FILE_BYTES = 128 << 20
+MAX_BYTES = 256 << 20
+MAX_STACKED = 20_000_000  # spans of the main thread, each counted with those around it: what its slices take
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,8 +49,7 @@ class Process:
     def main_thread(self, begin_ns: int, end_ns: int) -> list[Slice]:
         """The main thread's time in [begin_ns, end_ns), without gaps: slices with an empty stack fill the rest."""
         if not self._slices:
-            spans = [s for s in self.spans if s.tid == self.pid and s.kind != "note"]
-            self._slices = _flatten(spans)
+            self._slices = _flatten(self.timeline())
         result: list[Slice] = []
         cursor = begin_ns
         first = bisect_left(self._slices, begin_ns, key=lambda s: s.end_ns)
@@ -76,16 +67,18 @@ class Process:
             result.append(Slice(cursor, end_ns, ()))
         return result
 
+    def timeline(self) -> list[Span]:
+        """The main thread's spans, outer ones before inner ones."""
+        spans = [s for s in self.spans if s.tid == self.pid and s.kind != "note"]
+        return sorted(spans, key=lambda s: (s.begin_ns, -(s.end_ns or FOREVER_NS)))
+
     def notes(self, name: str) -> list[dict[str, Any]]:
         """What the tracer said about itself under ``name``."""
         return [s.attrs for s in self.spans if s.kind == "note" and s.name == name]
 
 
-FOREVER_NS = 1 << 62
-
-
 def _flatten(spans: list[Span]) -> list[Slice]:
-    """Properly nested spans → consecutive slices with the stack that was open. An open span ends never."""
+    """Spans, outer before inner → consecutive slices with the stack that was open. An open span ends never."""
     slices: list[Slice] = []
     stack: list[tuple[Span, int]] = []
     cursor = 0
@@ -97,7 +90,7 @@ def _flatten(spans: list[Span]) -> list[Slice]:
                 slices.append(Slice(cursor, to_ns, tuple(span for span, _ in stack)))
             cursor = to_ns
 
-    for span in sorted(spans, key=lambda s: (s.begin_ns, -(s.end_ns or FOREVER_NS))):
+    for span in spans:
         while stack and stack[-1][1] <= span.begin_ns:
             advance(stack[-1][1])
             stack.pop()
@@ -111,49 +104,71 @@ def _flatten(spans: list[Span]) -> list[Slice]:
 
 
 def read_process(path: Path) -> Process:
-    """Read one span file. A line cut off by a kill is counted in ``malformed_lines``, the rest is used.
+    """Read one span file. A line cut off by a kill, or damaged, is counted in ``malformed_lines``, the rest is used.
 
     Raises:
-        SpanFileError: no usable header.
+        SpanFileError: no usable header, no regular file, or one that is too large to be a start's.
     """
-    with path.open(encoding="utf-8", errors="replace") as lines:
+    name = printable(path.name, 100)
+    try:
+        with open_regular(path, MAX_FILE_BYTES) as file:
+            return _read(file, name)
+    except UnreadableError as error:
+        raise SpanFileError(f"{name}: {error}") from None
+    except OSError as error:
+        raise SpanFileError(f"{name}: not readable ({error.strerror})") from None
+
+
+def _read(file: BinaryIO, name: str) -> Process:
+    lines = lines_of(file)
+    try:
+        header = header_of(next(lines, b""))
+    except ValueError as error:
+        raise SpanFileError(f"{name}:1: no span file header ({printable(str(error), 200)})") from None
+    process = Process(header.pid, header.parent_pid, header.role, header.exec_ns, header.traced_ns)
+    latest: dict[tuple[int, int, str], Span] = {}
+    for line in lines:
         try:
-            header = json.loads(next(lines, ""))
-            process = Process(
-                pid=int(header["pid"]),
-                parent_pid=int(header["parent_pid"]),
-                role=str(header["role"]),
-                exec_ns=int(header["exec_ns"]),
-                traced_ns=int(header["traced_ns"]),
-            )
-        except (ValueError, KeyError, TypeError, OverflowError) as error:
-            raise SpanFileError(f"{path.name}:1: no span file header ({error!r})") from None
-        latest: dict[tuple[int, int, str], Span] = {}
-        for line in lines:
-            try:
-                raw = json.loads(line)
-                end = raw["end_ns"]
-                span = Span(
-                    name=str(raw["name"]),
-                    begin_ns=int(raw["begin_ns"]),
-                    end_ns=None if end is None else int(end),
-                    tid=int(raw["tid"]),
-                    kind=str(raw["kind"]),
-                    attrs=dict(raw["attrs"]),
-                )
-            except (ValueError, KeyError, TypeError, OverflowError):
-                process.malformed_lines += 1
-                continue
-            latest[(span.tid, span.begin_ns, span.name)] = span
+            span = span_of(line)
+        except ValueError:
+            process.malformed_lines += 1
+            continue
+        latest[(span.tid, span.begin_ns, span.name)] = span
     process.spans = sorted(latest.values(), key=lambda s: s.begin_ns)
+    if _stacked(process) > MAX_STACKED:
+        raise SpanFileError(f"{name}: its spans are nested too deeply")
     return process
+
+
+def _stacked(process: Process) -> int:
+    """How many references the main thread's slices would hold at most."""
+    ends: list[int] = []
+    references = 0
+    for span in process.timeline():
+        while ends and ends[-1] <= span.begin_ns:
+            ends.pop()
+        end = span.end_ns or FOREVER_NS
+        ends.append(min(end, ends[-1]) if ends else end)
+        references += 2 * len(ends)
+    return references
 
 
 def read_processes(folder: Path) -> list[Process]:
     """Every process of one start, by start time. An empty file is a process killed before it could write its header.
 
     Raises:
-        SpanFileError: a file that has content but no header.
+        SpanFileError: a file that has content but no header, or files too large or too many to be a start's.
     """
-    files = [path for path in folder.glob("*.jsonl") if path.stat().st_size > 0]
-    return sorted((read_process(path) for path in files), key=lambda p: (p.exec_ns, p.pid))
+    try:
+        found = [entry for entry in os.scandir(folder) if entry.name.endswith(".jsonl")]
+    except FileNotFoundError:
+        return []
+    except OSError as error:
+        raise SpanFileError(f"the folder of span files is not readable ({error.strerror})") from None
+    sizes = [entry.stat(follow_symlinks=False).st_size for entry in found]
+    if len(found) > MAX_FILES or sum(sizes) > MAX_BYTES:
+        raise SpanFileError(
+            f"{len(found)} span files of {sum(sizes)} bytes; a start has at most {MAX_FILES} of {MAX_BYTES}"
+        )
+    files = [Path(entry.path) for entry, size in zip(found, sizes, strict=True) if size > 0]
+    return sorted(map(read_process, files), key=lambda p: (p.exec_ns, p.pid))

@@ -13,7 +13,6 @@ import sysconfig
 from ast import ClassDef, Module, Name, parse
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
 
 from harness.engine.bindings import bindings, import_source, qualified_names
@@ -33,6 +32,7 @@ class GoneHook:
     problem: str
     nearest: str | None  # the most similar name that exists
     optional: bool
+    disarm: bool = False  # it tells that its process is ready
 
     def __str__(self) -> str:
         """One line for people."""
@@ -55,12 +55,17 @@ def gone_hooks(hooks: Iterable[Hook], roots: Sequence[Path]) -> list[GoneHook]:
     """The hooks whose target is not found in ``roots`` (folders that hold top-level packages)."""
     sources = _Sources(roots)
     found = ((hook, sources.problem(hook.module, hook.name)) for hook in hooks)
-    return [GoneHook(hook.module, hook.name, *problem, hook.optional) for hook, problem in found if problem]
+    return [
+        GoneHook(hook.module, hook.name, *problem, hook.optional, hook.disarm is not None)
+        for hook, problem in found
+        if problem
+    ]
 
 
 class _Sources:
     def __init__(self, roots: Sequence[Path]) -> None:
         self.roots = roots
+        self.trees: dict[Path, Module | None] = {}
 
     def problem(self, module: str, name: str, followed: frozenset[str] = frozenset()) -> Problem | None:
         """What is wrong with ``module:name``, or None if it is there. ``followed``: modules that sent us here."""
@@ -71,7 +76,9 @@ class _Sources:
             return "no such module", self.nearest_module(module)
         if file.suffix != ".py":
             return "in a compiled extension, which cannot be looked up or hooked", None
-        tree = _tree(file)
+        tree = self.tree(file)
+        if tree is None:
+            return f"its file does not parse as Python {sys.version_info.major}.{sys.version_info.minor}", None
         scopes: Scopes = [tree]
         parts = name.split(".")
         for depth, part in enumerate(parts[:-1]):
@@ -91,13 +98,20 @@ class _Sources:
 
     def _starred(self, module: str, file: Path, name: str, followed: frozenset[str]) -> bool:
         """Whether a star import in ``module`` binds ``name``."""
-        stars = bindings(_tree(file)).get("*", ())
+        tree = self.tree(file)
+        stars = bindings(tree).get("*", ()) if tree else ()
         sources = [import_source(statement, "*", module, _is_package(file)) for statement in stars]
         return any(
             self.problem(source[0], name, followed | {module}) is None
             for source in sources
             if source and source[0] not in followed
         )
+
+    def tree(self, file: Path) -> Module | None:
+        """The module's syntax tree; None if it is written for another Python."""
+        if file not in self.trees:
+            self.trees[file] = syntax_tree(file)
+        return self.trees[file]
 
     def file(self, module: str) -> Path | None:
         """The module's source file, or its compiled one."""
@@ -124,9 +138,12 @@ class _Sources:
         return None
 
 
-@cache
-def _tree(file: Path) -> Module:
-    return parse(file.read_bytes(), str(file))
+def syntax_tree(file: Path) -> Module | None:
+    """The file's syntax tree; None if it does not parse as this Python."""
+    try:
+        return parse(file.read_bytes(), str(file))
+    except (SyntaxError, ValueError):  # ValueError: null bytes
+        return None
 
 
 def _is_package(file: Path) -> bool:

@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from harness.door import run_app
-from harness.engine import patching
-from harness.engine.patch_state import PatchState, installed_version
+from harness.engine import hooks_only_command, patching
+from harness.engine.hooks_only_command import files, print_status
+from harness.engine.patch_state import installed_version
 from harness.errors import HarnessError
 from harness.spec.pin import Pin, load_pin, pin_names
 
@@ -24,6 +25,13 @@ def apply_patches(
         Path | None,
         typer.Option(metavar="PACKAGE_DIR", help="An installed vllm package folder. [default: engines/PIN's]"),
     ] = None,
+    hooks_only: Annotated[
+        bool, typer.Option("--hooks-only", help="The tracer without diffs, into any vllm, also one no pin names.")
+    ] = False,
+    python: Annotated[
+        Path | None,
+        typer.Option(metavar="PYTHON", help="With --hooks-only: the Python that runs the vllm (editable checkouts)."),
+    ] = None,
     apply: Annotated[bool, typer.Option("--apply", help="Apply the patch set, or repair it. This is the default.")] = (
         False
     ),
@@ -38,21 +46,26 @@ def apply_patches(
     if len(given) > 1:
         raise HarnessError(f"{' and '.join(given)} exclude each other; give one of them")
     verb = given[0] if given else "--apply"
+    if hooks_only:
+        hooks_only_command.run(verb, pin, vllm_path, python)
+        return
+    if python is not None:
+        raise HarnessError("--python belongs to --hooks-only; a pin's patch set finds its engine by --vllm-path")
     chosen, vllm_dir, python = _target(pin, vllm_path, may_make=verb == "--apply")
     match verb:
         case "--apply":
             changed = patching.apply(chosen, vllm_dir, python=python)
-            typer.echo(f"{chosen.name}: applied to {vllm_dir} ({_files(changed)} changed)")
+            typer.echo(f"{chosen.name}: applied to {vllm_dir} ({files(changed)} changed)")
         case "--dry-run":
             changed = patching.apply(chosen, vllm_dir, dry_run=True)
             for path in changed:
                 typer.echo(f"would change {vllm_dir.parent / path}")
-            typer.echo(f"{chosen.name}: --apply would change {_files(changed)}; nothing was touched")
+            typer.echo(f"{chosen.name}: --apply would change {files(changed)}; nothing was touched")
         case "--revert":
             changed = patching.revert(chosen, vllm_dir, python=python)
-            typer.echo(f"{chosen.name}: reverted in {vllm_dir} ({_files(changed)} changed)")
+            typer.echo(f"{chosen.name}: reverted in {vllm_dir} ({files(changed)} changed)")
         case "--status":
-            _print_status(chosen, vllm_dir, patching.status(chosen, vllm_dir))
+            print_status(chosen.name, vllm_dir, patching.status(chosen, vllm_dir))
         case _:
             _check(chosen, vllm_dir, python)
 
@@ -60,7 +73,7 @@ def apply_patches(
 def _check(pin: Pin, vllm_dir: Path, python: Path | None) -> None:
     """Print what --check found; exit code 1 unless everything is as it should be."""
     result = patching.check(pin, vllm_dir, python)
-    _print_status(pin, vllm_dir, result.state)
+    print_status(pin.name, vllm_dir, result.state)
     for hook in result.gone:
         typer.echo(f"hook target gone: {hook}")
     for hook in result.absent:
@@ -68,17 +81,6 @@ def _check(pin: Pin, vllm_dir: Path, python: Path | None) -> None:
     typer.echo(f"{result.hooks} hooks, {len(result.gone)} without their target, {len(result.absent)} optional absent")
     if not result.ok:
         raise typer.Exit(1)
-
-
-def _print_status(pin: Pin, vllm_dir: Path, found: PatchState) -> None:
-    typer.echo(f"{pin.name}: {found.state} ({vllm_dir})")
-    if found.state in ("partial", "foreign"):
-        for path, condition in found.conditions.items():
-            typer.echo(f"  {condition:9} {path}")
-
-
-def _files(changed: list[str]) -> str:
-    return "1 file" if len(changed) == 1 else f"{len(changed)} files"
 
 
 def _target(name: str | None, vllm_path: Path | None, may_make: bool) -> tuple[Pin, Path, Path | None]:
@@ -103,7 +105,7 @@ def _pin_of(vllm_dir: Path) -> str:
         known = ", ".join(fitting or pin_names())
         raise HarnessError(
             f"{vllm_dir}: {'several patch sets are' if fitting else 'no patch set is'} for vllm {version}; "
-            f"choose with --pin: {known}"
+            f"choose with --pin: {known}, or take the tracer alone with --hooks-only"
         )
     return fitting[0]
 

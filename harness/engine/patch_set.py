@@ -1,13 +1,13 @@
-"""The patch set of a pin as plain bytes: what applying it puts where. Nothing here touches an engine.
+"""A patch set as plain bytes: what applying it puts where. Nothing here touches an engine.
 
 A patch set is
-    the pin's diffs inside ``vllm/``,
-    the tracer package, copied to ``coldstart_tracer/`` beside ``vllm/``,
-    the pin's hook table as ``coldstart_tracer/hook_table.py``,
+    the pin's diffs inside ``vllm/`` (none if it is hooks-only: harness/engine/hooks_only.py),
+    the tracer package, copied to ``coldstart_tracer/`` in site-packages, beside ``vllm/``,
+    the hook table as ``coldstart_tracer/hook_table.py``,
     ``coldstart_tracer.pth``, which loads the tracer before ``import vllm``,
     ``coldstart_tracer/installed.json``, the record of all of this: with it a later version of the patch set can take an
     earlier one back.
-Paths are relative to the folder that holds ``vllm/``, with forward slashes.
+Paths are relative to site-packages, with forward slashes.
 """
 
 import hashlib
@@ -15,30 +15,59 @@ import os
 import subprocess
 import tempfile
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
-from pydantic import BaseModel, ConfigDict
-
+from harness.engine.patch_record import PACKAGE, RECORD, HooksOnly, Installed
 from harness.errors import HarnessError
 from harness.spec import pin as pins
-from harness.spec.hooks import load_hooks
-from harness.spec.pin import Pin
+from harness.spec.hooks import Hook, load_hooks
+from harness.spec.pin import PatchedFile, Pin
 
-PACKAGE = "coldstart_tracer"
 PTH = f"{PACKAGE}.pth"
-RECORD = f"{PACKAGE}/installed.json"
 PTH_TEXT = b'import os; os.environ.get("COLDSTART_TRACE_DIR") and __import__("coldstart_tracer")\n'
 
 
-class Installed(BaseModel):
-    """What one version of a patch set put into an engine, and how to take it back."""
+@dataclass(frozen=True)
+class PatchSet:
+    """What is installed into one engine."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
-    pin: str
-    patches_sha256: str
-    pristine: dict[str, str]  # path → sha256 of a patched file before patching
-    files: dict[str, str]  # path → sha256 as installed: patched and added files
-    diffs: dict[str, str]  # file name → text
+    pin: str  # whose hook table, and whose diffs
+    hooks: tuple[Hook, ...]
+    diffs: Mapping[str, str]  # file name → text, in the order in which they apply
+    files: Mapping[str, PatchedFile]  # what the diffs change
+    hooks_only: HooksOnly | None = None  # what is recorded where there are no diffs
+
+    @property
+    def sha256(self) -> str:
+        """Identity of the patch set, part of every run's record: diffs, tracer, hook table, ``.pth``."""
+        parts = {name: text.encode() for name, text in self.diffs.items()} | self._added()
+        digest = hashlib.sha256()
+        for name, data in sorted(parts.items()):
+            digest.update(f"{name}\0{len(data)}\0".encode() + data)
+        return digest.hexdigest()
+
+    def added(self) -> dict[str, bytes]:
+        """Every file that the patch set adds, in the order in which it is safe to add them: the record comes last."""
+        added = self._added()
+        files = {path: entry.patched_sha256 for path, entry in self.files.items()}
+        record = Installed(
+            pin=self.pin,
+            patches_sha256=self.sha256,
+            pristine={path: entry.pristine_sha256 for path, entry in self.files.items()},
+            files=files | {path: sha256(data) for path, data in added.items()},
+            diffs=dict(self.diffs),
+            hooks_only=self.hooks_only,
+        )
+        return added | {RECORD: record.as_bytes()}
+
+    def _added(self) -> dict[str, bytes]:
+        return {**tracer_sources(), f"{PACKAGE}/hook_table.py": _table(self.pin, self.hooks), PTH: PTH_TEXT}
+
+
+def patch_set_of(pin: Pin) -> PatchSet:
+    """The full patch set of a pin."""
+    return PatchSet(pin.name, load_hooks(pin.hooks).hook, diff_texts(pin), pin.files)
 
 
 def sha256(data: bytes) -> str:
@@ -56,10 +85,13 @@ def tracer_sources() -> dict[str, bytes]:
 
 
 def hook_table(pin: Pin) -> bytes:
-    """The hook table as a module for the tracer (``HOOKS``). Order is kept, since it carries meaning."""
-    hooks = [hook.model_dump(exclude_defaults=True) for hook in load_hooks(pin.hooks).hook]
-    title = f'"""Hook table of pin {pin.name}, written by apply_patches.py."""\n\n'
-    return (title + "HOOKS = [\n" + "".join(f"    {hook!r},\n" for hook in hooks) + "]\n").encode()
+    """The pin's hook table as a module for the tracer (``HOOKS``). Order is kept, since it carries meaning."""
+    return _table(pin.name, load_hooks(pin.hooks).hook)
+
+
+def _table(pin: str, hooks: Iterable[Hook]) -> bytes:
+    rows = "".join(f"    {hook.model_dump(exclude_defaults=True)!r},\n" for hook in hooks)
+    return f'"""Hook table of pin {pin}, written by apply_patches.py."""\n\nHOOKS = [\n{rows}]\n'.encode()
 
 
 def diff_texts(pin: Pin) -> dict[str, str]:
@@ -68,30 +100,8 @@ def diff_texts(pin: Pin) -> dict[str, str]:
 
 
 def patches_sha256(pin: Pin) -> str:
-    """Identity of the patch set, part of every run's record: diffs, tracer, hook table, ``.pth``."""
-    parts = {name: text.encode() for name, text in diff_texts(pin).items()} | _added(pin)
-    digest = hashlib.sha256()
-    for name, data in sorted(parts.items()):
-        digest.update(f"{name}\0{len(data)}\0".encode() + data)
-    return digest.hexdigest()
-
-
-def added_files(pin: Pin) -> dict[str, bytes]:
-    """Every file that the patch set adds, in the order in which it is safe to add them: the record comes last."""
-    added = _added(pin)
-    files = {path: entry.patched_sha256 for path, entry in pin.files.items()}
-    record = Installed(
-        pin=pin.name,
-        patches_sha256=patches_sha256(pin),
-        pristine={path: entry.pristine_sha256 for path, entry in pin.files.items()},
-        files=files | {path: sha256(data) for path, data in added.items()},
-        diffs=diff_texts(pin),
-    )
-    return added | {RECORD: (record.model_dump_json(indent=1) + "\n").encode()}
-
-
-def _added(pin: Pin) -> dict[str, bytes]:
-    return {**tracer_sources(), f"{PACKAGE}/hook_table.py": hook_table(pin), PTH: PTH_TEXT}
+    """Identity of the pin's full patch set."""
+    return patch_set_of(pin).sha256
 
 
 def apply_diffs(diffs: Iterable[str], contents: Mapping[str, bytes], *, reverse: bool = False) -> dict[str, bytes]:

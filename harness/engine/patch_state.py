@@ -5,9 +5,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from pydantic import ValidationError
-
-from harness.engine.patch_set import PACKAGE, RECORD, Installed, added_files, sha256
+from harness.engine.patch_record import PACKAGE, RECORD, Installed, read_record
+from harness.engine.patch_set import PatchSet, sha256
 from harness.errors import HarnessError
 from harness.spec.pin import Pin
 
@@ -20,9 +19,9 @@ Condition = Literal["pristine", "applied", "outdated", "leftover", "foreign"]
 
 @dataclass(frozen=True)
 class PatchState:
-    """The state of an engine's files towards one pin's patch set."""
+    """The state of an engine's files towards one patch set."""
 
-    conditions: dict[str, Condition]  # path relative to the folder that holds vllm/ → condition
+    conditions: dict[str, Condition]  # path relative to site-packages → condition
     record: Installed | None  # what the last complete application recorded
 
     @property
@@ -40,8 +39,12 @@ class PatchState:
         return [path for path, condition in self.conditions.items() if condition in conditions]
 
 
-def installed_version(vllm_dir: Path) -> str:
+def installed_version(vllm_dir: Path, site: Path | None = None) -> str:
     """The version of an installed ``vllm`` package, without importing it.
+
+    Args:
+        vllm_dir: the package folder.
+        site: where its dist-info lies, if not beside it (an editable checkout).
 
     Raises:
         HarnessError: the folder is not an installed vllm package.
@@ -53,7 +56,7 @@ def installed_version(vllm_dir: Path) -> str:
         found = re.search(r"^__version__\s*=.*?['\"]([^'\"]+)['\"]", version_file.read_text(encoding="utf-8"), re.M)
         if found:
             return found[1]
-    for info in sorted(vllm_dir.parent.glob("vllm*-*.dist-info")):
+    for info in sorted((site or vllm_dir.parent).glob("vllm*-*.dist-info")):
         return info.name.removesuffix(".dist-info").rpartition("-")[2].partition("+")[0]
     raise HarnessError(
         f"{vllm_dir}: has neither a version file nor a dist-info folder beside it: not an installed vllm"
@@ -70,13 +73,13 @@ def require_version(pin: Pin, vllm_dir: Path) -> None:
         )
 
 
-def examine(pin: Pin, vllm_dir: Path) -> PatchState:
-    """Compare every file of the patch set with what is installed beside and in ``vllm_dir``."""
-    site = vllm_dir.parent
-    added = {path: sha256(data) for path, data in added_files(pin).items()}
+def examine(patches: PatchSet, site: Path) -> PatchState:
+    """Compare every file of the patch set with what is installed in ``site``, the site-packages folder."""
+    added = {path: sha256(data) for path, data in patches.added().items()}
     record, record_condition = _record(site, added[RECORD])
-    patched = {path: entry.patched_sha256 for path, entry in pin.files.items()}
-    pristine = (record.pristine if record else {}) | {path: entry.pristine_sha256 for path, entry in pin.files.items()}
+    patched = {path: entry.patched_sha256 for path, entry in patches.files.items()}
+    pristine = {path: entry.pristine_sha256 for path, entry in patches.files.items()}
+    pristine = (record.pristine if record else {}) | pristine
     recorded = record.files if record else {}
     package = {f"{PACKAGE}/{file.name}" for file in (site / PACKAGE).glob("*") if file.is_file()}
     conditions: dict[str, Condition] = {}
@@ -105,11 +108,9 @@ def _condition(file: Path, before: str | None, after: str | None, recorded: str 
 
 def _record(site: Path, current: str) -> tuple[Installed | None, Condition]:
     try:
-        data = (site / RECORD).read_bytes()
-    except FileNotFoundError:
-        return None, "pristine"
-    try:
-        record = Installed.model_validate_json(data)
-    except ValidationError:
+        record = read_record(site)
+    except ValueError:
         return None, "foreign"
-    return record, "applied" if sha256(data) == current else "outdated"
+    if record is None:
+        return None, "pristine"
+    return record, "applied" if sha256((site / RECORD).read_bytes()) == current else "outdated"

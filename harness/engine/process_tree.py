@@ -1,7 +1,8 @@
 """One engine process tree: start it, watch it, end all of it.
 
 The harness makes itself the reaper of orphans (PR_SET_CHILD_SUBREAPER): when a front end dies, its engine core and
-workers become the harness's children instead of init's, so that they can be found and ended.
+workers become the harness's children instead of init's, so that they can be found and ended. Should the harness be
+killed, a guardian (guardian.py) ends the tree.
 """
 
 import contextlib
@@ -13,16 +14,19 @@ import signal
 import subprocess
 import threading
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import psutil
 
+from harness.engine.guardian import guarded
+
 PR_SET_CHILD_SUBREAPER = 36
 SAMPLE_S = 0.5
 TERMINATE_GRACE_S = 10.0
 SWEEPS = 5
+POLL_S = 0.005
 
 
 def become_reaper() -> None:
@@ -38,7 +42,7 @@ class Exit:
     exec_ns: int
     exit_ns: int
     exit_code: int | None  # negative: ended by that signal; None: ended by the harness
-    timed_out: bool
+    timed_out: bool  # ended by the harness because the deadline had passed
     leftovers: int  # descendants that outlived the front end and were ended
     resources: dict[str, float | int | None] = field(default_factory=dict)
 
@@ -72,83 +76,127 @@ def tree(root: psutil.Process) -> list[psutil.Process]:
         return []
 
 
-def run_tree(command: list[str], environment: dict[str, str], log: Path, cwd: Path, timeout_s: float) -> Exit:
-    """Run ``command`` to its end, standard output and error into ``log``; leave no process behind.
+class Tree:
+    """A running process tree. ``pid`` is its first process; times are ns on CLOCK_MONOTONIC."""
 
-    KeyboardInterrupt (and SIGTERM, if the caller turns it into one) ends the tree before it propagates.
+    def __init__(self, process: subprocess.Popen[bytes], exec_ns: int, timeout_s: float) -> None:
+        self._process = process
+        self.pid = process.pid
+        self.exec_ns = exec_ns
+        self.deadline_ns = exec_ns + int(timeout_s * 1e9)
+        self.exit: Exit | None = None  # filled when the tree was ended
+
+    def wait(self, until: Callable[[], bool] | None = None) -> bool:
+        """Wait for the first process's exit, the deadline, or ``until`` (asked every 5 ms); whether it was ``until``.
+
+        Without ``until`` the exit is noticed at once: ``Popen.wait`` with a timeout polls, which adds up to 50 ms.
+        """
+        with _exit_descriptor(self._process) as poll:
+            while True:
+                if until is not None and until():
+                    return True
+                left_s = (self.deadline_ns - time.monotonic_ns()) / 1e9
+                if left_s <= 0 or poll(min(left_s, POLL_S) if until else left_s):
+                    return False
+
+    @property
+    def running(self) -> bool:
+        """Whether the first process has not ended."""
+        return self._process.poll() is None
+
+
+@contextlib.contextmanager
+def process_tree(
+    command: list[str], environment: dict[str, str], log: Path, cwd: Path, timeout_s: float
+) -> Iterator[Tree]:
+    """Run ``command``, standard output and error into ``log``; when the block is left, no process of it is.
+
+    Afterwards ``exit`` of the tree says how it ended. A KeyboardInterrupt (and SIGTERM or SIGHUP, if the caller turns
+    them into one) ends the tree before it propagates; if this process is killed, a guardian ends the tree.
     """
     become_reaper()
     usage_before = resource.getrusage(resource.RUSAGE_CHILDREN)
-    with log.open("wb") as output:
+    with log.open("wb") as output, guarded() as guardian:
         exec_ns = time.monotonic_ns()
         process = subprocess.Popen(
             command,
-            env=environment,
+            env={**environment, **guardian.environment},
             cwd=cwd,
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=subprocess.STDOUT,
             start_new_session=True,
         )
+        guardian.watch(process.pid)
+        found = Tree(process, exec_ns, timeout_s)
         sampler = _MemorySampler(psutil.Process(process.pid))
         sampler.start()
-        timed_out = True
         try:
-            timed_out = not _ends(process, timeout_s)
+            yield found
         finally:
             sampler.stop.set()
             exit_ns = time.monotonic_ns()
-            leftovers = end_tree(process)
+            by_itself = not found.running
+            leftovers = end_tree(process, guardian.pid)
             sampler.join()
+            found.exit = Exit(
+                pid=process.pid,
+                exec_ns=exec_ns,
+                exit_ns=exit_ns,
+                exit_code=process.returncode if by_itself else None,
+                timed_out=not by_itself and exit_ns >= found.deadline_ns,
+                leftovers=leftovers,
+                resources=_used(usage_before, sampler),
+            )
+
+
+def _used(before: resource.struct_rusage, sampler: _MemorySampler) -> dict[str, float | int | None]:
     usage = resource.getrusage(resource.RUSAGE_CHILDREN)
-    return Exit(
-        pid=process.pid,
-        exec_ns=exec_ns,
-        exit_ns=exit_ns,
-        exit_code=None if timed_out else process.returncode,
-        timed_out=timed_out,
-        leftovers=leftovers,
-        resources={
-            "peak_rss_bytes": sampler.peak_bytes or None,
-            "cpu_s": round(usage.ru_utime + usage.ru_stime - usage_before.ru_utime - usage_before.ru_stime, 3),
-            # Blocks of 512 bytes that had to come from a block device, by all processes of the tree.
-            "read_bytes": (usage.ru_inblock - usage_before.ru_inblock) * 512,
-        },
-    )
+    return {
+        "peak_rss_bytes": sampler.peak_bytes or None,
+        "cpu_s": round(usage.ru_utime + usage.ru_stime - before.ru_utime - before.ru_stime, 3),
+        # Blocks of 512 bytes that had to come from a block device, by all processes of the tree.
+        "read_bytes": (usage.ru_inblock - before.ru_inblock) * 512,
+    }
 
 
-def _ends(process: subprocess.Popen[bytes], timeout_s: float) -> bool:
-    """Wait for the exit; whether it came in time. ``Popen.wait`` with a timeout polls, which adds up to 50 ms."""
+@contextlib.contextmanager
+def _exit_descriptor(process: subprocess.Popen[bytes]) -> Iterator[Callable[[float], bool]]:
+    """A function that waits so many seconds for the process's exit and says whether it came."""
     try:
         descriptor = os.pidfd_open(process.pid)
     except OSError:  # a kernel before 5.3, or a container that does not allow it
-        try:
-            process.wait(timeout=timeout_s)
-        except subprocess.TimeoutExpired:
+
+        def wait(seconds: float) -> bool:
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                process.wait(timeout=seconds)
+                return True
             return False
-        return True
+
+        yield wait
+        return
     try:
         poll = select.poll()
         poll.register(descriptor, select.POLLIN)
-        return bool(poll.poll(timeout_s * 1000))
+        yield lambda seconds: bool(poll.poll(seconds * 1000))
     finally:
         os.close(descriptor)
 
 
-def end_tree(process: subprocess.Popen[bytes]) -> int:
-    """End the front end if it lives, then every descendant. Returns how many descendants had to be ended.
+def end_tree(process: subprocess.Popen[bytes], spared: int) -> int:
+    """End the front end if it lives, then every descendant but ``spared``. Returns how many of them had to be ended.
 
     A KeyboardInterrupt meanwhile ends the patience, not the work: everything is killed at once, then it propagates.
     """
     try:
-        return _end_tree(process, TERMINATE_GRACE_S)
+        return _end_tree(process, spared, TERMINATE_GRACE_S)
     except KeyboardInterrupt:
-        _end_tree(process, grace_s=0.0)
+        _end_tree(process, spared, grace_s=0.0)
         raise
 
 
-def _end_tree(process: subprocess.Popen[bytes], grace_s: float) -> int:
-    found = {p for p in _descendants() if p.pid != process.pid}
+def _end_tree(process: subprocess.Popen[bytes], spared: int, grace_s: float) -> int:
+    found = {p for p in _descendants(spared) if p.pid != process.pid}
     if process.poll() is None:
         process.terminate()
         try:
@@ -158,7 +206,7 @@ def _end_tree(process: subprocess.Popen[bytes], grace_s: float) -> int:
             process.wait()
     ended: set[psutil.Process] = set()
     for _ in range(SWEEPS):  # a process can have started another one after it was looked at
-        found |= set(_descendants())
+        found |= set(_descendants(spared))
         if not found:
             break
         ended |= {p for p in found if _lives(p)}
@@ -184,6 +232,6 @@ def _lives(process: psutil.Process) -> bool:
         return False
 
 
-def _descendants() -> list[psutil.Process]:
-    """Everything below the harness: it starts nothing else while an engine runs."""
-    return psutil.Process().children(recursive=True)
+def _descendants(spared: int) -> list[psutil.Process]:
+    """Everything below the harness but the guardian: it starts nothing else while an engine runs."""
+    return [process for process in psutil.Process().children(recursive=True) if process.pid != spared]

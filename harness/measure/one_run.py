@@ -1,39 +1,21 @@
-"""One run: prepare the state → start the engine traced → wait → record."""
+"""One run: prepare the state → start the engine traced → wait until it is ready → end it → record."""
 
-import json
-import os
 import tempfile
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from experiments.cold_start import study
 from harness.analyse.phases import COMPILING_LEAVES
-from harness.engine.environment import Engine
-from harness.engine.model_store import ModelFiles
-from harness.engine.process_tree import run_tree
+from harness.engine.process_tree import Exit, process_tree
 from harness.errors import HarnessError
 from harness.measure.provenance import harness_facts
-from harness.measure.result import outcome_of
+from harness.measure.result import Outcome, outcome_of
+from harness.measure.start import Ready, Start
 from harness.record.run import Run
+from harness.record.secrets import redact_file
 from harness.record.store import CaseStore
-from harness.spec.pin import Pin
 from harness.state.sandbox import Sandbox, cache_certificate
-
-# Of the caller's environment, only these reach the engine: a result must not depend on what only one shell has.
-INHERITED = (
-    "PATH",
-    "HOME",
-    "LANG",
-    "LC_ALL",
-    "LD_LIBRARY_PATH",
-    "CUDA_HOME",
-    "CUDA_VISIBLE_DEVICES",
-    "OMP_NUM_THREADS",
-)
-# Of these, the ones that change a start: part of the case's identity and of the record. Paths stay out of both.
-DEFINING = ("CUDA_VISIBLE_DEVICES", "OMP_NUM_THREADS")
 
 
 @dataclass(frozen=True)
@@ -41,13 +23,17 @@ class Case:
     """One point of the study's grid, ready to run."""
 
     name: str  # case id
+    label: str  # the case in a few words, for progress
     definition: dict[str, Any]
-    engine: Engine
     engine_facts: dict[str, Any]
-    model: ModelFiles
-    parameters: dict[str, Any]
-    eager: bool
+    model_facts: dict[str, Any]
+    start: Start
+    environment: dict[str, str]  # of the engine, whole, but for what the sandbox and the tracer add
+    declared: dict[str, str]  # what of it is recorded
     timeout_s: float
+    always_uncached: bool = False  # measured starts too begin with empty caches
+    must_hit: bool = True  # a cached start that compiles again does not count
+    secrets: frozenset[str] = frozenset()  # texts that must not stay in log or record
 
 
 def execute(
@@ -67,6 +53,7 @@ def execute(
     try:
         return _execute(case, kind, session, store, sandbox, node, round)
     except OSError as error:
+        store.discard_partial()  # on a full disk, what the lost run wrote would stand in the way of the next
         raise HarnessError(
             f"{error.filename or store.folder}: cannot be written ({error.strerror or error}); this run is lost, "
             "everything measured before is stored; mend it and repeat the command"
@@ -82,26 +69,17 @@ def _execute(
     node: dict[str, Any],
     round: str | None,
 ) -> Run:
+    case.start.check()
     run_name = store.next_run(session, kind)
     folder = store.open_run(session, run_name)
-    spans = folder / "spans"
-    spans.mkdir()
     previous = store.session_runs(session)
-    started_at = datetime.now(UTC)
-    uncached = kind == "warmup"
+    uncached = kind == "warmup" or case.always_uncached
     sandbox.prepare(empty=uncached)
     before = sandbox.contents()
-    with tempfile.TemporaryDirectory(prefix="coldstart-") as scratch:
-        request, result = Path(scratch) / "request.json", Path(scratch) / "result.json"
-        request.write_text(json.dumps(study.request(case.model.path, case.parameters, case.eager)), encoding="utf-8")
-        ended = run_tree(
-            study.command(case.engine.python, request, result),
-            engine_environment(case, sandbox, spans, Path(scratch)),
-            log=folder / "engine.log",
-            cwd=Path(scratch),
-            timeout_s=case.timeout_s,
-        )
-        outcome = outcome_of(ended, result, spans, folder / "engine.log")
+    started_at = datetime.now(UTC)
+    ended, outcome = _start(case, sandbox, folder)
+    compiling_s = sum(outcome.phases.get(leaf, 0.0) for leaf in COMPILING_LEAVES)
+    caches = cache_certificate(uncached, before, sandbox.contents(), compiling_s, case.must_hit)
     run = Run(
         run_id=f"{session}/{run_name}",
         session=session,
@@ -114,16 +92,11 @@ def _execute(
         pause_s=_pause_s(previous[-1], started_at) if previous else None,
         wall_s=(ended.exit_ns - ended.exec_ns) / 1e9,
         exit_code=ended.exit_code,
-        certificate={
-            **cache_certificate(
-                uncached, before, sandbox.contents(), sum(outcome.phases.get(leaf, 0.0) for leaf in COMPILING_LEAVES)
-            ),
-            **outcome.trace_certificate,
-        },
+        certificate={**caches, **outcome.trace_certificate},
         node=node,
         engine=case.engine_facts,
-        model={key: value for key, value in asdict(case.model).items() if key != "path"},
-        environment=declared_environment(case.engine.pin),
+        model=case.model_facts,
+        environment=case.declared,
         resources={**ended.resources, "gc_s": outcome.gc_s, "leftover_processes": ended.leftovers},
         harness=harness_facts(),
         **{name: value for name, value in vars(outcome).items() if name not in ("gc_s", "trace_certificate")},
@@ -132,13 +105,26 @@ def _execute(
     return run
 
 
+def _start(case: Case, sandbox: Sandbox, folder: Path) -> tuple[Exit, Outcome]:
+    """Start the engine, follow it until it is ready, end it; spans and log go into ``folder``."""
+    spans, log = folder / "spans", folder / "engine.log"
+    spans.mkdir()
+    with tempfile.TemporaryDirectory(prefix="coldstart-") as name:
+        scratch = Path(name)
+        environment = engine_environment(case, sandbox, spans, scratch)
+        command, run_in = case.start.command(scratch), case.start.run_in or scratch
+        with process_tree(command, environment, log, run_in, case.timeout_s) as tree:
+            ready: Ready | None = case.start.follow(tree, scratch, spans)
+    assert tree.exit is not None
+    redact_file(log, case.secrets)
+    return tree.exit, outcome_of(tree.exit, ready, case.start.awaited, spans, log)
+
+
 def engine_environment(case: Case, sandbox: Sandbox, spans: Path, scratch: Path) -> dict[str, str]:
     """The engine's whole environment; ``spans`` and ``scratch`` are existing folders."""
     return {
-        **{name: os.environ[name] for name in INHERITED if name in os.environ},
-        **case.engine.pin.environment,
+        **case.environment,
         **sandbox.environment(),
-        **study.environment(),
         # Unix socket paths are limited to 107 bytes: keep vLLM's out of the sandbox's long path.
         "VLLM_RPC_BASE_PATH": str(scratch),
         "COLDSTART_TRACE_DIR": str(spans),
@@ -146,11 +132,7 @@ def engine_environment(case: Case, sandbox: Sandbox, spans: Path, scratch: Path)
     }
 
 
-def _pause_s(previous: Run, started_at: datetime) -> float:
-    """Seconds between the end of the session's previous run and this start."""
-    return (started_at - datetime.fromisoformat(previous.started_at)).total_seconds() - previous.wall_s
-
-
-def declared_environment(pin: Pin) -> dict[str, str]:
-    """The variables that define a start: the pin's, which win, and the caller's that change one."""
-    return {**{name: os.environ[name] for name in DEFINING if name in os.environ}, **pin.environment}
+def _pause_s(previous: Run, started_at: datetime) -> float | None:
+    """Seconds between the end of the session's previous run and this start; None where the clock was set back."""
+    pause_s = (started_at - datetime.fromisoformat(previous.started_at)).total_seconds() - previous.wall_s
+    return pause_s if pause_s >= 0 else None

@@ -1,16 +1,16 @@
 """What a finished process tree left behind → status, times, phases: the measured half of a run's record."""
 
-import json
 import re
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 from harness.analyse.logs import parse_log
-from harness.analyse.partition import Partition, partition
+from harness.analyse.partition import Partition, main_process, partition
 from harness.analyse.phases import UNATTRIBUTED, group_seconds
 from harness.analyse.spans import Process, SpanFileError, read_processes
 from harness.engine.process_tree import Exit
+from harness.measure.start import Ready
 
 LOG_TAIL_LINES = 40
 ENGINE_PROCESSES = ("main", "engine", "worker")  # each disarms when it is ready
@@ -41,65 +41,59 @@ class Outcome:
     trace_certificate: dict[str, Any] = field(default_factory=dict)
 
 
-def outcome_of(exit: Exit, result_file: Path, spans: Path, log: Path) -> Outcome:
-    """Judge one start from its exit, its result file, its spans and its log."""
+def outcome_of(exit: Exit, ready: Ready | None, awaited: str, spans: Path, log: Path) -> Outcome:
+    """Judge one start from its exit, its sign of readiness (``awaited`` names it), its spans and its log."""
     text = log.read_text(encoding="utf-8", errors="replace")
     outcome = Outcome(status="ok", log_quantities=parse_log(text), log_tail=text.splitlines()[-LOG_TAIL_LINES:])
-    result = _read_result(result_file)
     try:
         processes = read_processes(spans)
     except SpanFileError as error:
         processes = []
         outcome.reason = f"spans unreadable: {error}"
     outcome.tracer = _tracer_report(processes)
-    if exit.timed_out:
-        outcome.status, outcome.reason = "timeout", "the start did not end in time; the process tree was ended"
+    if exit.timed_out and ready is None:
+        waited_s = (exit.exit_ns - exit.exec_ns) / 1e9
+        outcome.status = "timeout"
+        outcome.reason = f"waited {waited_s:.0f} s for {awaited}, in vain; the process tree was ended"
     elif exit.exit_code is not None and exit.exit_code < 0:
         outcome.status, outcome.reason = "killed", f"ended by signal {-exit.exit_code}"
-    elif exit.exit_code != 0:
+    elif exit.exit_code:
         outcome.status, outcome.reason = "failed", _cause(text, exit.exit_code)
-    elif result is None:
-        outcome.status, outcome.reason = "failed", "the engine ended without a result"
-    elif not result.get("token_ids"):
-        outcome.status, outcome.reason = "failed", "the engine came up but generated no token"
-    if outcome.status != "ok":
+    elif ready is None:
+        outcome.status, outcome.reason = "failed", f"ended (exit code 0) without a sign of {awaited}"
+    elif ready.problem is not None:
+        outcome.status, outcome.reason = "failed", ready.problem
+    if outcome.status != "ok" or ready is None:
         outcome.failed_in, outcome.failed_process = _open_phase(processes)
         return outcome
-    assert result is not None
-    _fill_times(outcome, exit, result, processes)
+    _fill_times(outcome, exit, ready, processes)
     return outcome
 
 
-def _fill_times(outcome: Outcome, exit: Exit, result: dict[str, Any], processes: list[Process]) -> None:
+def _fill_times(outcome: Outcome, exit: Exit, ready: Ready, processes: list[Process]) -> None:
     outcome.trace_certificate = trace_certificate(processes)
     try:
-        parts: Partition = partition(processes, exit.pid, exit.exec_ns, result["ready_ns"])
+        main = main_process(processes, exit.pid)
+        parts: Partition = partition(processes, main.pid, exit.exec_ns, ready.ready_ns)
     except ValueError as error:
         outcome.status = "failed"
         outcome.reason = outcome.reason or f"the start cannot be partitioned: {error}"  # unreadable spans say why
         return
     outcome.ready_s = parts.ready_s
-    outcome.first_token_s = (result["first_token_ns"] - result["ready_ns"]) / 1e9
-    outcome.window = {"pid": exit.pid, "exec_ns": exit.exec_ns, "ready_ns": result["ready_ns"]}
+    if ready.first_token_ns is not None:
+        outcome.first_token_s = (ready.first_token_ns - ready.ready_ns) / 1e9
+    outcome.window = {"pid": main.pid, "exec_ns": exit.exec_ns, "ready_ns": ready.ready_ns}
     outcome.phases = _longest_first(parts.phases)
     outcome.phases_by_process = {role: _longest_first(parts.by_process[role]) for role in sorted(parts.by_process)}
     outcome.unattributed_s = parts.phases[UNATTRIBUTED]
     outcome.gaps = [asdict(gap) for gap in parts.gaps[:KEPT_GAPS]]
     outcome.import_packages = {leaf: _longest_first(found) for leaf, found in sorted(parts.packages.items())}
     outcome.groups = group_seconds(parts.phases)
-    outcome.gc_s = _gc_seconds(processes, result["ready_ns"])
+    outcome.gc_s = _gc_seconds(processes, ready.ready_ns)
 
 
 def _longest_first(seconds: dict[str, float]) -> dict[str, float]:
     return dict(sorted(seconds.items(), key=lambda item: -item[1]))
-
-
-def _read_result(path: Path) -> dict[str, Any] | None:
-    try:
-        result: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return None
-    return result
 
 
 def _gc_seconds(processes: list[Process], ready_ns: int) -> float:

@@ -36,8 +36,9 @@ class CaseSession:
         measured = sum(run.kind == "measured" for run in counted)
         if measured >= self.iterations:
             return []
-        warm = any(run.kind == "warmup" for run in counted) and self.sandbox.contents()["files"] > 0
-        return [*([] if warm else ["warmup"]), *["measured"] * (self.iterations - measured)]
+        warm = any(run.kind == "warmup" for run in counted) and self.sandbox.is_filled(at_all=not self.case.must_hit)
+        begin = [] if warm or self.case.always_uncached else ["warmup"]
+        return [*begin, *["measured"] * (self.iterations - measured)]
 
 
 def open_session(case: Case, workspace: Workspace, node: str, iterations: int, again: bool) -> CaseSession:
@@ -48,6 +49,15 @@ def open_session(case: Case, workspace: Workspace, node: str, iterations: int, a
     if session != last:  # only the last session can be continued: older caches are of no use
         shutil.rmtree(workspace.caches / case.name, ignore_errors=True)
     return CaseSession(case, store, session, Sandbox(workspace.caches / case.name / session), iterations)
+
+
+def continues_pair(sessions: list[CaseSession]) -> bool:
+    """Whether the sessions were begun together and are not complete: runs made now can be paired with each other."""
+    rounds = [
+        {run.round.partition(":")[0] for run in session.store.session_runs(session.session) if run.round}
+        for session in sessions
+    ]
+    return bool(set.intersection(*rounds)) and any(session.missing() for session in sessions)
 
 
 @dataclass(frozen=True)

@@ -8,10 +8,13 @@ from typing import Any
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write ``text`` to ``path`` by way of a temporary name in the same folder."""
+    """Write ``text`` to ``path`` by way of a temporary name in the same folder.
+
+    What UTF-8 cannot hold (a byte of a foreign encoding in somebody's argument) becomes ``?``: it loses no record.
+    """
     temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}.tmp")
     try:
-        with temporary.open("w", encoding="utf-8") as file:
+        with temporary.open("w", encoding="utf-8", errors="replace") as file:
             file.write(text)
             file.flush()
             os.fsync(file.fileno())

@@ -8,7 +8,10 @@ from collections.abc import Iterable
 from dataclasses import astuple, dataclass, fields
 from typing import Any
 
+from harness.record.runcheck import MAX_SECONDS
 from harness.record.slotcheck import KINDS, SOURCES, STATUSES, SlotError
+
+MAX_CELL = 300
 
 
 @dataclass(frozen=True)
@@ -76,9 +79,11 @@ def from_csv(content: bytes, where: str) -> list[Row]:
 def _check(row: Row, where: str) -> None:
     for name, cell in zip(COLUMNS, astuple(row), strict=True):
         if name == "seconds":
-            if not math.isfinite(cell):
-                raise SlotError(f"{where}: seconds must be finite (got {cell})")
-        elif not cell.isprintable() or (not cell and name != "session"):
+            # A log's quantity may be the difference of two others, what a span measured cannot be negative.
+            least = 0.0 if row.source == "span" else -MAX_SECONDS
+            if not math.isfinite(cell) or not least <= cell <= MAX_SECONDS:
+                raise SlotError(f"{where}: seconds must be finite and possible (got {cell})")
+        elif not cell.isprintable() or len(cell) > MAX_CELL or (not cell and name != "session"):
             raise SlotError(f"{where}: {name} must be printable text (got {cell[:80]!r})")
     for name, known in (("kind", KINDS), ("source", SOURCES), ("status", STATUSES)):
         if getattr(row, name) not in known:

@@ -1,24 +1,27 @@
 """run.json: the record of one run. Raw samples and facts only; no statistic is ever stored in a run."""
 
-import json
-import re
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
-from types import UnionType
-from typing import Any, get_args, get_origin
+from typing import Any
 
 from harness.record.atomic import write_json
+from harness.record.bounded import UnreadableError, parse_json, read_bounded
+from harness.record.plain import printable
+from harness.record.runcheck import KINDS as KINDS
+from harness.record.runcheck import STATUSES as STATUSES
+from harness.record.runcheck import problem
 
 # 1 (2026-11-20): first version.
 # 2 (2026-11-20): failed_process, phases_by_process, window, round.
 SCHEMA_VERSION = 2
-
-STATUSES = ("ok", "failed", "timeout", "killed")
-KINDS = ("warmup", "measured")
+_MAX_BYTES = 16 << 20
 
 
 class RunFileError(ValueError):
-    """A run.json that cannot be used; the message names the file and what is wrong."""
+    """A run.json that cannot be used; the message, one printable line, names the file and what is wrong."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(printable(message))
 
 
 @dataclass(frozen=True)
@@ -73,29 +76,31 @@ class Run:
 
 
 def read_run(folder: Path) -> Run:
-    """Read ``folder/run.json``.
+    """Read ``folder/run.json``, which may come from anywhere.
 
     Raises:
         RunFileError: not readable, not a run of a known schema, a key is missing, or a value cannot be.
     """
     path = folder / "run.json"
     try:
-        document = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError) as error:
+        document = parse_json(read_bounded(path, _MAX_BYTES))
+    except OSError as error:
+        raise RunFileError(f"{path}: not readable ({error.strerror})") from None
+    except UnreadableError as error:
         raise RunFileError(f"{path}: not readable ({error})") from None
     version = document.get("schema_version") if isinstance(document, dict) else None
-    if version not in range(1, SCHEMA_VERSION + 1) or isinstance(version, bool):
-        raise RunFileError(f"{path}: schema_version is {version!r}, this harness reads 1 to {SCHEMA_VERSION}")
+    if type(version) is not int or not 1 <= version <= SCHEMA_VERSION:
+        found = printable(repr(version), 40)
+        raise RunFileError(f"{path}: schema_version is {found}, this harness reads 1 to {SCHEMA_VERSION}")
     if version == 1:
         document = _from_1(document)
-    names = {field.name for field in fields(Run)}
-    if set(document) != names:
-        odd = sorted(set(document) ^ names)
-        raise RunFileError(f"{path}: missing or unknown keys: {', '.join(odd)}")
-    for field in fields(Run):
-        if not _fits(document[field.name], field.type) or not _is_known(field.name, document[field.name]):
-            found = json.dumps(document[field.name])[:80]
-            raise RunFileError(f"{path}: {field.name} has a value that cannot be (got {found})")
+    types = {field.name: field.type for field in fields(Run)}
+    if set(document) != set(types):
+        odd = ", ".join(sorted(set(document) ^ set(types)))
+        raise RunFileError(f"{path}: missing or unknown keys: {printable(odd, 200)}")
+    wrong = problem(document, types)
+    if wrong is not None:
+        raise RunFileError(f"{path}: {wrong}")
     return Run(**document)
 
 
@@ -103,26 +108,3 @@ def _from_1(document: dict[str, Any]) -> dict[str, Any]:
     """A run of schema 1: what it did not record is absent, not empty."""
     new: dict[str, Any] = {"failed_process": None, "phases_by_process": {}, "window": None, "round": None}
     return {**document, **new, "schema_version": 2}
-
-
-def _fits(value: Any, annotation: Any) -> bool:
-    """Whether a JSON value has the type that a field declares; what is inside lists and objects is not looked at."""
-    options = get_args(annotation) if isinstance(annotation, UnionType) else (annotation,)
-    kinds = tuple(get_origin(option) or option for option in options)
-    return isinstance(value, (*kinds, int) if float in kinds else kinds) and not isinstance(value, bool)
-
-
-def _is_known(name: str, value: Any) -> bool:
-    """Whether the values that decide what is done with a run are among those there are."""
-    match name:
-        case "status":
-            return value in STATUSES
-        case "kind":
-            return value in KINDS
-        case "session":
-            return re.fullmatch(r"s[1-9]\d*", value) is not None
-        case "run":
-            return re.fullmatch(r"(warmup-)?\d+", value) is not None
-        case "certificate":
-            return all(isinstance(part, dict) and isinstance(part.get("holds"), bool) for part in value.values())
-    return True

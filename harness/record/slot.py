@@ -11,28 +11,29 @@ Manifest (schema 1), what the caller gives:
     runs          [{"run_id", "case", "run", "kind", "status", "run_json_sha256"}], failed ones included
     certificates  {run_id: certificate}
 and what ``write_slot`` adds: schema_version, outcomes {status: count}, files [{name, columns, units, sha256}].
-No host name, no user name; home folders are written as ``~``.
+No host name, no user name, no home folder: texts are written without them, and base names stand for absolute paths.
 """
 
 import hashlib
 import json
 import os
-import re
 import shutil
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
+from harness.record.bounded import UnreadableError, parse_json
 from harness.record.folder import replace_folder
+from harness.record.private import Names, names_here, without_private
 from harness.record.rows import COLUMNS, Row, from_csv, to_csv
 from harness.record.slotcheck import STATUSES, ForeignSlotError, SlotError, check_manifest, read_bounded
 
 # 1: first version.
 SCHEMA_VERSION = 1
 DATA, MANIFEST = "data.csv", "manifest.json"
-_MAX_BYTES = {DATA: 64 << 20, MANIFEST: 8 << 20}
-_HOME = re.compile(r"(?<![\w.~-])/(?:home/[^/\s\"']+|Users/[^/\s\"']+|root)(?![\w.-])")
+_MAX_BYTES = {DATA: 16 << 20, MANIFEST: 8 << 20}
+_MAX_OTHER_BYTES = 64 << 20
 
 
 @dataclass(frozen=True)
@@ -51,8 +52,10 @@ def write_slot(folder: Path, rows: Iterable[Row], manifest: Mapping[str, Any]) -
         SlotError: rows or manifest break the contract, ``folder`` is something else, or it cannot be written.
     """
     folder = folder.resolve() if folder.is_symlink() else folder  # replace what the link points to, not the link
-    data = to_csv(rows)
-    document = check_manifest(_complete(manifest, data), f"{folder / MANIFEST}")
+    names = names_here()
+    data = to_csv(replace(row, model=without_private(row.model, names)) for row in rows)
+    text = json.dumps(_complete(manifest, data, names), indent=2, allow_nan=False).encode() + b"\n"
+    document = _manifest(text, f"{folder / MANIFEST}")
     _check_together(from_csv(data, f"{folder / DATA}"), document, f"{folder / DATA}")
     new = folder.with_name(f".{folder.name}.{os.getpid()}.tmp")
     try:
@@ -61,7 +64,7 @@ def write_slot(folder: Path, rows: Iterable[Row], manifest: Mapping[str, Any]) -
         shutil.rmtree(new, ignore_errors=True)
         new.mkdir()
         (new / DATA).write_bytes(data)
-        (new / MANIFEST).write_text(json.dumps(document, indent=2, allow_nan=False) + "\n", encoding="utf-8")
+        (new / MANIFEST).write_bytes(text)
         replace_folder(new, folder)
     except OSError as error:
         raise SlotError(f"{folder}: cannot write the slot: {error.strerror}") from error
@@ -79,7 +82,7 @@ def read_slot(folder: Path) -> Slot:
     rows: list[Row] = []
     for entry in manifest["files"]:
         path = folder / entry["name"]
-        content = read_bounded(path, _MAX_BYTES[DATA])
+        content = read_bounded(path, _MAX_BYTES.get(entry["name"], _MAX_OTHER_BYTES))
         if hashlib.sha256(content).hexdigest() != entry["sha256"]:
             raise SlotError(f"{path}: changed since it was written (sha256 differs from {MANIFEST})")
         if entry["name"] == DATA:
@@ -117,10 +120,14 @@ def _check_together(rows: list[Row], manifest: dict[str, Any], where: str) -> No
         seen.add(key)
 
 
-def _complete(manifest: Mapping[str, Any], data: bytes) -> dict[str, Any]:
-    """The manifest to write: the caller's facts without home folders, and what follows from them."""
+def _complete(manifest: Mapping[str, Any], data: bytes, names: Names) -> dict[str, Any]:
+    """The manifest to write: the caller's facts without what is private, and what follows from them."""
     own = {"schema_version", "outcomes", "files"}
-    facts = {key: value for key, value in _without_homes(dict(manifest)).items() if key not in own}
+    given = {key: value for key, value in manifest.items() if key not in own}
+    entries = [*given.get("cases", []), *given.get("runs", [])]
+    ties = {given.get("figure"), given.get("slot"), given.get("node", {}).get("id")}
+    ties |= {entry.get(key) for entry in entries for key in ("case", "session", "run_id", "run")}
+    facts = without_private(given, names, frozenset(tie for tie in ties if isinstance(tie, str)))
     statuses = [run.get("status") for run in facts.get("runs", [])]
     digest = hashlib.sha256(data).hexdigest()
     return {
@@ -129,14 +136,6 @@ def _complete(manifest: Mapping[str, Any], data: bytes) -> dict[str, Any]:
         "outcomes": {status: statuses.count(status) for status in STATUSES},
         "files": [{"name": DATA, "columns": list(COLUMNS), "units": {"seconds": "s"}, "sha256": digest}],
     }
-
-
-def _without_homes(value: Any) -> Any:
-    if isinstance(value, Mapping):
-        return {str(key): _without_homes(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [_without_homes(item) for item in value]
-    return _HOME.sub("~", value) if isinstance(value, str) else value
 
 
 def refuse_other_owner(folder: Path, node_id: str) -> None:
@@ -150,13 +149,12 @@ def refuse_other_owner(folder: Path, node_id: str) -> None:
 
 def _read_manifest(folder: Path) -> dict[str, Any]:
     path = folder / MANIFEST
-    content = read_bounded(path, _MAX_BYTES[MANIFEST])
+    return _manifest(read_bounded(path, _MAX_BYTES[MANIFEST]), str(path))
+
+
+def _manifest(content: bytes, where: str) -> dict[str, Any]:
     try:
-        document = json.loads(content, parse_constant=_refuse_constant)
-    except (ValueError, RecursionError) as error:
-        raise SlotError(f"{path}: not JSON ({error})") from None
-    return check_manifest(document, str(path))
-
-
-def _refuse_constant(name: str) -> NoReturn:
-    raise ValueError(f"{name} is no number")
+        document = parse_json(content)
+    except UnreadableError as error:
+        raise SlotError(f"{where}: {error}") from None
+    return check_manifest(document, where)

@@ -1,14 +1,18 @@
 """What must hold of a slot's manifest and files before anything in them is believed (they come from other machines)."""
 
 import re
-import stat
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-KINDS = ("warmup", "measured")
+from harness.record import bounded
+from harness.record.plain import is_name, printable
+from harness.record.runcheck import KINDS as KINDS
+from harness.record.runcheck import STATUSES as STATUSES
+
 SOURCES = ("span", "log", "paper")
-STATUSES = ("ok", "failed", "timeout", "killed")
+
+MAX_CASES, MAX_RUNS, MAX_FILES, MAX_TEXT = 64, 10_000, 64, 10_000
 
 _MANIFEST = {
     "schema_version": int,
@@ -23,12 +27,20 @@ _MANIFEST = {
 }
 _CASE = {"case": str, "session": str, "engine": dict, "model": dict, "parameters": dict}
 _RUN = {"run_id": str, "case": str, "run": str, "kind": str, "status": str, "run_json_sha256": str}
+# Facts that figures use where they are there.
+_FACTS = {"cpu_model": str, "cpus": list, "memory_bytes": int, "gpus": list, "gpu_uuids": list}
+_MODEL = {"name": str, "twin": bool}
+_ENGINE = {"pin": str, "version": str}
+_COUNTS = {"counts": bool}
 _FILE = {"name": str, "columns": list, "units": dict, "sha256": str}
 _FILE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*\.csv")  # no folder part: a slot never reaches outside itself
 
 
 class SlotError(ValueError):
-    """A slot folder breaks the contract, or cannot be read or written. The message is one line."""
+    """A slot folder breaks the contract, or cannot be read or written. The message is one printable line."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(printable(message))
 
 
 class ForeignSlotError(SlotError):
@@ -41,14 +53,19 @@ def check_manifest(document: Any, where: str) -> dict[str, Any]:
     if isinstance(version, int) and version > 1:
         raise SlotError(f"{where}: schema_version {version} is newer than this program (1); update it")
     manifest = _fields(document, _MANIFEST, where)
-    if version != 1:
-        raise SlotError(f"{where}: schema_version must be 1 (got {version!r})")
+    if type(version) is not int or version != 1:
+        raise SlotError(f"{where}: schema_version must be 1 (got {version!r:.40})")
+    _check_size(manifest, where)
     _fields(manifest["node"], {"id": str}, f"{where}: node")
+    _fields(manifest["node"], _FACTS, f"{where}: node", optional=True)
     for number, case in enumerate(manifest["cases"]):
         _fields(case, _CASE, f"{where}: cases[{number}]")
+        _fields(case["model"], _MODEL, f"{where}: cases[{number}].model", optional=True)
+        _fields(case["engine"], _ENGINE, f"{where}: cases[{number}].engine", optional=True)
     cases = {case["case"] for case in manifest["cases"]}
     for number, run in enumerate(manifest["runs"]):
         _fields(run, _RUN, f"{where}: runs[{number}]")
+        _fields(run, _COUNTS, f"{where}: runs[{number}]", optional=True)
         for key, known in (("case", cases), ("kind", KINDS), ("status", STATUSES)):
             if run[key] not in known:
                 raise SlotError(f"{where}: runs[{number}].{key} is unknown (got {run[key][:80]!r})")
@@ -56,6 +73,8 @@ def check_manifest(document: Any, where: str) -> dict[str, Any]:
         _fields(entry, _FILE, f"{where}: files[{number}]")
         if not _FILE_NAME.fullmatch(entry["name"]):
             raise SlotError(f"{where}: files[{number}].name is not a plain CSV name (got {entry['name'][:80]!r})")
+    if len(cases) != len(manifest["cases"]):
+        raise SlotError(f"{where}: cases lists a case twice")
     if len({(run["case"], run["run"]) for run in manifest["runs"]}) != len(manifest["runs"]):
         raise SlotError(f"{where}: runs lists a run twice")
     if "data.csv" not in [entry["name"] for entry in manifest["files"]]:
@@ -64,25 +83,51 @@ def check_manifest(document: Any, where: str) -> dict[str, Any]:
 
 
 def read_bounded(path: Path, max_bytes: int) -> bytes:
-    """The bytes of a regular file (no link, no device) of at most ``max_bytes``."""
+    """The bytes of a regular file (no link, no device) of at most ``max_bytes``, else SlotError."""
     try:
-        facts = path.lstat()
-        if not stat.S_ISREG(facts.st_mode):
-            raise SlotError(f"{path}: not a regular file")
-        if facts.st_size > max_bytes:
-            raise SlotError(f"{path}: {facts.st_size} bytes, a slot's file has at most {max_bytes}")
-        return path.read_bytes()
+        return bounded.read_bounded(path, max_bytes)
     except FileNotFoundError:
         raise SlotError(f"{path}: no such file; a slot folder holds data.csv and manifest.json") from None
     except OSError as error:
         raise SlotError(f"{path}: cannot read: {error.strerror}") from None
+    except bounded.UnreadableError as error:
+        raise SlotError(f"{path}: {error}") from None
 
 
-def _fields(document: Any, shape: Mapping[str, type], where: str) -> dict[str, Any]:
+def _check_size(manifest: Mapping[str, Any], where: str) -> None:
+    """Every text of the manifest may end in a title, a table or a caption, and every case is a panel of a figure."""
+    for name, most in (("cases", MAX_CASES), ("runs", MAX_RUNS), ("files", MAX_FILES)):
+        if len(manifest[name]) > most:
+            raise SlotError(f"{where}: {len(manifest[name])} {name}, a slot has at most {most}")
+    for text in _texts(manifest):
+        if len(text) > MAX_TEXT or not text.isprintable():
+            raise SlotError(f"{where}: holds text that cannot be printed: {printable(text, 60)}")
+    for name in (manifest["figure"], manifest["slot"], manifest["node"].get("id")):
+        if isinstance(name, str) and not is_name(name):
+            raise SlotError(f"{where}: {printable(name, 60)!r} is no name")
+
+
+def _texts(value: Any) -> Iterator[str]:
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, Mapping):
+        for key, item in value.items():
+            yield str(key)
+            yield from _texts(item)
+    elif isinstance(value, list):
+        for item in value:
+            yield from _texts(item)
+
+
+def _fields(document: Any, shape: Mapping[str, type], where: str, optional: bool = False) -> dict[str, Any]:
+    """``document`` as an object with these fields; ``optional``: those that are absent or null are fine."""
     if not isinstance(document, dict):
         raise SlotError(f"{where}: expected an object, got {type(document).__name__}")
     for key, kind in shape.items():
-        if not isinstance(document.get(key), kind):
-            found = type(document[key]).__name__ if key in document else "nothing"
+        value = document.get(key)
+        if optional and value is None:
+            continue
+        if not isinstance(value, kind) or (kind is int and isinstance(value, bool)):
+            found = type(value).__name__ if key in document else "nothing"
             raise SlotError(f"{where}: {key} must be {kind.__name__} (got {found})")
     return document

@@ -14,6 +14,8 @@ from typing import Any
 
 from harness.record.run import Run, RunFileError, read_run
 
+MAX_RUNS = 10_000
+
 
 def canonical_sha256(document: Any) -> str:
     """SHA-256 over canonical JSON (sorted keys, no blanks)."""
@@ -41,12 +43,24 @@ class CaseStore:
         """Every complete run, oldest first.
 
         Raises:
-            RunFileError: a run folder whose run.json cannot be read; it is named, not skipped.
+            RunFileError: a run folder whose run.json cannot be read or belongs elsewhere; it is named, not skipped.
         """
         if not self.folder.is_dir():
             return []
-        folders = [path for path in self.folder.iterdir() if path.is_dir() and not path.name.startswith(".")]
-        return sorted((read_run(path) for path in folders), key=lambda run: (run.started_at, run.run_id))
+        folders = sorted(path for path in self.folder.iterdir() if path.is_dir() and not path.name.startswith("."))
+        if len(folders) > MAX_RUNS:
+            raise RunFileError(f"{self.folder}: {len(folders)} runs, a case has at most {MAX_RUNS}")
+        return sorted(map(self._read, folders), key=lambda run: (run.started_at, run.run_id))
+
+    def _read(self, folder: Path) -> Run:
+        """The run in ``folder``, which must be its place: a copied or renamed run would count twice."""
+        if folder.is_symlink():
+            raise RunFileError(f"{folder}: a link; every run is a folder of its own")
+        run = read_run(folder)
+        place = self.run_folder(run.session, run.run).name
+        if folder.name != place:
+            raise RunFileError(f"{folder}/run.json: it is of run {run.run_id}, whose folder is '{place}'")
+        return run
 
     def session_runs(self, session: str) -> list[Run]:
         """The runs of one session, oldest first."""

@@ -14,6 +14,7 @@ from matplotlib.figure import Figure
 from rich.console import Console, RenderableType
 
 from harness.errors import HarnessError
+from harness.record.plain import printable
 from harness.record.slot import Slot, find_slots, read_slot
 from harness.record.slotcheck import SlotError
 from harness.show.style import save
@@ -33,7 +34,7 @@ def plot_command(plot_file: str, figure: str, draw: Draw, argv: Sequence[str] | 
         drawing, notes = draw(slots)
         paths = save(drawing, options.out, f"figure{figure}" if figure.isdecimal() else f"figure-{figure}")
     except HarnessError as error:
-        print(f"error: {error}", file=sys.stderr)
+        print(f"error: {printable(str(error))}", file=sys.stderr)
         return error.exit_code
     console = Console(highlight=False)
     for note in notes:

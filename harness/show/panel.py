@@ -8,7 +8,7 @@ from matplotlib.patches import Rectangle
 from matplotlib.patheffects import withStroke
 
 from harness.show.startup_colours import Look
-from harness.show.style import BLACK, COLUMN_IN, FONT_PT, text_width_in
+from harness.show.style import BLACK, COLUMN_IN, FONT_PT, drawable, text_width_in
 
 MARGIN_IN = 0.08
 RIGHT_IN = COLUMN_IN - 0.06
@@ -31,12 +31,12 @@ class Panel:
 
     def text(self, x: float, y: float, text: str, points: float = FONT_PT - 0.5, **options: Any) -> None:
         """Text whose left edge (or ``ha``) is at x and whose middle is at y."""
-        self.page.text(x, y, text, **{"va": "center_baseline", "fontsize": points, **options})
+        self.page.text(x, y, drawable(text), **{"va": "center_baseline", "fontsize": points, **options})
 
     def name(self, x: float, y: float, text: str, right: float, points: float = FONT_PT - 0.5, **options: Any) -> None:
         """Text from x that ends before ``right``: a name longer than foreseen is set smaller."""
-        width = text_width_in(text, points, options.get("weight", "normal"))
-        self.text(x, y, text, points * min(1, (right - x) / width), **options)
+        width = text_width_in(drawable(text), points, options.get("weight", "normal"))
+        self.text(x, y, text, points * min(1, (right - x) / max(width, 1e-3)), **options)
 
     def rule(self, y: float, colour: str = BLACK) -> None:
         """A thin line across the panel."""

@@ -2,12 +2,12 @@
 
 from rich.box import SIMPLE_HEAD
 from rich.console import Group, RenderableType
-from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
 from harness.analyse.startup import KINDS, MEASURED, WARMUP, Line, StartUp
 from harness.analyse.stats import Summary
+from harness.record.plain import printable
 from harness.record.slot import Slot
 from harness.show.startup_text import caption, title
 
@@ -16,7 +16,7 @@ def tables(slot: Slot, startup: StartUp) -> Group:
     """The phase table and the log table of one case, with the figure's caption."""
     phases = _table("phase, seconds", "uncached", "%", "cached", "±95 %", "%", "CV %")
     for line in startup.leaves:
-        phases.add_row(escape(line.name), *_numbers(startup, line))
+        phases.add_row(Text(printable(line.name, 60)), *_numbers(startup, line))
     phases.add_section()
     phases.add_row("total", *_numbers(startup, startup.total), style="bold")
     log: list[RenderableType] = []
@@ -24,8 +24,8 @@ def tables(slot: Slot, startup: StartUp) -> Group:
         log += [Text("The paper's log quantities of the same starts", "italic"), _log_table(startup)]
     if startup.not_logged:
         log.append(Text("Not logged by this engine: " + ", ".join(startup.not_logged)))
-    heading = Text(f"{slot.manifest['slot']}: {title(startup)}", "bold")
-    return Group(heading, phases, *log, Text(" ".join(caption(slot, startup))))
+    heading = Text(printable(f"{slot.manifest['slot']}: {title(startup)}"), "bold")
+    return Group(heading, phases, *log, Text(printable(" ".join(caption(slot, startup)))))
 
 
 def _numbers(startup: StartUp, line: Line) -> tuple[str, ...]:
@@ -46,7 +46,7 @@ def _log_table(startup: StartUp) -> Table:
     for line in startup.log:
         spans = startup.spans_for_log.get(line.name)
         cells = [_seconds(side.by_kind[kind]) if side else "–" for kind in KINDS for side in (line, spans)]
-        table.add_row(escape(line.name), *cells)
+        table.add_row(Text(printable(line.name, 60)), *cells)
     return table
 
 

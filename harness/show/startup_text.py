@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from harness.analyse.startup import GPU_DOMINANT, KINDS, MEASURED, PAPER_STEPS, WARMUP, StartUp
+from harness.record.plain import printable
 from harness.record.slot import Slot
 from harness.show.panel import MARGIN_IN, RIGHT_IN
 from harness.show.style import FONT_PT, wrap
@@ -25,7 +26,8 @@ class LogStep:
 
 def title(startup: StartUp) -> str:
     """Model and engine."""
-    return f"{startup.case['model'].get('name', '?')} on vLLM {startup.case['engine'].get('version', '?')}"
+    names = (startup.case["model"].get("name", "?"), startup.case["engine"].get("version", "?"))
+    return "{} on vLLM {}".format(*(printable(str(name), 60) for name in names))
 
 
 def label(startup: StartUp, name: str) -> str:

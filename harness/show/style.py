@@ -3,15 +3,17 @@
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import matplotlib as mpl
 from matplotlib.figure import Figure
-from matplotlib.font_manager import FontProperties
+from matplotlib.font_manager import FontProperties, findfont, get_font
 from matplotlib.textpath import text_to_path
 
 from harness.errors import HarnessError
+from harness.record.plain import printable
 
 # Okabe and Ito's palette, told apart by readers with any of the common colour-vision deficiencies.
 BLUE, SKY, GREEN, ORANGE, YELLOW, PURPLE = "#0072B2", "#56B4E9", "#009E73", "#E69F00", "#F0E442", "#CC79A7"
@@ -78,6 +80,16 @@ def save(figure: Figure, folder: Path, name: str) -> list[Path]:
     return paths
 
 
+@cache
+def _glyphs() -> frozenset[int]:
+    return frozenset(get_font(findfont(FontProperties(family=_RC["font.family"]))).get_charmap())
+
+
+def drawable(text: str, limit: int = 2000) -> str:
+    """``text`` as one line in characters that the figures' font has, at most ``limit`` of them; others become ``?``."""
+    return "".join(character if ord(character) in _glyphs() else "?" for character in printable(text, limit))
+
+
 def text_width_in(text: str, points: float, weight: str = "normal") -> float:
     """Width in inches of one line of text in the figures' font, as printed (no pixels involved)."""
     font = FontProperties(family=_RC["font.family"], size=points, weight=weight)
@@ -86,9 +98,13 @@ def text_width_in(text: str, points: float, weight: str = "normal") -> float:
 
 
 def wrap(text: str, points: float, width_in: float) -> list[str]:
-    """The text as lines of at most ``width_in`` inches, broken at spaces; what cannot be printed becomes ``?``."""
+    """The drawable text as lines of at most ``width_in`` inches, broken at spaces, and in words that are longer."""
     lines: list[str] = []
-    for word in "".join(character if character.isprintable() else "?" for character in text).split():
+    for word in drawable(text).split():
+        while text_width_in(word, points) > width_in:
+            fits = max(1, int(len(word) * width_in / text_width_in(word, points)) - 1)
+            lines.append(word[:fits])
+            word = word[fits:]
         longer = f"{lines[-1]} {word}" if lines else word
         if lines and text_width_in(longer, points) <= width_in:
             lines[-1] = longer

@@ -10,6 +10,8 @@ from harness.errors import HarnessError
 from harness.spec.yamlfile import load_yaml
 from harness.workspace import Workspace
 
+Mode = Literal["offline", "serve"]  # LLM(), or vllm serve
+
 
 class Smoke(BaseModel):
     """What ``--smoke`` changes."""

@@ -37,6 +37,10 @@ class Sandbox:
         for path in self.environment().values():
             Path(path).mkdir(parents=True, exist_ok=True)
 
+    def is_filled(self, at_all: bool = False) -> bool:
+        """Whether an earlier start left files; ``at_all``: whether there was one, even if it wrote none."""
+        return self.folder.is_dir() if at_all else self.contents()["files"] > 0
+
     def contents(self) -> dict[str, int]:
         """What the caches hold: files, bytes, and compiled objects (shared libraries, Triton binaries)."""
         files = [path for path in self.folder.rglob("*") if path.is_file() and not path.is_symlink()]
@@ -44,26 +48,28 @@ class Sandbox:
         return {"files": len(files), "bytes": sum(p.stat().st_size for p in files), "compiled": len(compiled)}
 
 
-def cache_certificate(empty: bool, before: dict[str, int], after: dict[str, int], compiling_s: float) -> dict[str, Any]:
+def cache_certificate(
+    empty: bool, before: dict[str, int], after: dict[str, int], compiling_s: float, must_hit: bool = True
+) -> dict[str, Any]:
     """What is proved about the compile caches of one run.
 
-    An uncached start holds if nothing was there before. A cached start holds if something was there and the run
-    compiled nothing: it wrote no new object, and spent no time in the compiler's stages behind Dynamo
-    (``compiling_s``). The second matters where a start compiles again into files that exist already.
+    An uncached start holds if nothing was there before. A cached start that ``must_hit`` holds if something was there
+    and the run compiled nothing: it wrote no new object, and spent no time in the compiler's stages behind Dynamo
+    (``compiling_s``). The second matters where a start compiles again into files that exist already. A cached start
+    that need not hit is declared to begin with whatever the start before it left, and does.
     """
+    reason = None
     if empty:
-        reason = None if before["files"] == 0 else f"{before['files']} files were in the caches before the start"
-    elif before["files"] == 0:
+        reason = f"{before['files']} files were in the caches before the start" if before["files"] else None
+    elif must_hit and before["files"] == 0:
         reason = "the caches were empty before the start"
-    elif after["compiled"] > before["compiled"]:
+    elif must_hit and after["compiled"] > before["compiled"]:
         reason = f"the start compiled {after['compiled'] - before['compiled']} new objects"
-    elif compiling_s > 0:
+    elif must_hit and compiling_s > 0:
         reason = f"the start spent {compiling_s:.2f} s compiling although the caches were filled"
-    else:
-        reason = None
     return {
         "compile_cache": {
-            "declared": "empty" if empty else "filled",
+            "declared": "empty" if empty else "filled" if must_hit else "as the start before left them",
             "before": before,
             "after": after,
             "compiling_s": compiling_s,

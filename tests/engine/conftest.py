@@ -10,6 +10,7 @@ from harness.engine.environment import Engine, engine_of
 from harness.engine.model_store import ensure_model
 from harness.measure.case import make_case
 from harness.measure.one_run import Case, execute
+from harness.measure.start import OfflineStart
 from harness.record.run import Run
 from harness.record.store import CaseStore
 from harness.spec.figure import load_figure
@@ -28,10 +29,13 @@ class RealEngine:
         self.case = make_case(load_figure("2", Workspace()), model, engine, eager=False)
         self.sandbox = Sandbox(root / "caches")
 
-    def case_with(self, environment: dict[str, str] | None = None, **changes: object) -> Case:
-        """The case, changed; ``environment`` is added to the pin's."""
-        pin = self.engine.pin.model_copy(update={"environment": {**self.engine.pin.environment, **(environment or {})}})
-        return replace(self.case, engine=replace(self.engine, pin=pin), **changes)  # type: ignore[arg-type]
+    def eager_case(
+        self, name: str, environment: dict[str, str] | None = None, parameters: dict[str, object] | None = None
+    ) -> Case:
+        """The case without compilation, changed: ``environment`` is added, ``parameters`` replace the figure's."""
+        assert isinstance(self.case.start, OfflineStart)
+        start = replace(self.case.start, eager=True, parameters=parameters or self.case.start.parameters)
+        return replace(self.case, name=name, start=start, environment={**self.case.environment, **(environment or {})})
 
     def start(self, case: Case, kind: str) -> tuple[Run, Path]:
         """One run; returns its record and folder."""
@@ -66,5 +70,5 @@ def planted(real_engine: RealEngine) -> tuple[Run, Path, Path]:
         "PLANTED_FILE": str(log),
         "PLANTED_SEED": seed,
     }
-    run, folder = real_engine.start(real_engine.case_with(environment, name="planted", eager=True), "measured")
+    run, folder = real_engine.start(real_engine.eager_case("planted", environment), "measured")
     return run, folder, log

@@ -13,8 +13,8 @@ from types import SimpleNamespace
 import psutil
 import pytest
 
-from harness.engine import process_tree
-from harness.engine.process_tree import Exit, run_tree
+from harness.engine import process_tree as module
+from harness.engine.process_tree import Exit, process_tree
 
 # Notes its pid in the current folder, then does what its arguments say.
 SLEEP = "echo $$ >> pids; while :; do sleep 60 & wait $!; done"
@@ -22,8 +22,14 @@ STUBBORN = f"trap '' TERM; {SLEEP}"
 
 
 def run(folder: Path, script: str, timeout_s: float = 20.0, **variables: str) -> Exit:
-    environment = {"PATH": os.environ["PATH"], **variables}
-    return run_tree(["bash", "-c", script], environment, folder / "log", folder, timeout_s)
+    return run_to_the_end(["bash", "-c", script], {"PATH": os.environ["PATH"], **variables}, folder, timeout_s)
+
+
+def run_to_the_end(command: list[str], environment: dict[str, str], folder: Path, timeout_s: float = 20.0) -> Exit:
+    with process_tree(command, environment, folder / "log", folder, timeout_s) as tree:
+        assert tree.wait() is False
+    assert tree.exit is not None
+    return tree.exit
 
 
 def noted(folder: Path) -> list[int]:
@@ -72,9 +78,9 @@ def test_an_exit_says_code_times_and_where_the_output_went(tmp_path: Path) -> No
 
 
 def test_the_environment_is_exactly_what_was_given_and_there_is_no_terminal(tmp_path: Path) -> None:
-    run_tree([sys.executable, "-c", "import os; print(dict(os.environ), os.isatty(0), input.__name__)"],
-             {"ONLY": "this", "LC_CTYPE": "C.UTF-8"}, tmp_path / "log", tmp_path, 20)  # fmt: skip
-    assert (tmp_path / "log").read_text() == "{'ONLY': 'this', 'LC_CTYPE': 'C.UTF-8'} False input\n"
+    program = "import os; print(sorted(os.environ), os.environ['ONLY'], os.isatty(0))"
+    run_to_the_end([sys.executable, "-c", program], {"ONLY": "this", "LC_CTYPE": "C.UTF-8"}, tmp_path)
+    assert (tmp_path / "log").read_text() == "['COLDSTART_TREE', 'LC_CTYPE', 'ONLY'] this False\n"
 
 
 def test_a_signal_that_ended_it_is_a_negative_exit_code(tmp_path: Path) -> None:
@@ -94,14 +100,15 @@ def test_a_kernel_without_process_descriptors_will_do(
     def refuse(*_: int) -> int:
         raise OSError(errno.ENOSYS, "not implemented")
 
-    monkeypatch.setattr(process_tree, "os", SimpleNamespace(pidfd_open=refuse))
+    monkeypatch.setattr(module, "os", SimpleNamespace(pidfd_open=refuse))
     ended = run(tmp_path, script, 0.3)
     assert (ended.timed_out, ended.exit_code) == (timed_out, None if timed_out else 3)
 
 
 def test_an_unknown_command_is_an_error_at_once(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError):
-        run_tree([str(tmp_path / "nothing")], {}, tmp_path / "log", tmp_path, 20)
+        run_to_the_end([str(tmp_path / "nothing")], {}, tmp_path)
+    assert descendants() == []
 
 
 def test_a_timeout_ends_children_and_grandchildren(tmp_path: Path) -> None:
@@ -113,7 +120,7 @@ def test_a_timeout_ends_children_and_grandchildren(tmp_path: Path) -> None:
 
 
 def test_processes_that_ignore_sigterm_are_killed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(process_tree, "TERMINATE_GRACE_S", 0.1)
+    monkeypatch.setattr(module, "TERMINATE_GRACE_S", 0.1)
     run(tmp_path, f'bash -c "$S" & {STUBBORN}', 0.3, S=STUBBORN)
     assert len(noted(tmp_path)) == 2
     assert [pid for pid in noted(tmp_path) if psutil.pid_exists(pid)] == []
@@ -147,7 +154,7 @@ def test_a_second_ctrl_c_kills_at_once_what_does_not_want_to_end(tmp_path: Path)
     with pytest.raises(KeyboardInterrupt):
         run(tmp_path, f'bash -c "$S" & {STUBBORN}', S=STUBBORN)
     thread.join()
-    assert time.monotonic() - began < process_tree.TERMINATE_GRACE_S / 2
+    assert time.monotonic() - began < module.TERMINATE_GRACE_S / 2
     assert [pid for pid in noted(tmp_path) if psutil.pid_exists(pid)] == []
 
 
@@ -158,7 +165,7 @@ def test_a_tree_that_falls_apart_while_it_is_being_ended_is_no_error(tmp_path: P
 
 
 def test_cpu_seconds_and_peak_memory_are_those_of_the_tree(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(process_tree, "SAMPLE_S", 0.02)
+    monkeypatch.setattr(module, "SAMPLE_S", 0.02)
     burn = (
         "import time; block = b'x' * (64 << 20); end = time.process_time() + 0.2\nwhile time.process_time() < end: pass"
     )

@@ -105,8 +105,8 @@ def test_a_context_longer_than_the_kv_cache_fails_with_the_engines_reason(
     real_engine: RealEngine,
 ) -> None:
     # In float32 131,072 tokens of the twin need 1.75 GiB; the pin's KV cache has 1 GiB.
-    parameters = {"max_model_len": 131072, "dtype": "float32"}
-    case = real_engine.case_with(name="too-long", eager=True, parameters=parameters)
+    parameters: dict[str, object] = {"max_model_len": 131072, "dtype": "float32"}
+    case = real_engine.eager_case("too-long", parameters=parameters)
     run, folder = real_engine.start(case, "measured")
     assert run.status == "failed"
     assert run.failed_in == "kv_cache_alloc"

@@ -19,10 +19,11 @@ from typing import Any
 import psutil
 
 from harness.engine.environment import Engine
-from harness.engine.model_store import ModelFiles
 from harness.engine.patch_set import PACKAGE, PTH, PTH_TEXT
+from harness.measure.case import declared_environment, figure_environment
 from harness.measure.one_run import Case, execute
 from harness.measure.session import CaseSession, Progress, measure, open_session
+from harness.measure.start import OfflineStart
 from harness.record.run import Run, read_run
 from harness.record.store import CaseStore
 from harness.spec.hooks import load_hooks
@@ -69,12 +70,22 @@ class FakeEngine:
         """One entry per start: ``arguments``, ``environ``, ``cwd``, and the files it found in its ``caches``."""
         return self.journal("start")
 
-    def case(self, name: str = "fake-00000000", **changes: Any) -> Case:
-        """A case of the cold-start study on this engine."""
-        definition = {"study": "cold_start", "model": "fake", "parameters": {}, "eager": False, "name": name}
-        facts = {"pin": self.engine.pin.name, "version": VERSION}
-        model = ModelFiles(self.root / "models" / "fake", "fake", twin=True, revision=None, files_sha256="0" * 64)
-        return replace(Case(name, definition, self.engine, facts, model, {}, False, self.timeout_s), **changes)
+    def case(
+        self, name: str = "fake-00000000", parameters: dict[str, Any] | None = None, eager: bool = False, **changes: Any
+    ) -> Case:
+        """A case of the cold-start study on this engine: an offline start, unless ``changes`` has another one."""
+        case = Case(
+            name=name,
+            label="fake",
+            definition={"study": "cold_start", "model": "fake", "parameters": {}, "eager": False, "name": name},
+            engine_facts={"pin": self.engine.pin.name, "version": VERSION},
+            model_facts={"name": "fake", "twin": True, "revision": None, "files_sha256": "0" * 64},
+            start=OfflineStart(self.engine.python, self.root / "models" / "fake", parameters or {}, eager),
+            environment=figure_environment(self.engine.pin),
+            declared=declared_environment(self.engine.pin),
+            timeout_s=self.timeout_s,
+        )
+        return replace(case, **changes)
 
     def session(self, iterations: int, case: Case | None = None, again: bool = False) -> CaseSession:
         """The case's session, as the figure command opens it."""

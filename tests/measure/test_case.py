@@ -8,9 +8,10 @@ import pytest
 
 from harness.engine.environment import Engine
 from harness.engine.model_store import ModelFiles
-from harness.measure.case import Options, make_case
-from harness.measure.one_run import Case, declared_environment
-from harness.spec.figure import Figure
+from harness.measure.case import Options, declared_environment, make_case
+from harness.measure.one_run import Case
+from harness.measure.start import OfflineStart
+from harness.spec.figure import Figure, Mode
 from harness.spec.pin import DEFAULT_CPU_PIN, load_pin
 
 PIN = load_pin(DEFAULT_CPU_PIN)
@@ -31,11 +32,11 @@ FIGURE = Figure.model_validate(
 
 def case(
     figure: dict[str, Any] | None = None, model: dict[str, Any] | None = None, pin: dict[str, Any] | None = None,
-    eager: bool = False, folder: str = "engines/x",
+    eager: bool = False, mode: Mode = "offline", folder: str = "engines/x",
 ) -> Case:  # fmt: skip
     """The figure's case with changes to what it is made of."""
     engine = Engine(PIN.model_copy(update=pin or {}), Path(folder))
-    return make_case(FIGURE.model_copy(update=figure or {}), replace(MODEL, **(model or {})), engine, eager)
+    return make_case(FIGURE.model_copy(update=figure or {}), replace(MODEL, **(model or {})), engine, eager, mode)
 
 
 def test_the_name_says_model_engine_and_mode() -> None:
@@ -54,6 +55,7 @@ def test_the_name_says_model_engine_and_mode() -> None:
         {"pin": {"torch": "torch==0.0.1"}},
         {"pin": {"vllm_version": "9.9"}},
         {"eager": True},
+        {"mode": "serve"},
     ],
 )
 def test_whatever_changes_a_start_makes_another_case(change: dict[str, Any]) -> None:
@@ -71,7 +73,7 @@ def test_the_callers_thread_count_and_devices_make_another_case(monkeypatch: pyt
 
 def test_a_variable_that_the_pin_sets_is_declared_as_the_engine_gets_it(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OMP_NUM_THREADS", "1")
-    pin = case().engine.pin
+    pin = PIN
     assert declared_environment(pin)["OMP_NUM_THREADS"] == "1"
     fixed = pin.model_copy(update={"environment": {"OMP_NUM_THREADS": "4"}})
     assert declared_environment(fixed)["OMP_NUM_THREADS"] == "4"
@@ -91,7 +93,9 @@ def test_what_does_not_change_a_start_shares_its_runs(change: dict[str, Any]) ->
 
 def test_a_case_carries_what_a_run_needs() -> None:
     made = case(eager=True)
-    assert (made.parameters, made.eager, made.timeout_s) == ({"max_model_len": 64}, True, 9)
+    python = Path("engines/x/bin/python")
+    assert made.start == OfflineStart(python, MODEL.path, {"max_model_len": 64}, eager=True)
+    assert made.timeout_s == 9
     assert made.engine_facts["lock_sha256"] == PIN.lock_sha256
     assert len(made.engine_facts["patches_sha256"]) == 64
 

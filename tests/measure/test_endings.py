@@ -15,7 +15,7 @@ RESULTS = ("ready_s", "first_token_s", "unattributed_s")  # what only an ok run 
     [
         ("crash", "failed", "load_weights", 1, "ValueError: the checkpoint is damaged"),
         ("no_token", "failed", None, 0, "the engine came up but generated no token"),
-        ("silent", "failed", "config", 0, "the engine ended without a result"),
+        ("silent", "failed", "config", 0, "ended (exit code 0) without a sign of LLM() to return"),
         ("sigkill", "killed", "config", -9, "ended by signal 9"),
     ],
 )
@@ -44,7 +44,7 @@ def test_a_start_that_hangs_is_a_timeout_and_its_whole_tree_is_ended(fake: FakeE
     fake.behave("hang")
     run = fake.start(timeout_s=0.5)
     assert (run.status, run.failed_in, run.exit_code) == ("timeout", "load_weights", None)
-    assert run.reason == "the start did not end in time; the process tree was ended"
+    assert str(run.reason).endswith("for LLM() to return, in vain; the process tree was ended")
     assert run.ready_s is None
     assert 0.5 <= run.wall_s < 2
     pids = [entry["pid"] for entry in [*fake.starts(), *fake.journal("hanging")]]

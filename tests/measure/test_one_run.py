@@ -9,7 +9,7 @@ import pytest
 
 from harness.analyse.phases import LEAVES, PER_PROCESS_LEAVES, UNATTRIBUTED
 from harness.analyse.spans import Process, Span
-from harness.measure.one_run import INHERITED
+from harness.measure.case import INHERITED
 from harness.measure.result import trace_certificate
 from harness.state.sandbox import Sandbox
 from tests.measure.fake_engine import CACHES, NODE, FakeEngine
@@ -54,7 +54,8 @@ def test_only_allow_listed_variables_reach_the_engine(fake: FakeEngine, monkeypa
     environ = fake.starts()[0]["environ"]
     assert "secret" not in environ.values()
     own = {*Sandbox(Path()).environment(), *fake.engine.pin.environment}
-    own |= {"VLLM_LOGGING_CONFIG_PATH", "VLLM_RPC_BASE_PATH", "COLDSTART_TRACE_DIR", "COLDSTART_TRACE_ROLE"}
+    own |= {"VLLM_LOGGING_CONFIG_PATH", "VLLM_RPC_BASE_PATH"}
+    own |= {"COLDSTART_TRACE_DIR", "COLDSTART_TRACE_ROLE", "COLDSTART_TREE"}
     by_python = {"LC_CTYPE"}  # CPython sets it for itself in the C locale
     assert set(environ) <= {*INHERITED, *own, *by_python}
     assert environ["FAKE_PIN"] == "1"

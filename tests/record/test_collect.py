@@ -19,7 +19,7 @@ CASE = "tiny-00000000"
 def store(tmp_path: Path) -> CaseStore:
     """A session with every kind of run, after an older one."""
     store = CaseStore(tmp_path / "runs" / CASE)
-    put(store, make_run("warmup-0", ready_s=99.0), make_run("1"))
+    put(store, make_run("warmup-0", wall_s=99.0), make_run("1"))
     put(
         store,
         make_run("warmup-0", "s2", certificate=certificate(holds=False)),
@@ -28,7 +28,7 @@ def store(tmp_path: Path) -> CaseStore:
         make_run("2", "s2", status="failed", log_quantities={"load_weights": 0.7}),
         make_run("3", "s2", certificate=certificate(holds=False)),
         make_run("4", "s2", status="timeout"),
-        make_run("10", "s2", phases={"load_weights": 2.5, "unattributed": 0.5}),
+        make_run("10", "s2", phases={"load_weights": 2.5, "unattributed": 0.5}, phases_by_process={}),
     )
     return store
 

@@ -23,7 +23,7 @@ def write(folder: Path, document: Any) -> Path:
 
 
 def test_a_record_reads_back_equal_and_begins_with_its_schema_version(tmp_path: Path) -> None:
-    run = make_run(log_tail=["ümlaut", "\x1b[31mred"], ready_s=0.1 + 0.2)
+    run = make_run(log_tail=["ümlaut", "\x1b[31mred"], first_token_s=0.1 + 0.2)
     run.write(tmp_path)
     assert read_run(tmp_path) == run
     assert next(iter(json.loads((tmp_path / "run.json").read_text()))) == "schema_version"
@@ -43,7 +43,7 @@ def test_another_schema_version_is_refused_with_both_versions(tmp_path: Path, ve
     path = write(tmp_path, {**asdict(make_run()), "schema_version": version})
     with pytest.raises(RunFileError) as refused:
         read_run(tmp_path)
-    assert str(refused.value) == f"{path}: schema_version is {version!r}, this harness reads {SCHEMA_VERSION}"
+    assert str(refused.value) == f"{path}: schema_version is {version!r}, this harness reads 1 to {SCHEMA_VERSION}"
 
 
 def test_a_missing_file_is_named(tmp_path: Path) -> None:
@@ -126,7 +126,23 @@ def test_a_field_of_another_type_is_refused_or_harmless(tmp_path: Path, name: st
         ("session", "s0"),
         ("session", "s1/../.."),
         ("run", "../1"),
+        ("run", "٣"),
         ("schema_version", True),
+        ("ready_s", -1.0),
+        ("wall_s", 1e300),
+        ("phases", {"imports:main": -2.0, "load_weights": 5.0}),
+        ("phases", {"imports:main": "3"}),
+        ("phases", {"two\nlines": 3.0}),
+        ("phases_by_process", {"main": 3.0}),
+        ("log_tail", "one line"),
+        ("log_tail", [1]),
+        ("started_at", "yesterday"),
+        ("started_at", "2026-11-20T12:00:00"),
+        ("case", {"parameters": []}),
+        ("environment", {"OMP_NUM_THREADS": 1}),
+        ("window", {"pid": 1, "exec_ns": 5, "ready_ns": 5}),
+        ("window", {"pid": 1}),
+        ("failed_in", "\x1b[2J"),
     ],
 )
 def test_a_value_that_cannot_be_is_refused_with_file_and_field(tmp_path: Path, field: str, value: Any) -> None:
@@ -134,6 +150,29 @@ def test_a_value_that_cannot_be_is_refused_with_file_and_field(tmp_path: Path, f
     with pytest.raises(RunFileError) as refused:
         read_run(tmp_path)
     assert str(refused.value).startswith(f"{path}: {field}")
+
+
+@pytest.mark.parametrize(
+    ("changes", "complaint"),
+    [
+        ({"run_id": "s1/2"}, "run_id is s1/2, but session and run are s1 and 1"),
+        ({"kind": "warmup"}, "run 1 is of kind warmup"),
+        ({"ready_s": None}, "status is ok, but ready_s is null"),
+        ({"ready_s": 4.0}, "phases sum to 3.000000 s, but ready_s is 4.0"),
+        ({"window": {"pid": 7, "exec_ns": 0, "ready_ns": 1}}, "window is of 1e-09 s, but ready_s is 3.0"),
+        ({"phases_by_process": {"main": {"load_weights": 0.75}}}, "phases_by_process has 0.000000 s of imports:main"),
+    ],
+)
+def test_values_that_contradict_each_other_are_refused(tmp_path: Path, changes: dict[str, Any], complaint: str) -> None:
+    path = write(tmp_path, {**asdict(make_run()), **changes})
+    with pytest.raises(RunFileError) as refused:
+        read_run(tmp_path)
+    assert str(refused.value).startswith(f"{path}: {complaint}")
+
+
+def test_text_that_utf_8_cannot_hold_loses_no_record(tmp_path: Path) -> None:
+    make_run(environment={"HARNESS_NAME": "caf\udce9"}).write(tmp_path)
+    assert read_run(tmp_path).environment == {"HARNESS_NAME": "caf?"}
 
 
 @pytest.mark.parametrize("status", ["failed", "timeout", "killed"])

@@ -44,7 +44,7 @@ def refused(slot: Path) -> str:
     return str(caught.value)
 
 
-@settings(max_examples=25)
+@settings(max_examples=25, deadline=None)
 @given(st.integers(0, 4), st.booleans(), st.lists(st.sampled_from(["failed", "timeout", "killed"]), max_size=2))
 def test_what_was_read_writes_the_same_bytes_again(
     tmp_path_factory: pytest.TempPathFactory, measured: int, warmup: bool, bad: list[str]
@@ -75,16 +75,12 @@ def test_the_manifest_counts_every_outcome_and_describes_its_file(tmp_path: Path
     assert file["units"] == {"seconds": "s"}
 
 
-def test_home_folders_do_not_leave_the_machine(tmp_path: Path) -> None:
+def test_of_paths_only_base_names_leave_the_machine(tmp_path: Path) -> None:
     rows, manifest = synthetic()
-    superuser = "/" + "root"
-    manifest["cases"][0]["parameters"] = {
-        "model": "/home/somebody/models/x",
-        "args": [f"--a={superuser}/b", f"{superuser}ed/c"],
-    }
+    manifest["cases"][0]["parameters"] = {"model": "/home/somebody/models/x", "args": ["--a=/mnt/b", "meta/c"]}
     write_slot(tmp_path / "node0", rows, manifest)
     parameters = read_slot(tmp_path / "node0").manifest["cases"][0]["parameters"]
-    assert parameters == {"model": "~/models/x", "args": ["--a=~/b", f"{superuser}ed/c"]}
+    assert parameters == {"model": "x", "args": ["--a=b", "meta/c"]}
 
 
 def test_a_slot_of_the_same_node_is_replaced_and_nothing_else_stays(slot: Path) -> None:
@@ -206,7 +202,7 @@ def test_a_link_in_a_slot_is_not_followed(slot: Path, tmp_path: Path) -> None:
 def test_a_huge_file_is_refused_unread(slot: Path) -> None:
     with (slot / "data.csv").open("r+b") as file:
         file.truncate(1 << 40)
-    assert "a slot's file has at most" in refused(slot)
+    assert "it may have at most" in refused(slot)
 
 
 def test_no_slot_at_all_is_one_clear_line(tmp_path: Path) -> None:

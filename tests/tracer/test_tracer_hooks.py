@@ -131,13 +131,12 @@ def test_an_optional_hook_may_be_missing_without_a_note(world: World):
     [
         ("class target: pass", "isinstance(toy.target(), toy.target)"),
         ("class C:\n    target = property(lambda self: True)", "toy.C().target"),
-        ("async def target(): return True", "inspect.iscoroutinefunction(toy.target)"),
         ("def target(): yield True", "inspect.isgeneratorfunction(toy.target)"),
         ("async def target(): yield True", "inspect.isasyncgenfunction(toy.target)"),
         ("target = 7", "toy.target == 7"),
     ],
 )
-def test_what_a_plain_wrapper_cannot_stand_in_for_is_left_as_it_is_and_noted(world: World, source: str, use: str):
+def test_what_a_wrapper_cannot_stand_in_for_is_left_as_it_is_and_noted(world: World, source: str, use: str):
     world.module("toy", source + "\n")
     name = "C.target" if source.startswith("class C") else "target"
     world.hooks(hook(name, phase="config"))
@@ -246,7 +245,7 @@ def test_the_detail_names_the_span_and_its_prefix_chooses_the_phase(world: World
         ("other", "config"),
         ("load_model", "load_weights"),
         ("Thing", "config"),
-        ('"\\\n\ud800' + "x" * 96, "config"),
+        ('"\\\n?' + "x" * 96, "config"),  # read with ? for half a character pair, which no file could hold
         (None, "config"),
         (None, "config"),
     ]

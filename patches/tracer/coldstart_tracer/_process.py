@@ -6,7 +6,7 @@ import os
 import sys
 import time
 
-from coldstart_tracer import _hooks, _imports
+from coldstart_tracer import _disarm, _hooks, _imports
 from coldstart_tracer._spans import Span, now, tracer
 
 GC_MIN_NS = 1_000_000
@@ -20,9 +20,9 @@ def start(loaded_ns):
         _hooks.load_table()
         _begin_process("exec", _exec_ns())  # first: without a file nothing else is set up, and hooks may have notes
         _imports.install(_hooks.hook_module)
-        _hooks.on_disarm(_imports.uninstall)
+        _disarm.on_disarm(_imports.uninstall)
         gc.callbacks.append(_on_gc)
-        _hooks.on_disarm(lambda: gc.callbacks.remove(_on_gc))
+        _disarm.on_disarm(lambda: gc.callbacks.remove(_on_gc))
         os.register_at_fork(after_in_child=_after_fork)
         atexit.register(_on_exit)
         _hooks.hook_loaded_modules()

@@ -1,0 +1,163 @@
+"""What a run starts, and how one knows that it is ready: one class per way to start an engine.
+
+OfflineStart   the study's worker calls ``LLM()``; ready when that returns
+ServerStart    ``vllm serve``, the harness's or the user's; ready at the first HTTP 200 of /health
+ProgramStart   the user's program that makes an ``LLM``; ready when the tracer in it says that ``LLM()`` returned
+"""
+
+import json
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+from experiments.cold_start import study
+from harness.engine.process_tree import Tree
+from harness.errors import HarnessError
+from harness.measure.address import Address
+
+DISARMED = b'"name":"tracer disarmed","begin_ns":'
+
+
+@dataclass(frozen=True)
+class Ready:
+    """When the engine was ready and when it had answered, ns on CLOCK_MONOTONIC."""
+
+    ready_ns: int
+    first_token_ns: int | None = None
+    problem: str | None = None  # ready, and yet not in order
+
+
+class Start(Protocol):
+    """A way to start an engine."""
+
+    @property
+    def awaited(self) -> str:
+        """The sign of readiness, for messages."""
+
+    @property
+    def run_in(self) -> Path | None:
+        """The folder to run in; None: an empty one (spawned children put it on their import path)."""
+
+    def check(self) -> None:
+        """Refuse what cannot be started now. Raises HarnessError."""
+
+    def command(self, scratch: Path) -> list[str]:
+        """The command; ``scratch`` is an empty folder for files that it needs."""
+
+    def follow(self, tree: Tree, scratch: Path, spans: Path) -> Ready | None:
+        """Wait until the running command is ready; None: it ended, or the time was up, before that."""
+
+
+@dataclass(frozen=True)
+class OfflineStart:
+    """The study's offline start."""
+
+    python: Path
+    model: Path
+    parameters: dict[str, Any]
+    eager: bool
+    awaited = "LLM() to return"
+    run_in = None
+
+    def check(self) -> None:
+        """Nothing can stand in the way."""
+
+    def command(self, scratch: Path) -> list[str]:
+        """Write the request; the worker's command."""
+        request = study.request(self.model, self.parameters, self.eager)
+        (scratch / "request.json").write_text(json.dumps(request), encoding="utf-8")
+        return study.offline_command(self.python, scratch / "request.json", scratch / "result.json")
+
+    def follow(self, tree: Tree, scratch: Path, spans: Path) -> Ready | None:
+        """Wait for the worker's exit and read its result."""
+        tree.wait()
+        try:
+            result = json.loads((scratch / "result.json").read_text(encoding="utf-8"))
+            tokens = result["token_ids"]
+            ready = Ready(int(result["ready_ns"]), int(result["first_token_ns"]))
+        except (OSError, ValueError, KeyError, TypeError):
+            return None
+        return ready if tokens else Ready(ready.ready_ns, problem="the engine came up but generated no token")
+
+
+@dataclass(frozen=True)
+class ServerStart:
+    """A server. With ``prompt`` it is also asked for one token: some broken servers are healthy."""
+
+    arguments: tuple[str, ...]
+    address: Address
+    run_in: Path | None = None
+    prompt: str | None = None
+
+    @property
+    def awaited(self) -> str:
+        """The health check."""
+        return f"{self.address.url}/health to answer 200"
+
+    def check(self) -> None:
+        """Another server at the address would answer for the one that is measured."""
+        if self.address.listens():
+            raise HarnessError(
+                f"{self.address.url}: something listens there already and would answer for the server to be measured; "
+                "stop it, or give the command another --port"
+            )
+
+    def command(self, scratch: Path) -> list[str]:
+        """The command as given."""
+        return list(self.arguments)
+
+    def follow(self, tree: Tree, scratch: Path, spans: Path) -> Ready | None:
+        """Ask until the first HTTP 200; an address at which nothing listens yet is refused in 0.1 ms."""
+        with self.address.client() as client:
+            if not tree.wait(lambda: self.address.listens() and client.healthy()):
+                return None
+            ready_ns = time.monotonic_ns()
+            if self.prompt is None:
+                return Ready(ready_ns)
+            problem = client.ask_for_one_token(self.prompt)
+            return Ready(ready_ns, None if problem else time.monotonic_ns(), problem)
+
+
+@dataclass(frozen=True)
+class ProgramStart:
+    """The user's own program."""
+
+    arguments: tuple[str, ...]
+    run_in: Path
+    awaited = "an LLM() of the command to return"
+
+    def check(self) -> None:
+        """Nothing can stand in the way."""
+
+    def command(self, scratch: Path) -> list[str]:
+        """The command as given."""
+        return list(self.arguments)
+
+    def follow(self, tree: Tree, scratch: Path, spans: Path) -> Ready | None:
+        """Read what main processes write until one says that it disarmed; a short program may end right after it."""
+        signs = _Signs(spans)
+        tree.wait(lambda: signs.ready_ns() is not None)
+        ready_ns = signs.ready_ns()
+        return None if ready_ns is None else Ready(ready_ns)
+
+
+class _Signs:
+    """The growing span files of main processes, read for the sign of readiness."""
+
+    def __init__(self, spans: Path) -> None:
+        self._spans = spans
+        self._read: dict[Path, int] = {}  # bytes looked at, up to the last complete line
+        self._found: int | None = None
+
+    def ready_ns(self) -> int | None:
+        """When the first main process disarmed, as the tracer wrote it; None until then."""
+        for path in sorted(self._spans.glob("main-*.jsonl")) if self._found is None else ():
+            with path.open("rb") as file:
+                file.seek(self._read.get(path, 0))
+                complete = file.read().rpartition(b"\n")[0]
+            self._read[path] = self._read.get(path, 0) + len(complete) + (1 if complete else 0)
+            at = complete.find(DISARMED)
+            if at >= 0:
+                self._found = int(complete[at + len(DISARMED) :].partition(b",")[0])
+        return self._found

@@ -1,0 +1,70 @@
+"""Make the missing runs of sessions, with live progress on stderr."""
+
+import time
+from pathlib import Path
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+from harness.measure.session import CaseSession, measure
+from harness.measure.session import Progress as Told
+from harness.record.run import Run
+
+# No markup: what is printed holds the engine's words, and brackets in them are theirs.
+console = Console(stderr=True, highlight=False, markup=False)
+
+
+def measure_missing(sessions: list[CaseSession], node: dict[str, object]) -> list[Run]:
+    """Make the missing runs; returns them, failed ones too."""
+    total = sum(len(session.missing()) for session in sessions)
+    if total == 0:
+        console.print("Nothing to measure: every run is stored (--again measures a new session)")
+        return []
+    columns = (TextColumn("{task.description}", markup=False), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    with Progress(*columns, TextColumn("left"), TimeRemainingColumn(), console=console, transient=True) as bar:
+        task = bar.add_task("", total=total)
+        begun = [0.0]
+
+        def before(session: CaseSession, kind: str, number: int, of: int) -> None:
+            begun[0] = time.monotonic()
+            state = "cached" if kind == "measured" and not session.case.always_uncached else "uncached"
+            step = f"{session.case.label}: run {number}/{of}, {state}{' warm-up' if kind == 'warmup' else ''}"
+            bar.update(task, total=of, description=step)
+            if not console.is_terminal:
+                console.print(f"{step} …")
+
+        def after(session: CaseSession, run: Run) -> None:
+            bar.advance(task)
+            bar.console.print(_report(session, run, time.monotonic() - begun[0]))
+
+        return measure(sessions, node, Told(before, after))
+
+
+def _report(session: CaseSession, run: Run, elapsed_s: float) -> str:
+    head = f"{session.case.label} {run.run_id} ({run.kind}): "
+    if run.ready_s is None:
+        return f"{head}{failure(run)}"
+    doubt = next((part["reason"] for part in run.certificate.values() if not part["holds"]), None)
+    return (
+        f"{head}ready after {run.ready_s:.2f} s, {run.unattributed_s or 0:.3f} s unattributed "
+        f"({elapsed_s:.0f} s in all)" + (f"; does not count: {doubt}" if doubt else "")
+    )
+
+
+def failure(run: Run) -> str:
+    """What happened to a run that failed, in which phase of which process."""
+    where = run.failed_in or "an unknown phase"
+    if run.failed_process and run.failed_process not in where:
+        where += f" of the {run.failed_process} process"
+    return f"{run.status} in {where}: {run.reason}"
+
+
+def why_missing(run: Run, session: CaseSession, root: Path) -> str:
+    """One line for people: why ``run`` does not count, and where to look."""
+    if run.status == "ok":
+        doubt = next(part["reason"] for part in run.certificate.values() if not part["holds"])
+        what = f"does not count: {doubt}"
+    else:
+        log = session.store.run_folder(run.session, run.run) / "engine.log"
+        what = f"{failure(run)}; log: {log.relative_to(root) if log.is_relative_to(root) else log}"
+    return f"run {run.run_id} of {session.case.name} {what}; repeat the command to measure what is missing"

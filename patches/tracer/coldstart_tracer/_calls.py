@@ -1,0 +1,219 @@
+"""What stands in for a hooked function: its calls, coroutine steps or ``with`` blocks become spans."""
+
+import os
+import sys
+
+from coldstart_tracer import _disarm
+from coldstart_tracer._spans import now, tracer
+
+_ROLE = "COLDSTART_TRACE_ROLE"
+_COROUTINE = 0x80  # code flag, as in module inspect
+
+
+def _attrs(hook, args):
+    """Attributes of one call's span."""
+    attrs = {"module": hook["module"]}
+    phase = hook.get("phase")
+    if hook.get("detail") is not None and len(args) > hook["detail"]:
+        detail = args[hook["detail"]]
+        detail = detail if isinstance(detail, str) else getattr(detail, "__name__", type(detail).__name__)
+        attrs["detail"] = detail[:100]
+        for prefix, leaf in hook.get("phases", {}).items():
+            if detail.startswith(prefix):
+                phase = leaf
+                break
+    if phase:
+        attrs["phase"] = phase
+    return attrs
+
+
+def _is_for_this_process(hook):
+    """A worker inside the engine core's process (one device) must not disarm the engine core."""
+    return hook.get("role", tracer.role) == tracer.role
+
+
+def _waits_for(hook, args):
+    """Pids of the children that a wait hands over to."""
+    if hook["waits_for"] == "child":
+        pid = getattr(args[0], "pid", None) if args else None
+        return [pid] if pid else []
+    return [pid for pid, role in tracer.children if role == hook["waits_for"]]
+
+
+class _Call:
+    """One traced call: opens the span, gives children their role, closes the span."""
+
+    __slots__ = ("args", "hook", "returns_by", "role_before", "span")
+
+    def __init__(self, hook, args, returns_by=None):
+        self.hook = hook
+        self.args = args
+        self.returns_by = returns_by  # a coroutine's last step returns by an exception
+        self.span = None
+        self.role_before = None
+
+    def __enter__(self):
+        hook = self.hook
+        try:
+            if hook.get("disarm") == "before" and _is_for_this_process(hook):
+                _disarm.disarm()
+                return
+            if hook.get("child_role"):
+                self.role_before = os.environ.get(_ROLE, "child")
+                os.environ[_ROLE] = hook["child_role"]
+            announce = "min_ms" not in hook
+            self.span = tracer.begin(hook["name"], hook["kind"], _attrs(hook, self.args), announce)
+        except Exception as error:
+            _note_error(hook, error)
+
+    def __exit__(self, raised, *_):
+        hook, span = self.hook, self.span
+        ended = None
+        try:
+            if hook.get("sync"):
+                _synchronise()
+            ended = now()
+            if hook.get("starts_child") and (pid := getattr(self.args[0], "pid", None)):
+                tracer.children.append((pid, os.environ.get(_ROLE, "child")))
+                if span is not None:
+                    span.attrs["child"] = pid
+            if hook.get("waits_for") and span is not None:
+                span.attrs["waits_for"] = _waits_for(hook, self.args)
+        except Exception as error:
+            _note_error(hook, error)
+        try:  # whatever failed above, the span ends here
+            if self.role_before is not None:
+                os.environ[_ROLE] = self.role_before
+            if span is not None:
+                if raised is not None and raised is not self.returns_by:
+                    span.attrs["raised"] = raised.__name__
+                if tracer.armed:
+                    tracer.end(span, ended or now(), hook.get("min_ms", 0) * 1_000_000)
+            if hook.get("disarm") == "after" and raised is self.returns_by and _is_for_this_process(hook):
+                _disarm.disarm()
+        except Exception as error:
+            _note_error(hook, error)
+
+
+class _Steps:
+    """Awaitable that runs a coroutine, each of its steps as a span: what it awaits between them is not its work."""
+
+    def __init__(self, coroutine, hook, args):
+        self.coroutine = coroutine
+        self.hook = hook
+        self.args = args
+
+    def __await__(self):
+        return self
+
+    __iter__ = __await__
+
+    def __next__(self):
+        return self.send(None)
+
+    def send(self, value):
+        if not tracer.armed:
+            return self.coroutine.send(value)
+        with _Call(self.hook, self.args, StopIteration):
+            return self.coroutine.send(value)
+
+    def throw(self, *exception):
+        if not tracer.armed:
+            return self.coroutine.throw(*exception)
+        with _Call(self.hook, self.args, StopIteration):
+            return self.coroutine.throw(*exception)
+
+    def close(self):
+        self.coroutine.close()
+
+
+class _TracedContext:
+    """A context manager whose ``with`` block is a span; still usable as a decorator, as contextlib's are."""
+
+    def __init__(self, context, call, again):
+        self.context = context
+        self.call = call
+        self.again = again  # makes another one: contextlib's can be entered only once
+
+    def __enter__(self):
+        self.call.__enter__()
+        try:
+            return self.context.__enter__()
+        except BaseException as error:
+            self.call.__exit__(type(error))
+            raise
+
+    def __exit__(self, *exception):
+        try:
+            return self.context.__exit__(*exception)
+        finally:
+            self.call.__exit__(*exception)
+
+    def __call__(self, function):
+        def decorated(*args, **kwargs):
+            with self.again():
+                return function(*args, **kwargs)
+
+        return _named_like(decorated, function)
+
+
+def _note_error(hook, error):
+    """Record that a hook failed; the engine must not notice."""
+    try:
+        text = repr(error)[:200]
+    except Exception:  # a repr of the engine's own
+        text = type(error).__name__
+    tracer.note("hook error", hook=hook["name"], error=text)
+
+
+def _named_like(wrapper, function):
+    """functools.wraps without importing functools (1 ms per process); keeps the methods of functools.cache too."""
+    for name in ("__module__", "__name__", "__qualname__", "__doc__", "__annotations__", "cache_clear", "cache_info"):
+        if hasattr(function, name):
+            setattr(wrapper, name, getattr(function, name))
+    wrapper.__dict__.update(getattr(function, "__dict__", {}))
+    wrapper.__wrapped__ = function
+    return wrapper
+
+
+def code_flags(function):
+    """What kind of function it is, as module inspect has it."""
+    return getattr(getattr(function, "__code__", None), "co_flags", 0)
+
+
+def wrap(function, hook):
+    """A function that stands in for ``function`` and makes spans as ``hook`` says."""
+    if hook.get("context"):
+
+        def traced_context(*args, **kwargs):
+            context = function(*args, **kwargs)
+            if not tracer.armed:
+                return context
+            return _TracedContext(context, _Call(hook, args), lambda: traced_context(*args, **kwargs))
+
+        return _named_like(traced_context, function)
+
+    if code_flags(function) & _COROUTINE:
+
+        async def traced_coroutine(*args, **kwargs):
+            coroutine = function(*args, **kwargs)
+            if not tracer.armed:
+                return await coroutine
+            return await _Steps(coroutine, hook, args)
+
+        return _named_like(traced_coroutine, function)
+
+    def traced(*args, **kwargs):
+        if not tracer.armed:
+            return function(*args, **kwargs)
+        with _Call(hook, args):
+            return function(*args, **kwargs)
+
+    return _named_like(traced, function)
+
+
+def _synchronise():
+    """Wait for the accelerator, so that its work ends inside the span that started it."""
+    torch = sys.modules.get("torch")
+    if os.environ.get("COLDSTART_TRACE_SYNC") == "1" and torch and torch.cuda.is_initialized():
+        torch.cuda.synchronize()

@@ -1,0 +1,30 @@
+"""The end of tracing in a process: everything that was replaced is put back."""
+
+from coldstart_tracer._spans import tracer
+
+installed = []  # (owner, attribute, original, replacement) of each hook that was set
+_actions = []
+
+
+def disarm():
+    """This process is ready: take every hook out and stop tracing. What other code replaced meanwhile is left."""
+    if not tracer.armed:
+        return
+    tracer.armed = False
+    kept = []
+    for owner, attribute, original, replacement in installed:
+        if owner.__dict__.get(attribute) is replacement:
+            setattr(owner, attribute, original)
+        else:
+            kept.append(attribute)
+    for action in _actions:
+        action()
+    tracer.note(
+        "tracer disarmed", self_ns=tracer.self_ns, events=tracer.events, restored=len(installed) - len(kept), kept=kept
+    )
+    installed.clear()
+
+
+def on_disarm(action):
+    """Call ``action()`` when this process disarms."""
+    _actions.append(action)
