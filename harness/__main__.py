@@ -1,6 +1,10 @@
-"""``python -m harness VERB``."""
+"""``python -m harness VERB`` in the checkout, ``python3 CHECKOUT/harness VERB`` from anywhere."""
 
-from harness.bootstrap import enter_environment
+import sys
+from pathlib import Path
+
+sys.path[0] = str(Path(__file__).resolve().parents[1])  # run by its path, it would find its own modules at top level
+from harness.bootstrap import enter_environment  # noqa: E402  the path comes first
 
 if __name__ == "__main__":
     enter_environment(__file__)

@@ -67,8 +67,8 @@ def enter_environment(script: str) -> None:
         return
     if not in_venv and _venv_is_complete():
         python = str(VENV / "bin" / "python")
-        target = [script] if Path(script).name != "__main__.py" else ["-m", "harness"]
-        os.execv(python, [python, *target, *sys.argv[1:]])
+        target = script if Path(script).name != "__main__.py" else str(ROOT / "harness")
+        os.execv(python, [python, target, *sys.argv[1:]])
     _stop(
         f"{Path(script).name}: this Python lacks {len(missing)} packages of requirements.txt ({missing[0]}, …); "
         "make the environment: bash run_tests.sh --setup-only   (or: pip install -r requirements.txt)"

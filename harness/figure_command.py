@@ -1,14 +1,8 @@
 """``run_figure.sh NUM``: set up → measure what is missing → collect → plot. Each step can be repeated alone."""
 
-import errno
 import runpy
-import shutil
-import signal
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from types import FrameType
 
 from harness.engine import patching
 from harness.engine.detect import default_pin, gpus
@@ -16,20 +10,17 @@ from harness.engine.environment import Engine, ensure_engine
 from harness.engine.model_store import ensure_model
 from harness.errors import HarnessError, MeasurementFailed
 from harness.measure.case import Options, make_case
-from harness.measure.lock import only_measurement
+from harness.measure.conditions import check_writable, measuring
 from harness.measure.session import CaseSession, open_session
-from harness.progress import console, measure_missing, why_missing
+from harness.progress import console, lost_run, measure_missing, why_missing
 from harness.record.collect import CaseRuns, collect
 from harness.record.slot import refuse_other_owner
 from harness.record.slotcheck import SlotError
 from harness.spec.figure import Figure, load_figure
 from harness.spec.models import find_model
 from harness.spec.pin import DEFAULT_CPU_PIN, load_pin
-from harness.state.machine import machine_facts, node_id
+from harness.state.machine import this_node
 from harness.workspace import Workspace
-
-# One session writes its caches (160 MB with the precompiled header) and a few MB per run.
-NEEDED_BYTES = 512 << 20
 
 
 def run_figure(number: str, options: Options, pin_name: str | None, workspace: Workspace) -> None:
@@ -46,16 +37,15 @@ def run_figure(number: str, options: Options, pin_name: str | None, workspace: W
         raise HarnessError(
             f"engine {pin.name} needs an NVIDIA GPU and its driver, found none; try --engine {DEFAULT_CPU_PIN}"
         )
-    with only_measurement(workspace.root, f"figure {number}"), ended_by_signals():
+    with measuring(workspace.root, f"figure {number}"):
         engine = set_up(pin.name, workspace)
         sessions, node = open_sessions(figure, options, engine, workspace)
         runs = measure_missing(sessions, node)
         collect_slot(figure, sessions, workspace)
     plot(workspace.figure(number))
     for session in sessions:
-        lost = [run for run in runs if run.case == session.case.definition and not run.counts]
-        if lost and session.missing():  # a run that did not count and was replaced is no failure
-            raise MeasurementFailed(why_missing(lost[-1], session, workspace.root))
+        if lost := lost_run(session, runs):
+            raise MeasurementFailed(why_missing(lost, session, workspace.root))
 
 
 def set_up(pin_name: str, workspace: Workspace) -> Engine:
@@ -71,10 +61,8 @@ def open_sessions(
     figure: Figure, options: Options, engine: Engine, workspace: Workspace
 ) -> tuple[list[CaseSession], dict[str, object]]:
     """Sessions of the figure's cases, and the node's record."""
-    for folder in (workspace.runs, workspace.caches, workspace.figure(figure.figure)):
-        check_writable(folder)
-    facts = machine_facts(workspace.runs)
-    node: dict[str, object] = {"id": node_id(facts), **facts}
+    check_writable((workspace.runs, workspace.caches, workspace.figure(figure.figure)))
+    node = this_node(workspace.runs)
     try:
         refuse_other_owner(workspace.figure(figure.figure) / figure.slots[0], str(node["id"]))
     except SlotError as error:
@@ -113,33 +101,3 @@ def plot(folder: Path) -> None:
             raise HarnessError(f"{folder / 'plot.py'} ended with exit code {ended.code}") from None
     finally:
         sys.argv = arguments
-
-
-def check_writable(folder: Path) -> None:
-    """Make sure that results can be written into ``folder``. Raises HarnessError."""
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        probe = folder / ".writable"
-        probe.touch()
-        probe.unlink()
-        if shutil.disk_usage(folder).free < NEEDED_BYTES:
-            raise OSError(errno.ENOSPC, f"less than {NEEDED_BYTES >> 20} MiB are free")
-    except OSError as error:
-        raise HarnessError(
-            f"{folder}: results cannot be written there ({error.strerror}); make it writable or free some space"
-        ) from None
-
-
-@contextmanager
-def ended_by_signals() -> Iterator[None]:
-    """SIGTERM and a closed terminal end the engine's process tree like Ctrl-C does."""
-
-    def stop(_signal: int, _frame: FrameType | None) -> None:
-        raise KeyboardInterrupt
-
-    before = {number: signal.signal(number, stop) for number in (signal.SIGTERM, signal.SIGHUP)}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)

@@ -3,7 +3,7 @@
 import json
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from rich.console import Console
@@ -12,20 +12,17 @@ from harness.analyse.by_process import phase_table
 from harness.compare_command import Compared, compared, parse_gate
 from harness.door import json_errors
 from harness.errors import HarnessError, MeasurementFailed
-from harness.figure_command import check_writable, ended_by_signals
 from harness.measure.address import address_of_url
-from harness.measure.lock import only_measurement
+from harness.measure.conditions import check_writable, measuring
 from harness.measure.one_run import Case
 from harness.measure.own_case import Wanted, own_case, split_command
 from harness.measure.session import CaseSession, continues_pair, open_session
-from harness.progress import console, measure_missing, why_missing
+from harness.progress import console, lost_run, measure_missing, why_missing
 from harness.record.plain import printable
 from harness.record.run import Run
 from harness.show import own_start
-from harness.state.machine import machine_facts, node_id
+from harness.state.machine import this_node
 from harness.workspace import Workspace
-
-SHOWN_LOG_LINES = 15
 
 
 @dataclass(frozen=True)
@@ -48,17 +45,18 @@ def run_measure(command: Sequence[str], wanted: Wanted, plan: Plan, as_json: boo
     """
     with json_errors(as_json):
         cases = _cases(command, wanted, plan)
-    with only_measurement(workspace.root, f"measure {cases[0].label}"), ended_by_signals():
-        sessions, node = _open(cases, plan, workspace)
-        made = measure_missing(sessions, node)
-    documents = [_show(session, as_json) for session in sessions]
-    problem = next((found for session in sessions if (found := _problem(session, made, workspace))), None)
-    comparison = _compare(sessions, plan, workspace) if plan.against is not None and problem is None else None
+        with measuring(workspace.root, f"measure {cases[0].label}"):
+            sessions, node = _open(cases, plan, workspace)
+            made = measure_missing(sessions, node)
+        documents = [_show(session, as_json) for session in sessions]
+        problem = next((found for session in sessions if (found := _problem(session, made, workspace))), None)
+        comparison = _compare(sessions, plan, workspace) if plan.against is not None and problem is None else None
     if comparison:
         comparison.show(as_json)
     if as_json:
-        more = {"against": documents[1], "comparison": comparison.document if comparison else None}
-        print(json.dumps({**documents[0], **(more if plan.against else {}), **({"error": problem} if problem else {})}))
+        first, *second = documents
+        more = {"against": second[0], "comparison": comparison and comparison.document} if second else {}
+        print(json.dumps({**first, **more, **({"error": problem} if problem else {})}, allow_nan=False))
     if problem:
         raise MeasurementFailed(problem)
     return comparison.exit_code() if comparison else 0
@@ -77,6 +75,7 @@ def _cases(command: Sequence[str], wanted: Wanted, plan: Plan) -> list[Case]:
         cases.append(own_case(split_command(plan.against), wanted, address))
         if cases[0].definition == cases[1].definition:
             raise HarnessError("--against: the second command is the first one; there is nothing to compare")
+        cases = [replace(case, label=f"{letter}: {case.label}") for letter, case in zip("AB", cases, strict=True)]
     return cases
 
 
@@ -86,10 +85,8 @@ def _compare(sessions: list[CaseSession], plan: Plan, workspace: Workspace) -> C
 
 
 def _open(cases: list[Case], plan: Plan, workspace: Workspace) -> tuple[list[CaseSession], dict[str, object]]:
-    for folder in (workspace.runs, workspace.caches):
-        check_writable(folder)
-    facts = machine_facts(workspace.runs)
-    node: dict[str, object] = {"id": node_id(facts), **facts}
+    check_writable((workspace.runs, workspace.caches))
+    node = this_node(workspace.runs)
     sessions = [open_session(case, workspace, str(node["id"]), plan.iterations, plan.again) for case in cases]
     if len(cases) > 1 and not plan.again and not continues_pair(sessions):
         # Runs of another day cannot be paired with today's.
@@ -161,13 +158,12 @@ def _run_facts(run: Run) -> dict[str, Any]:
 
 def _problem(session: CaseSession, made: list[Run], workspace: Workspace) -> str | None:
     """What keeps the session from being complete, after the log's end was shown; None if nothing does."""
-    lost = [run for run in made if run.case == session.case.definition and not run.counts]
-    if not lost or not session.missing():
+    run = lost_run(session, made)
+    if run is None:
         return None
-    run = lost[-1]
     if run.status != "ok":
         console.print(f"the log of {session.case.label} {run.run_id} ends so:")
-        for line in run.log_tail[-SHOWN_LOG_LINES:]:
+        for line in run.log_tail:
             console.print(f"  {printable(line, 500)}", soft_wrap=True)
     return why_missing(run, session, workspace.root)
 

@@ -8,6 +8,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from harness.measure.session import CaseSession, measure
 from harness.measure.session import Progress as Told
+from harness.record.plain import printable
 from harness.record.run import Run
 
 # No markup: what is printed holds the engine's words, and brackets in them are theirs.
@@ -31,11 +32,11 @@ def measure_missing(sessions: list[CaseSession], node: dict[str, object]) -> lis
             step = f"{session.case.label}: run {number}/{of}, {state}{' warm-up' if kind == 'warmup' else ''}"
             bar.update(task, total=of, description=step)
             if not console.is_terminal:
-                console.print(f"{step} …")
+                console.print(f"{step} …", soft_wrap=True)
 
         def after(session: CaseSession, run: Run) -> None:
             bar.advance(task)
-            bar.console.print(_report(session, run, time.monotonic() - begun[0]))
+            bar.console.print(printable(_report(session, run, time.monotonic() - begun[0])), soft_wrap=True)
 
         return measure(sessions, node, Told(before, after))
 
@@ -57,6 +58,12 @@ def failure(run: Run) -> str:
     if run.failed_process and run.failed_process not in where:
         where += f" of the {run.failed_process} process"
     return f"{run.status} in {where}: {run.reason}"
+
+
+def lost_run(session: CaseSession, made: list[Run]) -> Run | None:
+    """The last of the runs just made that keeps the session from being complete; one that was replaced does not."""
+    lost = [run for run in made if run.case == session.case.definition and not run.counts]
+    return lost[-1] if lost and session.missing() else None
 
 
 def why_missing(run: Run, session: CaseSession, root: Path) -> str:

@@ -78,7 +78,7 @@ def test_a_model_that_fails_is_named_with_its_own_log_after_the_rest_was_drawn(f
     assert done.code == 1
     last = done.err.splitlines()[-1]
     assert last.startswith("error: run s1/1 of small_fake_compiled-")
-    assert "failed in load_weights: ValueError: the checkpoint is damaged; log: runs/" in last
+    assert "failed in load_weights of the engine process: ValueError: the checkpoint is damaged; log: runs/" in last
     log = fake.root / last.partition("log: ")[2].partition(";")[0]
     assert "ValueError: the checkpoint is damaged" in log.read_text()
     assert runs(fake) == ["small/1", "small/warmup-0", "tiny/1", "tiny/2", "tiny/warmup-0"]
@@ -99,7 +99,10 @@ def test_an_engine_that_never_starts_is_exit_1_with_the_cause_after_the_rest_was
     fake.behave("crash")
     done = figure(fake)
     assert done.code == 1
-    assert "failed in load_weights: ValueError: the checkpoint is damaged" in done.err.splitlines()[-1]
+    assert (
+        "failed in load_weights of the engine process: ValueError: the checkpoint is damaged"
+        in done.err.splitlines()[-1]
+    )
     assert "Traceback" not in done.err
     assert runs(fake) == ["tiny/warmup-0"]
     assert (fake.workspace.figure("2") / "drawn").exists()
@@ -112,7 +115,10 @@ def test_an_engine_that_hangs_is_exit_1_and_ended(fake: FakeEngine) -> None:
     done = figure(fake)
     path.write_text(path.read_text().replace("timeout_s: 0.5", "timeout_s: 20.0"))
     assert done.code == 1
-    assert " timeout in load_weights: the start did not end in time" in done.err.splitlines()[-1]
+    assert (
+        " timeout in load_weights of the engine process: waited 1 s for LLM() to return, in vain"
+        in done.err.splitlines()[-1]
+    )
     pids = [entry["pid"] for entry in [*fake.starts(), *fake.journal("hanging")]]
     assert len(pids) == 3
     assert [pid for pid in pids if not is_gone(pid)] == []

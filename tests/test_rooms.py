@@ -26,7 +26,6 @@ ACTS = {
 # Doors that touch the world only to hand on to the rooms that do: file → what it may import.
 DOORS = {
     "harness/bootstrap.py": {"subprocess"},  # makes .venv before any of ours can be imported
-    "harness/figure_command.py": {"signal"},  # ends the measurement when it is itself told to end
 }
 
 

@@ -20,7 +20,7 @@ from harness.analyse.spans import Process, Slice, Span
 # A start of the main process so long after the command's is a wrapper's doing; less is the fork, and the 10 ms ticks in
 # which the kernel tells when a process began.
 WRAPPER_NS = 30_000_000
-ENGINE_ROLES = frozenset({"main", "engine", "worker", "inspect"})
+ENGINE_ROLES = frozenset({"main", "api", "engine", "worker", "inspect"})
 MAX_ENGINE_PROCESSES = 200  # each may wait for the next: the walk goes as deep
 
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any, BinaryIO, TypeGuard
 
 from harness.record.bounded import DECODER, HALF_CHARACTER
+from harness.record.plain import is_name, printable
 
 SCHEMA = 1
 FOREVER_NS = 1 << 62
@@ -88,6 +89,9 @@ def span_of(line: bytes) -> Span:
         raise ValueError("attrs cannot be")
     if kind == "note" and name in ("tracer disarmed", "tracer exit") and not {"self_ns", "events"} <= set(attrs):
         raise ValueError("the tracer's account of itself is incomplete")
+    for key in ("package", "phase"):  # they become names in the record
+        if key in attrs and not is_name(attrs[key]):
+            attrs[key] = printable(attrs[key], 300) or "?"
     return Span(name, begin, end, tid, kind, attrs)
 
 

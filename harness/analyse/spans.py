@@ -19,8 +19,8 @@ from harness.record.plain import printable
 
 # A start of 13 processes leaves 2 MB. What is larger than these was not written by the tracer.
 MAX_FILES = 4096
-MAX_FILE_BYTES = 128 << 20
-MAX_BYTES = 256 << 20
+MAX_FILE_BYTES = 64 << 20
+MAX_BYTES = 128 << 20
 MAX_STACKED = 20_000_000  # spans of the main thread, each counted with those around it: what its slices take
 
 

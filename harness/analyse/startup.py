@@ -33,7 +33,7 @@ PAPER_STEPS = (
 )
 GPU_DOMINANT = ("kv_cache_profiling", "graph_capturing")
 
-_ROLES = ("main", "inspect", "engine", "worker")
+_ROLES = ("main", "inspect", "api", "engine", "worker")
 
 Phases = dict[str, float]
 

@@ -3,14 +3,15 @@
 A guardian is a small Python process beside the engine, in a session of its own. It waits on a pipe whose other end only
 the harness holds: when the harness dies, the pipe closes. It takes no part in a start: it sleeps until it is let go.
 
-Which processes are the engine's, whoever their parent has become, is known in two ways: they are in the session of the
-first one (``start_new_session``), or their environment has the tree's mark, which children inherit. Neither is enough
-alone: a child may open a session of its own, and an engine that renames its processes overwrites what /proc shows of
-their environment.
+Which processes are the engine's, whoever their parent has become, is known in three ways: they are in the session of
+the first one (``start_new_session``), or their environment has the tree's mark, which children inherit, or their parent
+is such a process. None is enough alone: a child may open a session of its own, an engine that renames its processes
+overwrites what /proc shows of their environment, and a parent may have ended.
 """
 
 import contextlib
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -22,16 +23,20 @@ from pathlib import Path
 MARK = "COLDSTART_TREE"
 _GRACE_S = 5.0
 _SWEEPS = 50
+_LET_GO_S = 5.0
+_POLL_S = 0.05
+
+Members = frozenset[tuple[int, int]]  # pid and, because pids are used again, the clock tick it began at
 
 
 class Guardian:
-    """A guardian's process, as the harness sees it."""
+    """A guardian's process, as the harness sees it. It also removes ``scratch`` of a harness that was killed."""
 
-    def __init__(self) -> None:
+    def __init__(self, scratch: Path | None) -> None:
         mark = uuid.uuid4().hex
         self.environment = {MARK: mark}  # for the first process of the tree
         self._process = subprocess.Popen(
-            [sys.executable, "-I", "-S", str(Path(__file__).resolve()), mark],
+            [sys.executable, "-I", "-S", *_recognised_by(os.getpid()), mark, str(scratch or "")],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             bufsize=0,
@@ -52,7 +57,11 @@ class Guardian:
         self._tell(".\n")
         assert self._process.stdin is not None
         self._process.stdin.close()
-        self._process.wait()
+        try:
+            self._process.wait(timeout=_LET_GO_S)
+        except subprocess.TimeoutExpired:  # somebody stopped it
+            self._process.kill()
+            self._process.wait()
 
     def _tell(self, line: str) -> None:
         assert self._process.stdin is not None
@@ -61,49 +70,84 @@ class Guardian:
 
 
 @contextlib.contextmanager
-def guarded() -> Iterator[Guardian]:
+def guarded(scratch: Path | None = None) -> Iterator[Guardian]:
     """A guardian for the time of the block."""
-    guardian = Guardian()
+    guardian = Guardian(scratch)
     try:
         yield guardian
     finally:
         guardian.let_go()
 
 
-def members(mark: str, session: int | None) -> list[int]:
-    """Pids of the living processes that belong to the tree."""
+def wait_for_guardians(harness: int, within_s: float) -> bool:
+    """Wait until no guardian of the harness with this pid, which was killed, has work left; whether that came to pass.
+
+    A measurement that began while the last one's engine is still being ended would share machine and caches with it.
+    """
+    wanted = b"\0".join(map(os.fsencode, _recognised_by(harness))) + b"\0"
+    deadline = time.monotonic() + within_s
+    while any(wanted in line for line in _command_lines()):
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(_POLL_S)
+    return True
+
+
+def _recognised_by(harness: int) -> list[str]:
+    """What is in the command line of every guardian of that harness, and of nothing else."""
+    return [str(Path(__file__).resolve()), str(harness)]
+
+
+def _command_lines() -> Iterator[bytes]:
+    for path in Path("/proc").glob("[0-9]*/cmdline"):
+        with contextlib.suppress(OSError):
+            yield path.read_bytes()
+
+
+def members(mark: str, session: int | None, known: Members = frozenset()) -> Members:
+    """The living processes of the tree; ``known`` ones stay in it, also when what showed that has ended."""
     wanted = f"{MARK}={mark}".encode()
-    found = []
+    children: dict[int, Members] = {}
+    found: Members = frozenset()
     for folder in Path("/proc").glob("[0-9]*"):
         with contextlib.suppress(OSError):
             fields = (folder / "stat").read_bytes().rpartition(b")")[2].split()
             if fields[0] in (b"Z", b"X"):
                 continue
-            if int(fields[3]) == session or wanted in (folder / "environ").read_bytes().split(b"\0"):
-                found.append(int(folder.name))
+            process = (int(folder.name), int(fields[19]))
+            children[int(fields[1])] = children.get(int(fields[1]), frozenset()) | {process}
+            marked = int(fields[3]) == session or wanted in (folder / "environ").read_bytes().split(b"\0")
+            if process in known or marked:
+                found |= {process}
+    young = found
+    while young:
+        young = frozenset().union(*(children.get(pid, ()) for pid, _ in young)) - found
+        found |= young
     return found
 
 
 def end_members(mark: str, session: int | None, grace_s: float = _GRACE_S) -> None:
     """End every process of the tree: SIGTERM first, SIGKILL after the grace."""
     deadline = time.monotonic() + grace_s
-    _signal(members(mark, session), signal.SIGTERM)
-    while members(mark, session) and time.monotonic() < deadline:
-        time.sleep(0.1)
+    left = members(mark, session)
+    _signal(left, signal.SIGTERM)
+    _signal(left, signal.SIGCONT)  # one that is stopped would not notice before the grace is over
+    while (left := members(mark, session, left)) and time.monotonic() < deadline:
+        time.sleep(_POLL_S)
     for _ in range(_SWEEPS):  # a process can have started another one after it was looked at
-        if not (left := members(mark, session)):
+        if not (left := members(mark, session, left)):
             return
         _signal(left, signal.SIGKILL)
         time.sleep(0.02)
 
 
-def _signal(pids: list[int], number: signal.Signals) -> None:
-    for pid in pids:
+def _signal(processes: Members, number: signal.Signals) -> None:
+    for pid, _ in processes:
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.kill(pid, number)
 
 
-def _guard(mark: str) -> None:
+def _guard(mark: str, scratch: str) -> None:
     """What the guardian's process does."""
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):  # what ends the harness must not end its guardian
         signal.signal(number, signal.SIG_IGN)
@@ -114,7 +158,9 @@ def _guard(mark: str) -> None:
             return
         session = int(line)
     end_members(mark, session)
+    if scratch:
+        shutil.rmtree(scratch, ignore_errors=True)
 
 
 if __name__ == "__main__":
-    _guard(sys.argv[1])
+    _guard(*sys.argv[2:])

@@ -8,11 +8,9 @@ killed, a guardian (guardian.py) ends the tree.
 import contextlib
 import ctypes
 import os
-import resource
 import select
 import signal
 import subprocess
-import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
@@ -21,11 +19,12 @@ from pathlib import Path
 import psutil
 
 from harness.engine.guardian import guarded
+from harness.engine.usage import Meter
+from harness.errors import HarnessError
 
 PR_SET_CHILD_SUBREAPER = 36
-SAMPLE_S = 0.5
 TERMINATE_GRACE_S = 10.0
-SWEEPS = 5
+SWEEPS = 50
 POLL_S = 0.005
 
 
@@ -43,37 +42,8 @@ class Exit:
     exit_ns: int
     exit_code: int | None  # negative: ended by that signal; None: ended by the harness
     timed_out: bool  # ended by the harness because the deadline had passed
-    leftovers: int  # descendants that outlived the front end and were ended
+    ended: frozenset[int]  # pids of descendants that outlived the front end and were ended
     resources: dict[str, float | int | None] = field(default_factory=dict)
-
-
-class _MemorySampler(threading.Thread):
-    """Peak of the tree's resident memory (sum over processes; shared pages count once per process)."""
-
-    def __init__(self, root: psutil.Process) -> None:
-        super().__init__(daemon=True)
-        self.root = root
-        self.stop = threading.Event()
-        self.peak_bytes = 0
-
-    def run(self) -> None:
-        """Sample until told to stop."""
-        while not self.stop.wait(SAMPLE_S):
-            total = 0
-            for process in tree(self.root):
-                try:
-                    total += process.memory_info().rss
-                except psutil.Error:
-                    continue
-            self.peak_bytes = max(self.peak_bytes, total)
-
-
-def tree(root: psutil.Process) -> list[psutil.Process]:
-    """The process and its living descendants."""
-    try:
-        return [root, *root.children(recursive=True)]
-    except psutil.Error:
-        return []
 
 
 class Tree:
@@ -107,57 +77,57 @@ class Tree:
 
 @contextlib.contextmanager
 def process_tree(
-    command: list[str], environment: dict[str, str], log: Path, cwd: Path, timeout_s: float
+    command: list[str],
+    environment: dict[str, str],
+    log: Path,
+    cwd: Path,
+    timeout_s: float,
+    scratch: Path | None = None,
 ) -> Iterator[Tree]:
     """Run ``command``, standard output and error into ``log``; when the block is left, no process of it is.
 
     Afterwards ``exit`` of the tree says how it ended. A KeyboardInterrupt (and SIGTERM or SIGHUP, if the caller turns
-    them into one) ends the tree before it propagates; if this process is killed, a guardian ends the tree.
+    them into one) ends the tree before it propagates; if this process is killed, a guardian ends the tree and removes
+    ``scratch``, a folder that is the caller's to remove otherwise.
+
+    Raises:
+        HarnessError: the command cannot be started.
     """
     become_reaper()
-    usage_before = resource.getrusage(resource.RUSAGE_CHILDREN)
-    with log.open("wb") as output, guarded() as guardian:
+    meter = Meter()
+    with log.open("wb") as output, guarded(scratch) as guardian:
         exec_ns = time.monotonic_ns()
-        process = subprocess.Popen(
-            command,
-            env={**environment, **guardian.environment},
-            cwd=cwd,
-            stdin=subprocess.DEVNULL,
-            stdout=output,
-            stderr=subprocess.STDOUT,
-            start_new_session=True,
-        )
-        guardian.watch(process.pid)
-        found = Tree(process, exec_ns, timeout_s)
-        sampler = _MemorySampler(psutil.Process(process.pid))
-        sampler.start()
         try:
+            process = subprocess.Popen(
+                command,
+                env={**environment, **guardian.environment},
+                cwd=cwd,
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+        except OSError as error:
+            raise HarnessError(f"{command[0]}: cannot be started ({error.strerror or error}); mend it") from None
+        found = Tree(process, exec_ns, timeout_s)
+        try:  # at once: a KeyboardInterrupt may come at any time
+            guardian.watch(process.pid)
+            meter.watch(process.pid)
             yield found
         finally:
-            sampler.stop.set()
+            meter.stop()
             exit_ns = time.monotonic_ns()
             by_itself = not found.running
-            leftovers = end_tree(process, guardian.pid)
-            sampler.join()
+            ended = end_tree(process, guardian.pid)
             found.exit = Exit(
                 pid=process.pid,
                 exec_ns=exec_ns,
                 exit_ns=exit_ns,
                 exit_code=process.returncode if by_itself else None,
                 timed_out=not by_itself and exit_ns >= found.deadline_ns,
-                leftovers=leftovers,
-                resources=_used(usage_before, sampler),
+                ended=ended,
+                resources=meter.used(),
             )
-
-
-def _used(before: resource.struct_rusage, sampler: _MemorySampler) -> dict[str, float | int | None]:
-    usage = resource.getrusage(resource.RUSAGE_CHILDREN)
-    return {
-        "peak_rss_bytes": sampler.peak_bytes or None,
-        "cpu_s": round(usage.ru_utime + usage.ru_stime - before.ru_utime - before.ru_stime, 3),
-        # Blocks of 512 bytes that had to come from a block device, by all processes of the tree.
-        "read_bytes": (usage.ru_inblock - before.ru_inblock) * 512,
-    }
 
 
 @contextlib.contextmanager
@@ -183,8 +153,8 @@ def _exit_descriptor(process: subprocess.Popen[bytes]) -> Iterator[Callable[[flo
         os.close(descriptor)
 
 
-def end_tree(process: subprocess.Popen[bytes], spared: int) -> int:
-    """End the front end if it lives, then every descendant but ``spared``. Returns how many of them had to be ended.
+def end_tree(process: subprocess.Popen[bytes], spared: int) -> frozenset[int]:
+    """End the front end if it lives, then every descendant but ``spared``. Returns those of them that had to be ended.
 
     A KeyboardInterrupt meanwhile ends the patience, not the work: everything is killed at once, then it propagates.
     """
@@ -195,10 +165,11 @@ def end_tree(process: subprocess.Popen[bytes], spared: int) -> int:
         raise
 
 
-def _end_tree(process: subprocess.Popen[bytes], spared: int, grace_s: float) -> int:
+def _end_tree(process: subprocess.Popen[bytes], spared: int, grace_s: float) -> frozenset[int]:
     found = {p for p in _descendants(spared) if p.pid != process.pid}
     if process.poll() is None:
         process.terminate()
+        process.send_signal(signal.SIGCONT)
         try:
             process.wait(timeout=grace_s)
         except subprocess.TimeoutExpired:
@@ -211,12 +182,13 @@ def _end_tree(process: subprocess.Popen[bytes], spared: int, grace_s: float) -> 
             break
         ended |= {p for p in found if _lives(p)}
         _signal(found, signal.SIGTERM)
+        _signal(found, signal.SIGCONT)  # one that is stopped would not notice before the grace is over
         # Zombies too: waiting for an adopted one takes it out of the process table.
         _, alive = psutil.wait_procs(found, timeout=grace_s)
         _signal(alive, signal.SIGKILL)
         psutil.wait_procs(alive, timeout=TERMINATE_GRACE_S)
         found, grace_s = set(), 0.0
-    return len(ended)
+    return frozenset(p.pid for p in ended)
 
 
 def _signal(processes: Iterable[psutil.Process], number: signal.Signals) -> None:

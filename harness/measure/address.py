@@ -4,6 +4,7 @@ import socket
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 
 import httpx
@@ -32,6 +33,10 @@ class Address:
         """Base URL; behind a Unix socket the host is only a name."""
         host = f"[{self.host}]" if ":" in self.host else self.host
         return f"{'https' if self.tls else 'http'}://{host}" + ("" if self.uds else f":{self.port}")
+
+    def __str__(self) -> str:
+        """For messages."""
+        return self.uds or self.url
 
     def listens(self) -> bool:
         """Whether something accepts connections there."""
@@ -81,8 +86,11 @@ class Client:
 
 
 def is_server(command: Sequence[str]) -> bool:
-    """Whether a command line starts vLLM's server: ``vllm serve``, or its api_server module."""
-    return "serve" in command[1:] or any("api_server" in argument for argument in command)
+    """Whether a command line starts vLLM's server: ``vllm serve``, also behind a wrapper, or its api_server module."""
+    return any(
+        word == "serve" and Path(before).name in ("vllm", "vllm.entrypoints.cli.main")
+        for before, word in pairwise(command)
+    ) or any("api_server" in argument for argument in command)
 
 
 def serving_address(command: Sequence[str]) -> Address:
@@ -101,7 +109,8 @@ def serving_address(command: Sequence[str]) -> Address:
     port = value("port") or str(DEFAULT_PORT)
     if not port.isdecimal() or not 0 < int(port) < 65536:
         raise HarnessError(f"--port {port}: not a port from 1 to 65535; give one, so that readiness can be asked for")
-    return Address(_EVERYWHERE.get(host, host), int(port), value("uds"), tls=value("ssl-keyfile") is not None)
+    tls = any(value(name) is not None for name in ("ssl-keyfile", "ssl-certfile"))
+    return Address(_EVERYWHERE.get(host, host), int(port), value("uds"), tls)
 
 
 def address_of_url(url: str) -> Address:
@@ -110,10 +119,11 @@ def address_of_url(url: str) -> Address:
         parts = httpx.URL(url)
     except httpx.InvalidURL:
         parts = httpx.URL()
-    if parts.scheme not in ("http", "https") or not parts.host or parts.path.strip("/"):
-        raise HarnessError(f"--url {url}: not of the form http://HOST:PORT")
     tls = parts.scheme == "https"
-    return Address(parts.host, parts.port or (443 if tls else 80), tls=tls)
+    port = parts.port if parts.port is not None else 443 if tls else 80
+    if parts.scheme not in ("http", "https") or not parts.host or parts.path.strip("/") or not 0 < port < 65536:
+        raise HarnessError(f"--url {url}: not of the form http://HOST:PORT")
+    return Address(parts.host, port, tls=tls)
 
 
 def free_port() -> int:
@@ -127,8 +137,8 @@ def option(command: Sequence[str], name: str) -> str | None:
     """The last value of ``--name VALUE`` or ``--name=VALUE``; underscores count as hyphens, as vLLM's parser has it."""
     found = None
     for at, argument in enumerate(command):
-        option, equals, given = argument.partition("=")
-        if option.startswith("--") and option[2:].replace("_", "-") == name:
+        given_name, equals, given = argument.partition("=")
+        if given_name.startswith("--") and given_name[2:].replace("_", "-") == name:
             found = given if equals else command[at + 1] if at + 1 < len(command) else None
     return found
 

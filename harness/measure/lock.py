@@ -8,7 +8,10 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
+from harness.engine.guardian import wait_for_guardians
 from harness.errors import HarnessError
+
+AFTERMATH_S = 15.0  # what a killed harness left running is ended sooner: a guardian's own grace is 5 s
 
 
 @contextmanager
@@ -25,17 +28,27 @@ def only_measurement(root: Path, what: str) -> Iterator[None]:
     except OSError as error:  # Timeout is one too
         if not isinstance(error, Timeout):
             raise HarnessError(f"{root}: cannot be written ({error.strerror}); measure in a copy that can") from None
-        try:
-            other = json.loads(holder.read_text(encoding="utf-8"))
-        except (OSError, ValueError):
-            other = {}
+        other = _holder(holder)
         raise HarnessError(
             f"another measurement is running (pid {other.get('pid', 'unknown')}: {other.get('what', 'unknown')}); "
             "wait until it ends or stop it, then repeat this command"
         ) from None
+    killed = _holder(holder).get("pid")  # whoever ended in another way took the file away
+    if isinstance(killed, int) and not wait_for_guardians(killed, AFTERMATH_S):
+        lock.release()
+        raise HarnessError(f"the engine of a killed measurement (pid {killed}) is still running; end it, then repeat")
     try:
         holder.write_text(json.dumps({"pid": os.getpid(), "what": what}), encoding="utf-8")
         yield
     finally:
         holder.unlink(missing_ok=True)
         lock.release()
+
+
+def _holder(path: Path) -> dict[str, object]:
+    """Who holds the lock, or held it until it was killed; nothing if the file is absent or damaged."""
+    try:
+        found = json.loads(path.read_bytes())
+    except (OSError, ValueError, RecursionError):
+        return {}
+    return found if isinstance(found, dict) else {}

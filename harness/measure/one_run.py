@@ -53,11 +53,13 @@ def execute(
     try:
         return _execute(case, kind, session, store, sandbox, node, round)
     except OSError as error:
-        store.discard_partial()  # on a full disk, what the lost run wrote would stand in the way of the next
         raise HarnessError(
             f"{error.filename or store.folder}: cannot be written ({error.strerror or error}); this run is lost, "
             "everything measured before is stored; mend it and repeat the command"
         ) from error
+    finally:
+        # Of a run that was lost or stopped: it would stand in the way on a full disk, and its log still has secrets.
+        store.discard_partial()
 
 
 def _execute(
@@ -97,7 +99,7 @@ def _execute(
         engine=case.engine_facts,
         model=case.model_facts,
         environment=case.declared,
-        resources={**ended.resources, "gc_s": outcome.gc_s, "leftover_processes": ended.leftovers},
+        resources={**ended.resources, "gc_s": outcome.gc_s, "leftover_processes": len(ended.ended)},
         harness=harness_facts(),
         **{name: value for name, value in vars(outcome).items() if name not in ("gc_s", "trace_certificate")},
     )
@@ -113,7 +115,7 @@ def _start(case: Case, sandbox: Sandbox, folder: Path) -> tuple[Exit, Outcome]:
         scratch = Path(name)
         environment = engine_environment(case, sandbox, spans, scratch)
         command, run_in = case.start.command(scratch), case.start.run_in or scratch
-        with process_tree(command, environment, log, run_in, case.timeout_s) as tree:
+        with process_tree(command, environment, log, run_in, case.timeout_s, scratch) as tree:
             ready: Ready | None = case.start.follow(tree, scratch, spans)
     assert tree.exit is not None
     redact_file(log, case.secrets)

@@ -53,10 +53,10 @@ def own_case(command: Sequence[str], wanted: Wanted, address: Address | None) ->
         "model_files": listing_sha256(model.pop("folder")),
         "engine": facts,
         "environment": recorded,
-        "command": redacted_arguments([command[0], *command[1:]]),
+        "command": redacted_arguments(command),
         "folder": hashlib.sha256(str(Path.cwd()).encode()).hexdigest()[:12],  # relative paths depend on it
         "parameters": {},
-        "eager": "--enforce-eager" in command,
+        "eager": any(argument.replace("_", "-") == "--enforce-eager" for argument in command),
         "mode": mode,
         "caches": _caches(wanted.uncached),
     }
@@ -82,7 +82,7 @@ def split_command(text: str) -> list[str]:
     try:
         words = shlex.split(text)
     except ValueError as error:
-        raise HarnessError(f"--against {text!r}: {error}") from None
+        raise HarnessError(f"--against: {error}") from None  # without the text, which may hold an API key
     if not words:
         raise HarnessError("--against: the command is empty")
     return words
@@ -96,14 +96,13 @@ def _require_tracer(installation: Installation) -> None:
     state = tracer_state(installation)
     if state == "applied":
         return
-    place = installation.vllm_dir
-    # A checkout does not tell who runs it.
-    python = "" if installation.site_packages == place.parent else f" --python {installation.python}"
-    pinned = installation.tracer is not None and installation.tracer.mode == "pinned"
-    command = f"python3 apply_patches.py {'' if pinned else '--hooks-only '}--vllm-path {place}{python}"
+    tracer, place = installation.tracer, installation.place
+    mode = f"--pin {tracer.pin}" if tracer is not None and tracer.mode == "pinned" else "--hooks-only"
+    command = f"python3 apply_patches.py {mode} {place.option}"
     what = {"absent": "no tracer", "outdated": "an outdated tracer", "damaged": "a damaged tracer"}[state]
     raise HarnessError(
-        f"{place}: this vllm {installation.version} has {what}; `{command}` installs it (--revert takes it out)"
+        f"{place.vllm_dir}: this vllm {installation.version} has {what}; "
+        f"`{command}` installs it (--revert takes it out)"
     )
 
 

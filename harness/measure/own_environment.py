@@ -7,8 +7,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from harness.errors import HarnessError
+from harness.record.secrets import is_secret_name, redacted
+from harness.state.sandbox import PLACES
 
-# Variables that change what an engine does: recorded, unless they hold a secret.
+# Variables that change what an engine does: recorded.
 _DEFINING = re.compile(r"(VLLM|TORCH|PYTORCH|CUDA|NCCL|OMP|MKL|TRITON|FLASHINFER|HF_HUB_OFFLINE|LD_PRELOAD)")
 # What belongs to this harness, not to the engine it starts.
 _OURS = re.compile(r"(HARNESS|COLDSTART)_")
@@ -17,14 +19,15 @@ _OURS = re.compile(r"(HARNESS|COLDSTART)_")
 def python_of(command: Sequence[str], venv: Path | None, python: Path | None) -> Path:
     """The interpreter whose vllm the command starts.
 
-    A command typed with its path is run by the Python beside it; then ``python`` and ``venv`` come, then PATH.
+    A command typed with its path can say it itself; then ``python`` and ``venv`` come; then the command on PATH, and
+    for one that does not say it (``bash start.sh``) the vllm and the Python that it would find there.
 
     Raises:
         HarnessError: there is none.
     """
     typed = Path(command[0])
-    if typed.name != command[0] and (beside := _beside(typed)):
-        return beside
+    if "/" in command[0] and (said := _said_by(typed)):
+        return said
     if python is not None:
         return python
     if venv is not None:
@@ -32,36 +35,49 @@ def python_of(command: Sequence[str], venv: Path | None, python: Path | None) ->
         if not inside.exists():
             raise HarnessError(f"--env {venv}: not a virtual environment (it has no bin/python)")
         return inside
-    found = _beside(find_program(command[0], os.environ.get("PATH", os.defpath)))
-    if found is None:
-        raise HarnessError(f"'{command[0]}': cannot tell which Python's vLLM it starts; name it with --env or --python")
-    return found
+    path = os.environ.get("PATH", os.defpath)
+    find_program(command[0], path)
+    for name in (command[0], "vllm", "python", "python3"):
+        found = shutil.which(name, path=path)
+        if found is not None and (said := _said_by(Path(found))):
+            return said
+    raise HarnessError(f"'{command[0]}': cannot tell which Python's vLLM it starts; name it with --env or --python")
 
 
 def find_program(name: str, path: str) -> Path:
     """The program called ``name`` on ``path``. Raises HarnessError if there is none."""
     found = shutil.which(name, path=path)
+    if found is None and "/" in name:
+        raise HarnessError(f"'{name}': no such program, or it cannot be executed")
     if found is None:
         raise HarnessError(f"'{name}': no such program on PATH; name the environment it is in with --env or --python")
-    return Path(found)
+    return Path(found).absolute()  # a bare name would be looked for on PATH once more
 
 
-def _beside(program: Path) -> Path | None:
-    """The program itself if it is a Python, else the one in its folder."""
-    if program.name.startswith("python") and program.exists():
-        return program.absolute()
-    python = program.absolute().with_name("python")
-    return python if python.exists() else None
+def _said_by(program: Path) -> Path | None:
+    """The Python that runs ``program``, if the program says it: it is one, its first line names one, or it lies in the
+    folder of an environment's vllm."""
+    program = program.absolute()
+    if not program.is_file():
+        return None
+    with program.open("rb") as file:
+        first = file.readline(500)
+    interpreter = Path(os.fsdecode(first[2:].strip())) if first.startswith(b"#!") else program
+    if interpreter.name.startswith("python") and interpreter.exists():
+        return interpreter
+    python = program.with_name("python")
+    return python if python.exists() and program.with_name("vllm").exists() else None
 
 
 def environment_of(python: Path, venv: Path | None) -> dict[str, str]:
     """The caller's variables, with the interpreter's folder first on PATH."""
-    environment = {name: value for name, value in os.environ.items() if not _OURS.match(name)}
+    kept = (name for name in os.environ if not _OURS.match(name) and name not in PLACES)
+    environment = {name: os.environ[name] for name in kept}
     environment["PATH"] = f"{python.parent.absolute()}{os.pathsep}{environment.get('PATH', os.defpath)}"
     if venv is not None:
         environment["VIRTUAL_ENV"] = str(venv.absolute())
     # The sandbox moves XDG_CACHE_HOME, below which downloaded models would then be looked for in vain.
-    cache = Path(environment.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
     environment.setdefault("HF_HOME", str(cache / "huggingface"))
     return environment
 
@@ -69,7 +85,7 @@ def environment_of(python: Path, venv: Path | None) -> dict[str, str]:
 def declared(environment: dict[str, str], secrets: frozenset[str]) -> dict[str, str]:
     """What is recorded: variables that change a start, without secrets; of a path only its last part."""
     return {
-        name: f"…/{Path(value).name}" if value.startswith("/") else value
+        name: redacted(f"…/{Path(value).name}" if value.startswith("/") else value, secrets)
         for name, value in sorted(environment.items())
-        if _DEFINING.match(name) and value not in secrets
+        if _DEFINING.match(name) and not is_secret_name(name)
     }

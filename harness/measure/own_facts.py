@@ -43,11 +43,11 @@ def _versions(python: Path) -> dict[str, Any]:
 def _sources_sha256(vllm_dir: Path) -> str:
     """Identity of a vllm's code: a checkout or a nightly can change under one version."""
     digest = hashlib.sha256()
-    for path in sorted(vllm_dir.rglob("*")):
-        if path.suffix == ".py" or path.suffix == ".so":
-            digest.update(f"{path.relative_to(vllm_dir)}\0{path.stat().st_size}\0".encode())
-            if path.suffix == ".py":
-                digest.update(path.read_bytes())
+    found = (path for path in sorted(vllm_dir.rglob("*")) if path.suffix in (".py", ".so") and path.is_file())
+    for path in found:
+        digest.update(f"{path.relative_to(vllm_dir)}\0{path.stat().st_size}\0".encode())
+        if path.suffix == ".py":
+            digest.update(path.read_bytes())
     return digest.hexdigest()
 
 

@@ -1,6 +1,5 @@
 """What a finished process tree left behind → status, times, phases: the measured half of a run's record."""
 
-import re
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -10,10 +9,11 @@ from harness.analyse.partition import Partition, main_process, partition
 from harness.analyse.phases import UNATTRIBUTED, group_seconds
 from harness.analyse.spans import Process, SpanFileError, read_processes
 from harness.engine.process_tree import Exit
+from harness.measure.cause import ENGINE_PROCESSES, died, last_error, open_phase
 from harness.measure.start import Ready
+from harness.record.logtext import read_log
 
 LOG_TAIL_LINES = 40
-ENGINE_PROCESSES = ("main", "engine", "worker")  # each disarms when it is ready
 KEPT_GAPS = 20
 
 
@@ -43,28 +43,32 @@ class Outcome:
 
 def outcome_of(exit: Exit, ready: Ready | None, awaited: str, spans: Path, log: Path) -> Outcome:
     """Judge one start from its exit, its sign of readiness (``awaited`` names it), its spans and its log."""
-    text = log.read_text(encoding="utf-8", errors="replace")
-    outcome = Outcome(status="ok", log_quantities=parse_log(text), log_tail=text.splitlines()[-LOG_TAIL_LINES:])
+    read = read_log(log)
+    outcome = Outcome(status="ok", log_quantities=parse_log(read.text), log_tail=read.tail(LOG_TAIL_LINES))
     try:
         processes = read_processes(spans)
     except SpanFileError as error:
         processes = []
         outcome.reason = f"spans unreadable: {error}"
     outcome.tracer = _tracer_report(processes)
+    was_ready = any(process.role == "main" and process.notes("tracer disarmed") for process in processes)
     if exit.timed_out and ready is None:
-        waited_s = (exit.exit_ns - exit.exec_ns) / 1e9
-        outcome.status = "timeout"
-        outcome.reason = f"waited {waited_s:.0f} s for {awaited}, in vain; the process tree was ended"
+        waited = f"waited {(exit.exit_ns - exit.exec_ns) / 1e9:.0f} s for {'more' if was_ready else awaited}, in vain"
+        outcome.status, outcome.reason = "timeout", f"{waited}; the process tree was ended"
     elif exit.exit_code is not None and exit.exit_code < 0:
         outcome.status, outcome.reason = "killed", f"ended by signal {-exit.exit_code}"
     elif exit.exit_code:
-        outcome.status, outcome.reason = "failed", _cause(text, exit.exit_code)
+        outcome.status, outcome.reason = "failed", last_error(read.text) or f"exit code {exit.exit_code}"
+        if abruptly := died(processes, exit):
+            outcome.reason = f"{abruptly}; the log's last error: {outcome.reason}"
     elif ready is None:
         outcome.status, outcome.reason = "failed", f"ended (exit code 0) without a sign of {awaited}"
     elif ready.problem is not None:
         outcome.status, outcome.reason = "failed", ready.problem
     if outcome.status != "ok" or ready is None:
-        outcome.failed_in, outcome.failed_process = _open_phase(processes)
+        outcome.failed_in, outcome.failed_process = open_phase(processes)
+        if was_ready and (ready is None or ready.problem is None):
+            outcome.reason = f"after it was ready: {outcome.reason}"
         return outcome
     _fill_times(outcome, exit, ready, processes)
     return outcome
@@ -124,8 +128,12 @@ def _tracer_report(processes: list[Process]) -> dict[str, Any]:
 
 
 def trace_certificate(processes: list[Process]) -> dict[str, Any]:
-    """Whether the engine's processes were traced until they were ready: a trace that stops midway explains wrongly."""
-    cut = [p for p in processes if p.role in ENGINE_PROCESSES and not p.notes("tracer disarmed")]
+    """Whether the engine's processes were traced until they were ready: a trace that stops midway explains wrongly.
+
+    One that traced until its exit did so too: the main process of several API servers never serves itself.
+    """
+    engine = [p for p in processes if p.role in ENGINE_PROCESSES]
+    cut = [p for p in engine if not p.notes("tracer disarmed") and not p.notes("tracer exit")]
     damaged = [p for p in processes if p.malformed_lines]
     reason = None
     if cut:
@@ -133,39 +141,3 @@ def trace_certificate(processes: list[Process]) -> dict[str, Any]:
     elif damaged:
         reason = f"the span file of the {damaged[0].role} process has {damaged[0].malformed_lines} malformed lines"
     return {"trace": {"declared": "complete", "holds": reason is None, "reason": reason}}
-
-
-def _open_phase(processes: list[Process]) -> tuple[str | None, str | None]:
-    """The leaf that was worked on when the start ended, and its process: the youngest process that knows.
-
-    Open spans come first; an exception that ended a span may have been handled, so it counts only where none is open.
-    """
-    youngest_first = sorted(processes, key=lambda p: -p.exec_ns)
-    newest_first = [(p, span) for p in youngest_first for span in sorted(p.spans, key=lambda s: -s.begin_ns)]
-    still_open = [(p, span) for p, span in newest_first if span.end_ns is None]
-    ended_by_exception = [(p, span) for p, span in newest_first if "raised" in span.attrs]
-    for process, span in (*still_open, *ended_by_exception):
-        if span.package is not None:
-            return f"imports:{process.role}", process.role
-        if span.attrs.get("phase") not in (None, "interpreter"):
-            return str(span.attrs["phase"]), process.role
-    return None, None
-
-
-# Levels at which a traceback was only noted; and words of the front end that point to the cause but are not it.
-_HARMLESS = re.compile(r"(?:\([^)]*\) )?(?:DEBUG|INFO|WARNING) ")
-_NOT_THE_CAUSE = ("Engine core initialization failed", "WorkerProc initialization failed")
-
-
-def _cause(log: str, exit_code: int | None) -> str:
-    """The most telling line of a failed start: the last exception that is not just a report of a child's failure."""
-    exceptions = []
-    for line in log.splitlines():
-        if _HARMLESS.match(line):
-            continue
-        head = line.split("] ")[-1].strip()
-        name = head.split(":")[0].split(".")[-1]
-        if name.isidentifier() and name.endswith(("Error", "Exception", "Interrupt")) and ": " in head:
-            exceptions.append(head[:500])
-    causes = [head for head in exceptions if not any(words in head for words in _NOT_THE_CAUSE)]
-    return next(reversed(causes or exceptions), f"exit code {exit_code}")

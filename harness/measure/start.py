@@ -93,14 +93,14 @@ class ServerStart:
     @property
     def awaited(self) -> str:
         """The health check."""
-        return f"{self.address.url}/health to answer 200"
+        return f"/health at {self.address} to answer 200"
 
     def check(self) -> None:
         """Another server at the address would answer for the one that is measured."""
         if self.address.listens():
             raise HarnessError(
-                f"{self.address.url}: something listens there already and would answer for the server to be measured; "
-                "stop it, or give the command another --port"
+                f"{self.address}: something listens there already and would answer for the server to be measured; "
+                f"stop it, or give the command another {'--uds' if self.address.uds else '--port'}"
             )
 
     def command(self, scratch: Path) -> list[str]:
@@ -125,7 +125,7 @@ class ProgramStart:
 
     arguments: tuple[str, ...]
     run_in: Path
-    awaited = "an LLM() of the command to return"
+    awaited = "an LLM() of the command to return (a server: say with --url where it answers)"
 
     def check(self) -> None:
         """Nothing can stand in the way."""

@@ -11,7 +11,7 @@ from typing import Any, BinaryIO, NoReturn
 from harness.record.plain import printable
 
 MAX_DEPTH = 32
-MAX_DIGITS = 20  # 64 bits, with or without a sign
+MAX_DIGITS = 20  # as many as 64 bits take
 HALF_CHARACTER = re.compile("[\ud800-\udfff]")  # UTF-8 cannot hold these, JSON's \u escapes can
 
 
@@ -80,7 +80,7 @@ def _check(document: Any) -> None:
 
 
 def _integer(text: str) -> int:
-    if len(text) > MAX_DIGITS:  # of the longest, Python would refuse some and spend seconds on others
+    if len(text.lstrip("-")) > MAX_DIGITS:  # of the longest, Python would refuse some and spend seconds on others
         raise ValueError(f"a number of {len(text)} digits")
     return int(text)
 

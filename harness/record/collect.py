@@ -4,10 +4,12 @@ import hashlib
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from harness.record.rows import Row
 from harness.record.run import Run
 from harness.record.slot import write_slot
+from harness.record.slotcheck import SlotError
 from harness.record.store import CaseStore
 
 
@@ -28,12 +30,14 @@ def collect(figure: str, slot: str, folder: Path, cases: Iterable[CaseRuns]) -> 
     """Write the slot ``folder``: rows of every run that counts, and in the manifest every run there is.
 
     Raises:
-        SlotError: the folder holds another node's slot, or cannot be written.
+        SlotError: the folder holds another node's slot, or cannot be written; or a run does not say what it is of.
         ValueError: there are no runs at all.
     """
     sessions = [(case, case.runs()) for case in cases]
     if not any(runs for _, runs in sessions):
         raise ValueError(f"no runs to collect for figure {figure}")
+    for case, runs in sessions:
+        _check(case.case, runs)
     rows = [row for case, runs in sessions for run in runs if run.counts for row in _rows(figure, slot, case.case, run)]
     some_run = next(run for _, runs in sessions for run in runs)
     manifest = {
@@ -46,7 +50,7 @@ def collect(figure: str, slot: str, folder: Path, cases: Iterable[CaseRuns]) -> 
                 "session": case.session,
                 "engine": runs[0].engine,
                 "model": runs[0].model,
-                "parameters": {**runs[0].case["parameters"], "eager": runs[0].case["eager"]},
+                "parameters": _parameters(runs[0].case),
             }
             for case, runs in sessions
             if runs
@@ -57,6 +61,7 @@ def collect(figure: str, slot: str, folder: Path, cases: Iterable[CaseRuns]) -> 
                 "case": case.case,
                 "run": run.run,
                 "kind": run.kind,
+                "round": run.round,
                 "status": run.status,
                 "counts": run.counts,
                 "run_json_sha256": _sha256(case.store.run_folder(run.session, run.run) / "run.json"),
@@ -67,6 +72,19 @@ def collect(figure: str, slot: str, folder: Path, cases: Iterable[CaseRuns]) -> 
         "certificates": {f"{case.case}/{run.run_id}": run.certificate for case, runs in sessions for run in runs},
     }
     write_slot(folder, rows, manifest)
+
+
+def _parameters(case: dict[str, Any]) -> dict[str, Any]:
+    """What was asked of the engine; ``mode`` only where it is not the usual one."""
+    mode = {} if case.get("mode", "offline") == "offline" else {"mode": case["mode"]}
+    return {**case["parameters"], "eager": case["eager"], **mode}
+
+
+def _check(case: str, runs: list[Run]) -> None:
+    for run in runs:
+        lacking = [name for name in ("model", "parameters", "eager") if name not in run.case]
+        if lacking:
+            raise SlotError(f"{case}: run {run.run_id} does not say of which {', '.join(lacking)} it is")
 
 
 def _rows(figure: str, slot: str, case: str, run: Run) -> Iterator[Row]:

@@ -75,12 +75,20 @@ def _is_known(name: str, value: Any) -> bool:
         case "started_at":
             return _is_instant(value)
         case "certificate":
-            return all(isinstance(part, dict) and isinstance(part.get("holds"), bool) for part in value.values())
+            return all(map(_is_certificate, value.values()))
         case "case":
             return all(isinstance(value[key], kind) for key, kind in _CASE.items() if key in value)
         case "window":
             return set(value) == {"pid", "exec_ns", "ready_ns"} and 0 <= value["exec_ns"] < value["ready_ns"]
     return True
+
+
+def _is_certificate(part: Any) -> bool:
+    """A part of a certificate says whether it holds, and if not, why."""
+    if not isinstance(part, dict) or not isinstance(part.get("holds"), bool):
+        return False
+    reason = part.get("reason")
+    return isinstance(reason, str) or (reason is None and part["holds"])
 
 
 def _disagreement(document: Mapping[str, Any]) -> str | None:

@@ -119,7 +119,8 @@ def _slot_starts(slot: Slot, case: str, kind: str) -> tuple[Start, ...]:
     for row in slot.rows:
         if (row.case, row.kind, row.source, row.status) == (case, kind, "span", "ok"):
             runs.setdefault(row.run, {})[row.phase] = row.seconds
-    return tuple(Start(run, None, phases) for run, phases in runs.items())
+    rounds = {run["run"]: run.get("round") for run in slot.manifest["runs"] if run["case"] == case}
+    return tuple(Start(run, rounds.get(run), phases) for run, phases in runs.items())
 
 
 def _reason(status: str, certificate: object) -> str:

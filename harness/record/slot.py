@@ -126,7 +126,7 @@ def _complete(manifest: Mapping[str, Any], data: bytes, names: Names) -> dict[st
     given = {key: value for key, value in manifest.items() if key not in own}
     entries = [*given.get("cases", []), *given.get("runs", [])]
     ties = {given.get("figure"), given.get("slot"), given.get("node", {}).get("id")}
-    ties |= {entry.get(key) for entry in entries for key in ("case", "session", "run_id", "run")}
+    ties |= {entry.get(key) for entry in entries for key in ("case", "session", "run_id", "run", "round")}
     facts = without_private(given, names, frozenset(tie for tie in ties if isinstance(tie, str)))
     statuses = [run.get("status") for run in facts.get("runs", [])]
     digest = hashlib.sha256(data).hexdigest()

@@ -31,7 +31,7 @@ _RUN = {"run_id": str, "case": str, "run": str, "kind": str, "status": str, "run
 _FACTS = {"cpu_model": str, "cpus": list, "memory_bytes": int, "gpus": list, "gpu_uuids": list}
 _MODEL = {"name": str, "twin": bool}
 _ENGINE = {"pin": str, "version": str}
-_COUNTS = {"counts": bool}
+_MORE = {"counts": bool, "round": str}  # of a run
 _FILE = {"name": str, "columns": list, "units": dict, "sha256": str}
 _FILE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*\.csv")  # no folder part: a slot never reaches outside itself
 
@@ -65,7 +65,7 @@ def check_manifest(document: Any, where: str) -> dict[str, Any]:
     cases = {case["case"] for case in manifest["cases"]}
     for number, run in enumerate(manifest["runs"]):
         _fields(run, _RUN, f"{where}: runs[{number}]")
-        _fields(run, _COUNTS, f"{where}: runs[{number}]", optional=True)
+        _fields(run, _MORE, f"{where}: runs[{number}]", optional=True)
         for key, known in (("case", cases), ("kind", KINDS), ("status", STATUSES)):
             if run[key] not in known:
                 raise SlotError(f"{where}: runs[{number}].{key} is unknown (got {run[key][:80]!r})")

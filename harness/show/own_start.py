@@ -17,11 +17,11 @@ SMALL = 0.002  # a phase under 0.2 % of every kind of start is summed up in one 
 def table(found: Table, title: str, headings: dict[str, str]) -> RenderableType:
     """The phases, longest first. ``headings``: kind of run → what its column is called."""
     kinds = [kind for kind in headings if kind in found.ready]
-    out = RichTable(box=SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
-    out.add_column("phase, seconds", no_wrap=True)
+    out = RichTable(box=SIMPLE_HEAD, show_edge=False, padding=0)  # 80 columns hold the longest phase
+    out.add_column("phase, seconds", overflow="fold")  # where they do not, no number is cut
     out.add_column("process", no_wrap=True)
     for kind in kinds:
-        heading = (f"{headings[kind]}, n={found.ready[kind].n}", "±95 %", "%")
+        heading = (f"{headings[kind]} n={found.ready[kind].n}", "±95 %", "%")
         for name in heading if found.ready[kind].n > 1 else heading[::2]:
             out.add_column(name, justify="right", no_wrap=True)
     shown, small = merged(found, SMALL)

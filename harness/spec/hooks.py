@@ -25,7 +25,7 @@ class Hook(BaseModel):
     kind: Literal["work", "wait", "container"]
     # work: its own time belongs to `phase`. container: its own time is unattributed. wait: the child works meanwhile.
     phase: str | None = None  # a leaf of harness/analyse/phases.py; a wait or work without one inherits its parent's
-    role: Literal["main", "engine", "worker", "inspect"] | None = None  # the process it runs in, for people
+    role: Literal["main", "api", "engine", "worker", "inspect"] | None = None  # the process it runs in, for people
     why: str  # one line: what the function does and why it is hooked
     waits_for: str | None = None  # role of the children a wait hands over to; "child" = the process object itself
     child_role: str | None = None  # role of processes started while this span is open

@@ -71,6 +71,12 @@ def machine_facts(storage: Path) -> dict[str, Any]:
     }
 
 
+def this_node(storage: Path) -> dict[str, Any]:
+    """The node's record: its name, and ``machine_facts``."""
+    facts = machine_facts(storage)
+    return {"id": node_id(facts), **facts}
+
+
 def node_id(facts: dict[str, Any]) -> str:
     """Name of the node: 12 hex digits over CPU model, affinity set, memory (whole GiB), GPUs and kernel."""
     identity = {

@@ -9,6 +9,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+# Variable → the folder of the sandbox that it points to.
+PLACES = {
+    "VLLM_CACHE_ROOT": "vllm",
+    "VLLM_CONFIG_ROOT": "vllm-config",
+    "TORCHINDUCTOR_CACHE_DIR": "inductor",
+    "TRITON_CACHE_DIR": "triton",
+    "CUDA_CACHE_PATH": "cuda",
+    "FLASHINFER_WORKSPACE_BASE": "flashinfer",
+    "XDG_CACHE_HOME": "xdg",
+    "TMPDIR": "tmp",
+}
+
 
 @dataclass(frozen=True)
 class Sandbox:
@@ -18,17 +30,7 @@ class Sandbox:
 
     def environment(self) -> dict[str, str]:
         """Variables that point every cache into the sandbox."""
-        places = {
-            "VLLM_CACHE_ROOT": "vllm",
-            "VLLM_CONFIG_ROOT": "vllm-config",
-            "TORCHINDUCTOR_CACHE_DIR": "inductor",
-            "TRITON_CACHE_DIR": "triton",
-            "CUDA_CACHE_PATH": "cuda",
-            "FLASHINFER_WORKSPACE_BASE": "flashinfer",
-            "XDG_CACHE_HOME": "xdg",
-            "TMPDIR": "tmp",
-        }
-        return {variable: str(self.folder / place) for variable, place in places.items()}
+        return {variable: str(self.folder / place) for variable, place in PLACES.items()}
 
     def prepare(self, empty: bool) -> None:
         """Make the folders; ``empty``: remove what earlier starts left."""

@@ -25,8 +25,8 @@ class RealEngine:
     def __init__(self, root: Path, engine: Engine) -> None:
         self.root = root
         self.engine = engine
-        model = ensure_model("llama3-3b", lambda: engine.python, Workspace().models, synthetic=True)
-        self.case = make_case(load_figure("2", Workspace()), model, engine, eager=False)
+        self.model = ensure_model("llama3-3b", lambda: engine.python, Workspace().models, synthetic=True)
+        self.case = make_case(load_figure("2", Workspace()), self.model, engine, eager=False)
         self.sandbox = Sandbox(root / "caches")
 
     def eager_case(

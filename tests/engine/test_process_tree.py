@@ -14,7 +14,9 @@ import psutil
 import pytest
 
 from harness.engine import process_tree as module
+from harness.engine import usage
 from harness.engine.process_tree import Exit, process_tree
+from harness.errors import HarnessError
 
 # Notes its pid in the current folder, then does what its arguments say.
 SLEEP = "echo $$ >> pids; while :; do sleep 60 & wait $!; done"
@@ -72,7 +74,7 @@ def interrupt_when(folder: Path, pids: int, times: int = 1, pause_s: float = 0.1
 def test_an_exit_says_code_times_and_where_the_output_went(tmp_path: Path) -> None:
     before = time.monotonic_ns()
     ended = run(tmp_path, "echo out; echo err >&2; pwd; exit 3")
-    assert (ended.exit_code, ended.timed_out, ended.leftovers) == (3, False, 0)
+    assert (ended.exit_code, ended.timed_out, len(ended.ended)) == (3, False, 0)
     assert before <= ended.exec_ns < ended.exit_ns <= time.monotonic_ns()
     assert (tmp_path / "log").read_text().splitlines() == ["out", "err", str(tmp_path)]
 
@@ -106,7 +108,7 @@ def test_a_kernel_without_process_descriptors_will_do(
 
 
 def test_an_unknown_command_is_an_error_at_once(tmp_path: Path) -> None:
-    with pytest.raises(FileNotFoundError):
+    with pytest.raises(HarnessError, match=r"/nothing: cannot be started \(No such file or directory\); mend it$"):
         run_to_the_end([str(tmp_path / "nothing")], {}, tmp_path)
     assert descendants() == []
 
@@ -130,13 +132,13 @@ def test_orphans_in_sessions_of_their_own_are_found_ended_and_counted(tmp_path: 
     orphan = '(setsid bash -c "$S" &); '
     ended = run(tmp_path, f"{orphan * 2} while [ $(wc -l < pids) -lt 2 ]; do sleep .01; done; sleep .05", S=SLEEP)
     assert ended.exit_code == 0
-    assert ended.leftovers >= 4  # each with the sleep it waits for, and perhaps one that it started in its last moment
+    assert len(ended.ended) >= 4  # each with the sleep it waits for, and perhaps one that it started in its last moment
     assert [pid for pid in noted(tmp_path) if psutil.pid_exists(pid)] == []
 
 
 def test_an_orphan_that_ended_by_itself_is_no_leftover_and_no_zombie(tmp_path: Path) -> None:
     ended = run(tmp_path, "(setsid bash -c 'echo $$ >> pids' &); while [ ! -s pids ]; do sleep .01; done; sleep .05")
-    assert (ended.exit_code, ended.leftovers) == (0, 0)
+    assert (ended.exit_code, len(ended.ended)) == (0, 0)
     assert [pid for pid in noted(tmp_path) if psutil.pid_exists(pid)] == []
 
 
@@ -165,7 +167,7 @@ def test_a_tree_that_falls_apart_while_it_is_being_ended_is_no_error(tmp_path: P
 
 
 def test_cpu_seconds_and_peak_memory_are_those_of_the_tree(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "SAMPLE_S", 0.02)
+    monkeypatch.setattr(usage, "SAMPLE_S", 0.02)
     burn = (
         "import time; block = b'x' * (64 << 20); end = time.process_time() + 0.2\nwhile time.process_time() < end: pass"
     )

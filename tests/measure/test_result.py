@@ -21,7 +21,7 @@ def judge(
     """The outcome of a start that ended so, left this log and no spans."""
     (folder / "log").write_text(log)
     (folder / "spans").mkdir(exist_ok=True)
-    ended = Exit(pid=1, exec_ns=0, exit_ns=90_000_000_000, exit_code=exit_code, timed_out=timed_out, leftovers=0)
+    ended = Exit(pid=1, exec_ns=0, exit_ns=90_000_000_000, exit_code=exit_code, timed_out=timed_out, ended=frozenset())
     return outcome_of(ended, ready, "the sign", folder / "spans", folder / "log")
 
 
@@ -35,6 +35,8 @@ def judge(
         ("KeyError: 'a'\nDuring handling …\nValueError: no a", "ValueError: no a"),
         ("WARNING 11-20 12:00:00.000 [a.py:1] ImportError: optional\nOSError: disk\n", "OSError: disk"),
         ("(APIServer pid=7) INFO 11-20 12:00:00.000 [a.py:1] ImportError: optional\n", "exit code 1"),
+        ("OSError: [Errno 98] Address already in use\n", "OSError: [Errno 98] Address already in use"),
+        (f"(APIServer pid=7) OSError: [Errno 98] in use\n(APIServer pid=7) {REPORT}", "OSError: [Errno 98] in use"),
         ("this Error: is prose\n", "exit code 1"),
         ("ValueError\n", "exit code 1"),
         ("", "exit code 1"),
@@ -76,6 +78,6 @@ def test_spans_that_cannot_be_read_make_no_times(tmp_path: Path) -> None:
 def test_the_tail_of_a_long_log_is_kept_and_bytes_that_are_no_text_do_not_matter(tmp_path: Path) -> None:
     (tmp_path / "spans").mkdir()
     (tmp_path / "log").write_bytes(b"\xff\xfe\n" + b"".join(b"line %d\n" % n for n in range(1000)))
-    ended = Exit(pid=1, exec_ns=0, exit_ns=1, exit_code=1, timed_out=False, leftovers=0)
+    ended = Exit(pid=1, exec_ns=0, exit_ns=1, exit_code=1, timed_out=False, ended=frozenset())
     outcome = outcome_of(ended, None, "the sign", tmp_path / "spans", tmp_path / "log")
     assert outcome.log_tail == [f"line {n}" for n in range(1000 - LOG_TAIL_LINES, 1000)]

@@ -60,6 +60,16 @@ def test_rows_hold_every_phase_and_every_log_quantity_that_was_stated(store: Cas
     }
 
 
+def test_runs_that_were_made_in_turns_stay_paired_and_a_server_is_called_so(tmp_path: Path) -> None:
+    store = CaseStore(tmp_path / "runs" / CASE)
+    case = {"model": "tiny", "parameters": {"max_model_len": 64}, "eager": True, "mode": "serve"}
+    put(store, *(make_run(name, round=f"a1b2:{name}", case=case) for name in ("1", "2")))
+    collect("2", "node0", tmp_path / "node0", [CaseRuns(CASE, store, "s1")])
+    manifest = read_slot(tmp_path / "node0").manifest
+    assert [run["round"] for run in manifest["runs"]] == ["a1b2:1", "a1b2:2"]
+    assert manifest["cases"][0]["parameters"] == {"max_model_len": 64, "eager": True, "mode": "serve"}
+
+
 def test_the_manifest_lists_every_run_of_the_session_with_its_outcome(store: CaseStore, tmp_path: Path) -> None:
     collect("2", "node0", tmp_path / "node0", [CaseRuns(CASE, store, "s2")])
     manifest = read_slot(tmp_path / "node0").manifest

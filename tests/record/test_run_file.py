@@ -91,7 +91,9 @@ def test_an_unknown_field_is_named(tmp_path: Path) -> None:
         read_run(tmp_path)
 
 
-json_values = st.none() | st.booleans() | st.integers() | st.text(max_size=3) | st.just([]) | st.just({})
+json_values = (
+    st.none() | st.booleans() | st.integers(-(1 << 63), (1 << 64) - 1) | st.text(max_size=3) | st.just([]) | st.just({})
+)
 
 
 @same_folder
@@ -116,6 +118,8 @@ def test_a_field_of_another_type_is_refused_or_harmless(tmp_path: Path, name: st
         ("certificate", None),
         ("certificate", {"compile_cache": True}),
         ("certificate", {"compile_cache": {"reason": None}}),
+        ("certificate", {"compile_cache": {"holds": False}}),
+        ("certificate", {"compile_cache": {"holds": True, "reason": 1}}),
         ("phases", []),
         ("node", "node-1"),
         ("wall_s", "3"),

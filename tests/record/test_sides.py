@@ -134,3 +134,11 @@ def test_a_single_run_that_does_not_count_is_refused(store: CaseStore, tmp_path:
     put(store, make_run("1", status="timeout"))
     with pytest.raises(SelectError, match=r"can be used \(1 timeout\)"):
         find_side(tmp_path / "runs", "tiny/1", "measured")
+
+
+def test_starts_of_slots_know_the_rounds_in_which_they_were_made(store: CaseStore, tmp_path: Path) -> None:
+    put(store, make_run("1", round="a1b2:2"), make_run("2", round="a1b2:3"), make_run("3"))
+    collect("2", "node0", tmp_path / "node0", [CaseRuns(CASE, store, "s1")])
+    rounds = ["a1b2:2", "a1b2:3", None]
+    assert [start.round for start in find_side(tmp_path / "runs", CASE, "measured").starts] == rounds
+    assert [start.round for start in find_side(tmp_path / "runs", str(tmp_path / "node0"), "measured").starts] == rounds

@@ -76,3 +76,12 @@ def test_a_cached_start_holds_only_if_something_was_there_and_nothing_was_compil
     assert part["holds"] == (before["files"] > 0 and not compiled)
     assert part["declared"] == "filled"
     assert (part["reason"] is None) == part["holds"]
+
+
+@given(before=contents, after=contents, compiling_s=seconds)
+def test_a_cached_start_that_need_not_hit_always_holds_and_says_what_it_was(
+    before: dict[str, int], after: dict[str, int], compiling_s: float
+) -> None:
+    part = cache_certificate(False, before, after, compiling_s, must_hit=False)["compile_cache"]
+    assert (part["holds"], part["reason"], part["declared"]) == (True, None, "as the start before left them")
+    assert part["compiling_s"] == compiling_s

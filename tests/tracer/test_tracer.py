@@ -266,3 +266,19 @@ def test_the_tracer_imports_no_module_that_python_has_not_loaded_anyway(world: W
     """
     traced, plain = set(world.run(program).value), set(world.run(program, trace=False).value)
     assert {name for name in traced - plain if not name.startswith("coldstart_tracer")} <= {"atexit", "_json", "gc"}
+
+
+def test_the_interpreters_exit_begins_before_its_exit_handlers_run(world: World):
+    program = """
+        import atexit, threading, time
+        atexit.register(time.sleep, 0.03)
+        thread = threading.Thread(target=time.sleep, args=(0.02,))
+        thread.start()
+    """
+    assert world.run(program).code == 0
+    process = world.process()
+    leaving = span_of(process, "interpreter exit")
+    (left,) = [span for span in process.spans if span.name == "tracer exit"]
+    assert left.begin_ns - leaving.begin_ns >= 48_000_000  # threads are waited for, then handlers run
+    assert leaving.end_ns is None
+    assert leaving.attrs == {"phase": "interpreter"}

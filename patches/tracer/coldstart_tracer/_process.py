@@ -12,6 +12,8 @@ from coldstart_tracer._spans import Span, now, tracer
 GC_MIN_NS = 1_000_000
 
 _gc_begin_ns = [0]
+_EXIT = "interpreter exit"
+_exiting = []
 
 
 def start(loaded_ns):
@@ -19,13 +21,15 @@ def start(loaded_ns):
     try:
         _hooks.load_table()
         _begin_process("exec", _exec_ns())  # first: without a file nothing else is set up, and hooks may have notes
-        _imports.install(_hooks.hook_module)
+        _imports.install(_on_module)
         _disarm.on_disarm(_imports.uninstall)
         gc.callbacks.append(_on_gc)
         _disarm.on_disarm(lambda: gc.callbacks.remove(_on_gc))
         os.register_at_fork(after_in_child=_after_fork)
         atexit.register(_on_exit)
         _hooks.hook_loaded_modules()
+        if "threading" in sys.modules:
+            _on_module("threading")
         tracer.self_ns += now() - loaded_ns
         tracer.armed = True
     except Exception as error:  # the engine must start with a broken tracer too
@@ -67,10 +71,31 @@ def _after_fork():
         os.close(tracer.fd)
         tracer.stacks.clear()
         tracer.children.clear()
+        _exiting.clear()
         tracer.self_ns = tracer.events = 0
         _begin_process("fork", now())
     except Exception:
         tracer.armed = False
+
+
+def _on_module(name):
+    """The body of module ``name`` has just run."""
+    if name == "threading":
+        _watch_exit(sys.modules[name])
+    _hooks.hook_module(name)
+
+
+def _watch_exit(threading):
+    """The interpreter's exit begins with threading's; exit handlers come next, and some of them work for long."""
+    original = threading._shutdown
+
+    def shutdown():
+        if tracer.armed and not _exiting:
+            _exiting.append(tracer.begin(_EXIT, "work", {"phase": "interpreter"}))
+        original()
+
+    threading._shutdown = shutdown
+    _disarm.on_disarm(lambda: setattr(threading, "_shutdown", original))
 
 
 def _on_gc(when, info):
@@ -90,4 +115,5 @@ def _on_exit():
     """Registered first, so called last: what follows is the interpreter taking itself down."""
     if tracer.armed:
         tracer.note("tracer exit", self_ns=tracer.self_ns, events=tracer.events)
-        tracer.write_span(Span("interpreter exit", "work", {"phase": "interpreter"}), None)
+        if not _exiting:  # threading was never loaded
+            tracer.write_span(Span(_EXIT, "work", {"phase": "interpreter"}), None)

@@ -1,0 +1,61 @@
+"""What must hold of a real ``vllm serve`` start: one eager start from empty caches, shared by these tests."""
+
+import os
+from dataclasses import replace
+from pathlib import Path
+
+import psutil
+import pytest
+
+from harness.measure.case import make_case
+from harness.measure.start import ServerStart
+from harness.record.run import Run
+from harness.spec.figure import load_figure
+from harness.workspace import Workspace
+from tests.engine.conftest import RealEngine
+
+pytestmark = pytest.mark.engine
+
+
+@pytest.fixture(scope="module")
+def server(real_engine: RealEngine) -> Run:
+    """About 35 s on two cores."""
+    case = make_case(load_figure("2", Workspace()), real_engine.model, real_engine.engine, eager=True, mode="serve")
+    run, _ = real_engine.start(replace(case, name="server"), "warmup")
+    return run
+
+
+def test_a_server_is_ready_at_its_first_200_and_generates_a_token(server: Run) -> None:
+    assert (server.status, server.reason) == ("ok", None)
+    assert server.counts
+    assert server.first_token_s is not None
+    assert server.first_token_s > 0
+    assert server.exit_code is None  # it would have served for ever: the harness ended it
+
+
+def test_the_leaves_of_a_server_sum_to_ready_in_every_process(server: Run) -> None:
+    assert server.ready_s is not None
+    assert sum(server.phases.values()) == pytest.approx(server.ready_s, abs=1e-6)
+    by_process = [seconds for phases in server.phases_by_process.values() for seconds in phases.values()]
+    assert sum(by_process) == pytest.approx(server.ready_s, abs=1e-6)
+    assert set(server.phases_by_process) == {"main", "inspect", "engine", "worker"}
+    assert server.phases_by_process["main"]["server_start"] > 0
+
+
+def test_what_no_hook_explains_of_a_server_stays_within_the_bound_of_a_warm_up(server: Run) -> None:
+    assert server.ready_s is not None
+    assert server.unattributed_s is not None
+    assert server.unattributed_s <= 1.5 * max(0.001 * server.ready_s, 0.05), server.gaps[:5]
+
+
+def test_nothing_of_a_server_is_left_running(server: Run) -> None:
+    assert server.wall_s > (server.ready_s or 0)
+    assert [process.name() for process in psutil.Process(os.getpid()).children(recursive=True)] == []
+
+
+def test_the_port_of_a_server_is_no_part_of_its_case(real_engine: RealEngine) -> None:
+    figure = load_figure("2", Workspace())
+    cases = [make_case(figure, real_engine.model, real_engine.engine, True, "serve") for _ in range(2)]
+    assert len({case.name for case in cases}) == 1
+    assert all(isinstance(case.start, ServerStart) for case in cases)
+    assert Path(cases[0].start.command(Path())[1]).name == "vllm"
