@@ -134,7 +134,7 @@ def _notes(case: Case, runs: list[Run]) -> list[str]:
     ]
     if unattributed:
         notes.append(f"unattributed: at most {100 * max(unattributed):.2f} % of a start is not explained by any hook")
-    compiled = [run.certificate["compile_cache"]["compiling_s"] for run in counted if run.kind == "measured"]
+    compiled = [run.certificate["compile_cache"].get("compiling_s", 0.0) for run in counted if run.kind == "measured"]
     if not case.always_uncached and compiled and min(compiled) > 0:
         notes.append(
             f"cached starts compiled again for {min(compiled):.1f} s or more: this engine's compile cache does not hit"

@@ -303,12 +303,11 @@ def test_a_command_that_fails_is_exit_1_with_its_logs_end_and_the_phase_and_proc
     [
         ("ends", r"failed in .*: ended \(exit code 0\) without a sign of /health at http://127\.0\.0\.1:\d+ to answer"),
         ("taken", r"failed in server_start of the main process: OSError: \[Errno 98\] Address already in use"),
-        ("never_healthy", r"timeout in .*: waited 1 s for /health at http://127\.0\.0\.1:\d+ to answer 200, in vain"),
     ],
 )
 def test_a_server_that_never_answers_is_told_why(shell: Shell, mode: str, said: str) -> None:
     shell.fake.behave(mode)
-    done = shell.measure("--timeout", "1", "--", *shell.serve)
+    done = shell.measure("--", *shell.serve)
     assert done.code == 1
     assert re.search(said, done.err.splitlines()[-1])
     assert all(is_gone(start["pid"]) for start in shell.fake.starts())

@@ -2,6 +2,7 @@
 
 import re
 
+from harness.analyse.partition import ENGINE_ROLES
 from harness.analyse.spans import Process
 from harness.engine.process_tree import Exit
 
@@ -33,7 +34,7 @@ def died(processes: list[Process], exit: Exit) -> str | None:
     for process in sorted(processes, key=lambda p: p.exec_ns):  # parents first: their end may have ended their children
         open_spans = [span for span in process.spans if span.end_ns is None]
         known = process.pid in exit.ended or process.pid == exit.pid
-        if process.role in ENGINE_PROCESSES and open_spans and not known and not process.notes("tracer exit"):
+        if process.role in ENGINE_ROLES and open_spans and not known and not process.notes("tracer exit"):
             phase, _ = open_phase([process])
             return f"the {process.role} process ended abruptly (killed?){f' in {phase}' if phase else ''}"
     return None

@@ -118,7 +118,8 @@ def _start(case: Case, sandbox: Sandbox, folder: Path) -> tuple[Exit, Outcome]:
         with process_tree(command, environment, log, run_in, case.timeout_s, scratch) as tree:
             ready: Ready | None = case.start.follow(tree, scratch, spans)
     assert tree.exit is not None
-    redact_file(log, case.secrets)
+    for written in (log, *spans.glob("*.jsonl")):  # a hook's detail can hold an argument
+        redact_file(written, case.secrets)
     return tree.exit, outcome_of(tree.exit, ready, case.start.awaited, spans, log)
 
 

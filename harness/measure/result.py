@@ -12,9 +12,12 @@ from harness.engine.process_tree import Exit
 from harness.measure.cause import ENGINE_PROCESSES, died, last_error, open_phase
 from harness.measure.start import Ready
 from harness.record.logtext import read_log
+from harness.record.plain import printable
 
 LOG_TAIL_LINES = 40
 KEPT_GAPS = 20
+KEPT_FAILURES = 100
+REASON_CHARACTERS = 1000
 
 
 @dataclass
@@ -43,6 +46,12 @@ class Outcome:
 
 def outcome_of(exit: Exit, ready: Ready | None, awaited: str, spans: Path, log: Path) -> Outcome:
     """Judge one start from its exit, its sign of readiness (``awaited`` names it), its spans and its log."""
+    outcome = _judge(exit, ready, awaited, spans, log)
+    outcome.reason = outcome.reason and printable(outcome.reason, REASON_CHARACTERS)
+    return outcome
+
+
+def _judge(exit: Exit, ready: Ready | None, awaited: str, spans: Path, log: Path) -> Outcome:
     read = read_log(log)
     outcome = Outcome(status="ok", log_quantities=parse_log(read.text), log_tail=read.tail(LOG_TAIL_LINES))
     try:
@@ -122,7 +131,7 @@ def _tracer_report(processes: list[Process]) -> dict[str, Any]:
         "self_s": sum(report["self_ns"] for report in reports) / 1e9,
         "events": sum(report["events"] for report in reports),
         "processes": len(processes),
-        "failures": failures,
+        "failures": failures[:KEPT_FAILURES],
         "malformed_lines": sum(p.malformed_lines for p in processes),
     }
 

@@ -6,6 +6,7 @@ ProgramStart   the user's program that makes an ``LLM``; ready when the tracer i
 """
 
 import json
+import re
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,8 +16,11 @@ from experiments.cold_start import study
 from harness.engine.process_tree import Tree
 from harness.errors import HarnessError
 from harness.measure.address import Address
+from harness.record.bounded import parse_json, read_bounded
 
-DISARMED = b'"name":"tracer disarmed","begin_ns":'
+DISARMED = re.compile(rb'"name":"tracer disarmed","begin_ns":(\d{1,19}),')
+BLOCK_BYTES = 64 << 20  # a span file has at most so many
+RESULT_BYTES = 1 << 20
 
 
 @dataclass(frozen=True)
@@ -73,7 +77,7 @@ class OfflineStart:
         """Wait for the worker's exit and read its result."""
         tree.wait()
         try:
-            result = json.loads((scratch / "result.json").read_text(encoding="utf-8"))
+            result = parse_json(read_bounded(scratch / "result.json", RESULT_BYTES))
             tokens = result["token_ids"]
             ready = Ready(int(result["ready_ns"]), int(result["first_token_ns"]))
         except (OSError, ValueError, KeyError, TypeError):
@@ -155,9 +159,8 @@ class _Signs:
         for path in sorted(self._spans.glob("main-*.jsonl")) if self._found is None else ():
             with path.open("rb") as file:
                 file.seek(self._read.get(path, 0))
-                complete = file.read().rpartition(b"\n")[0]
+                complete = file.read(BLOCK_BYTES).rpartition(b"\n")[0]
             self._read[path] = self._read.get(path, 0) + len(complete) + (1 if complete else 0)
-            at = complete.find(DISARMED)
-            if at >= 0:
-                self._found = int(complete[at + len(DISARMED) :].partition(b",")[0])
+            if sign := DISARMED.search(complete):
+                self._found = int(sign[1])
         return self._found

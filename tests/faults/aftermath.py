@@ -16,7 +16,6 @@ import pytest
 import typer
 
 from harness.door import run_app
-from harness.engine.guardian import members
 from harness.engine.process_tree import Tree
 from harness.errors import HarnessError
 from harness.measure.conditions import measuring
@@ -41,15 +40,19 @@ def wait_until(condition: Callable[[], bool]) -> bool:
 def running(fake: FakeEngine) -> list[int]:
     """Pids of the living processes that starts of this engine have left, guardians included.
 
-    They are known by the tree's mark and session, as the guardian knows them, and by their command line.
+    They are known by the tree's mark, by the session of its first process, and by their command line.
     """
     starts = fake.starts()
-    found = {pid for start in starts for pid, _ in members(start["environ"]["COLDSTART_TREE"], start["pid"])}
-    signs = [f"{fake.root}/engines/fake/", f"{fake.root}/scratch/"]
-    for process in psutil.process_iter():
-        with suppress(psutil.Error):
-            if process.status() != psutil.STATUS_ZOMBIE and any(s in part for part in process.cmdline() for s in signs):
-                found.add(process.pid)
+    marks = [start["environ"]["COLDSTART_TREE"].encode() for start in starts]
+    sessions = {start["pid"] for start in starts}
+    signs = [f"{fake.root}/engines/fake/".encode(), f"{scratch(fake)}/".encode(), *marks]
+    found = []
+    for folder in Path("/proc").glob("[0-9]*"):
+        with suppress(OSError):
+            told = (folder / "cmdline").read_bytes() + (folder / "environ").read_bytes()
+            fields = (folder / "stat").read_bytes().rpartition(b")")[2].split()
+            if fields[0] != b"Z" and (int(fields[3]) in sessions or any(sign in told for sign in signs)):
+                found.append(int(folder.name))
     return sorted(found)
 
 
@@ -122,10 +125,10 @@ class Harness:
     A fork of this process: as real to signals and to the kernel as a fresh one, without its second of imports.
     """
 
-    def __init__(self, fake: FakeEngine, body: Callable[[], object]) -> None:
-        self.fake = fake
+    def __init__(self, root: Path, body: Callable[[], object]) -> None:
         self.code: int | None = None
-        self._output = fake.root / f"harness-{time.monotonic_ns()}.txt"
+        self._root = root
+        self._output = root / f"harness-{time.monotonic_ns()}.txt"
         sys.stdout.flush()
         self.pid = os.fork()
         if self.pid == 0:
@@ -139,13 +142,13 @@ class Harness:
             for number in (1, 2):
                 os.dup2(output, number)
             sys.stdout = sys.stderr = open(2, "w", buffering=1, closefd=False)  # noqa: SIM115  pytest's capture is not ours
-            tempfile.tempdir = str(scratch(self.fake))
+            tempfile.tempdir = str(self._root / "scratch")
             signal.signal(signal.SIGINT, signal.default_int_handler)
             app = typer.Typer(pretty_exceptions_enable=False)
 
             @app.command()
             def command() -> None:
-                with measuring(self.fake.root, "figure 2"):
+                with measuring(self._root, "figure 2"):
                     body()
 
             run_app(app, "harness", [], stopped="stopped; repeat the command to go on")
@@ -157,11 +160,6 @@ class Harness:
     def output(self) -> str:
         """What it printed."""
         return self._output.read_text() if self._output.exists() else ""
-
-    def hangs(self) -> bool:
-        """Whether its engine hangs, now or soon."""
-        before = len(self.fake.journal("hanging"))
-        return bool(before) or wait_until(lambda: bool(self.fake.journal("hanging")) or self.ended())
 
     def ended(self) -> bool:
         """Whether it has ended; its exit code, negative for a signal, is then known."""
@@ -182,13 +180,26 @@ class Harness:
 
 
 @contextmanager
-def harness(fake: FakeEngine, body: Callable[[], object] | None = None) -> Iterator[Harness]:
-    """A running harness that measures one warm-up and one run; it is dead when the block is left."""
-    started = Harness(fake, body or (lambda: fake.measure(fake.session(1))))
+def harness(
+    fake: FakeEngine, body: Callable[[], object] | None = None, until: Callable[[FakeEngine], bool] | None = None
+) -> Iterator[Harness]:
+    """A running harness that measures one warm-up and one run; it is dead when the block is left.
+
+    The block begins when ``until`` holds of its engine.
+    """
+    started = Harness(fake.root, body or (lambda: fake.measure(fake.session(1))))
     try:
+        if until is not None:
+            assert wait_until(lambda: until(fake) or started.ended())
+            assert not started.ended(), started.output()
         yield started
     finally:
         started.kill()
+
+
+def hangs(fake: FakeEngine) -> bool:
+    """Whether a process of the engine stands still."""
+    return bool(fake.journal("hanging"))
 
 
 def guardians(harness_pid: int) -> list[int]:

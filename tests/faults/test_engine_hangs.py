@@ -12,7 +12,6 @@ PLACES = {  # where it hangs → leaf and process that the record names
     "main:config": ("config", "main"),
     "main:spawn": ("process_spawn", "main"),
     "engine:imports": ("imports:engine", "engine"),
-    "engine:spawn": ("process_spawn", "engine"),
     "engine:kv_cache": ("kv_cache_alloc", "engine"),
     "worker:imports": ("imports:worker", "worker"),
     "worker:load_weights": ("load_weights", "worker"),

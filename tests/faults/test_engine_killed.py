@@ -1,5 +1,7 @@
 """A process of the engine is killed, leaves or runs out of memory: at each stage, in each process."""
 
+import os
+import signal
 import uuid
 from collections.abc import Iterator
 from contextlib import suppress
@@ -7,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.faults.aftermath import finish, nothing_runs
+from harness.engine.process_tree import Tree
+from tests.faults.aftermath import cut_short, finish, nothing_runs, running
 from tests.measure.fake_engine import FakeEngine
 
 GENERIC = "RuntimeError: Engine core initialization failed. See root cause above."
@@ -71,6 +74,26 @@ def test_a_process_that_is_killed_after_the_engine_was_ready_is_said_to_be(
     assert (run.status, run.reason, run.failed_in) == (status, f"after it was ready: {reason}", None)
     assert nothing_runs(fake)
     assert [run.run for run in finish(fake)] == ["2"]
+
+
+@pytest.mark.parametrize(
+    "place", [pytest.param("worker:load_weights", id="kill-engine-while-worker-is-at-load_weights")]
+)
+def test_a_process_is_named_that_was_killed_not_the_one_that_was_ended_because_of_it(
+    fake: FakeEngine, place: str
+) -> None:
+    def kill_the_engine_core(tree: Tree) -> None:
+        (spans,) = fake.workspace.runs.glob("**/.warmup-0.partial/spans/engine-*.jsonl")
+        os.kill(int(spans.stem.removeprefix("engine-")), signal.SIGKILL)
+        tree.wait()
+
+    fake.behave(f"{place}:hang")
+    (run,) = fake.measure(fake.session(1, fake.case(start=cut_short(fake, kill_the_engine_core))))
+    assert (run.status, run.failed_in, run.failed_process) == ("failed", "load_weights", "worker")
+    assert run.reason == f"the engine process ended abruptly (killed?); the log's last error: {GENERIC}"
+    assert run.resources["leftover_processes"] == 1
+    assert running(fake) == []
+    finish(fake)
 
 
 @pytest.mark.parametrize("fault", [name("engine:end:kill"), name("worker:end:kill")])

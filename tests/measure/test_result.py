@@ -39,6 +39,8 @@ def judge(
         (f"(APIServer pid=7) OSError: [Errno 98] in use\n(APIServer pid=7) {REPORT}", "OSError: [Errno 98] in use"),
         ("this Error: is prose\n", "exit code 1"),
         ("ValueError\n", "exit code 1"),
+        ('  File "a.py", line 1, in load\n    bytes(n)\nMemoryError\n', "MemoryError"),
+        ("ValueError: too long\nRuntimeError: EngineCore encountered an issue. See …", "ValueError: too long"),
         ("", "exit code 1"),
         ("ValueError: " + "x" * 1000, "ValueError: " + "x" * 488),
     ],

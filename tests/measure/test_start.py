@@ -87,17 +87,17 @@ def test_a_healthy_server_that_generates_nothing_failed(fake: FakeEngine, mode: 
 def test_a_server_that_is_never_healthy_is_given_up_and_ended(fake: FakeEngine) -> None:
     fake.behave("never_healthy")
     start = server(fake)
-    run = fake.start(start=start, timeout_s=0.6)
+    run = fake.start(start=start, timeout_s=0.4)
     assert (run.status, run.reason) == (
         "timeout",
-        f"waited 1 s for /health at {start.address} to answer 200, in vain; the process tree was ended",
+        f"waited 0 s for /health at {start.address} to answer 200, in vain; the process tree was ended",
     )
     assert is_gone(fake.starts()[-1]["pid"])
 
 
 def test_a_server_that_hangs_before_it_listens_is_given_up_in_the_phase_it_hangs_in(fake: FakeEngine) -> None:
     fake.behave("hang")
-    run = fake.start(start=server(fake), timeout_s=0.6)
+    run = fake.start(start=server(fake), timeout_s=0.4)
     assert (run.status, run.failed_in, run.failed_process) == ("timeout", "load_weights", "engine")
 
 

@@ -1,5 +1,7 @@
 """Hooked coroutine functions: a span per step, nothing for what they wait for, and no difference to their callers."""
 
+import itertools
+
 import pytest
 
 from tests.tracer.world import World, spans_of
@@ -65,7 +67,7 @@ def test_other_tasks_run_between_the_steps_and_their_spans_do_not_nest_in_them(w
     assert world.run(program).value == [[n, 2, "answer"] for n in range(3)]
     steps = spans_of(world.process(), "Server.startup")
     assert len(steps) == 9
-    assert all((a.end_ns or 0) <= b.begin_ns for a, b in zip(steps, steps[1:], strict=False))
+    assert all((a.end_ns or 0) <= b.begin_ns for a, b in itertools.pairwise(steps))
 
 
 def test_a_wrapped_coroutine_function_is_one_still(world: World) -> None:
