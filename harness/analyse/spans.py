@@ -6,7 +6,7 @@ A span file is written by the tracer (patches/tracer): a header line, then span 
 
 import os
 from bisect import bisect_left
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -18,6 +18,7 @@ from harness.record.bounded import UnreadableError, open_regular
 from harness.record.plain import printable
 
 # A start of 13 processes leaves 2 MB. What is larger than these was not written by the tracer.
+SAME_START_NS = 20_000_000  # the kernel tells when a process began in ticks of 10 ms, and each file by its own clock
 MAX_FILES = 4096
 MAX_FILE_BYTES = 64 << 20
 MAX_BYTES = 128 << 20
@@ -171,4 +172,27 @@ def read_processes(folder: Path) -> list[Process]:
             f"{len(found)} span files of {sum(sizes)} bytes; a start has at most {MAX_FILES} of {MAX_BYTES}"
         )
     files = [Path(entry.path) for entry, size in zip(found, sizes, strict=True) if size > 0]
-    return sorted(map(read_process, files), key=lambda p: (p.exec_ns, p.pid))
+    return _joined(sorted(map(read_process, files), key=lambda p: (p.traced_ns, p.pid)))
+
+
+def _joined(processes: list[Process]) -> list[Process]:
+    """One process for files of the same pid and start: a launcher, and the program that it replaced itself by."""
+    found: list[Process] = []
+    for process in processes:
+        same = (p for p in found if p.pid == process.pid and abs(p.exec_ns - process.exec_ns) < SAME_START_NS)
+        before = next(same, None)
+        if before is None:
+            found.append(process)
+        else:
+            _replace_program(before, process)
+    return sorted(found, key=lambda p: (p.exec_ns, p.pid))
+
+
+def _replace_program(process: Process, after: Process) -> None:
+    """Go on with what ``process`` was replaced by: what was open in it ended there, and an interpreter started."""
+    ended_ns = max((s.end_ns or s.begin_ns for s in process.spans), default=process.traced_ns)
+    ended_ns = min(ended_ns, after.traced_ns)
+    closed = [s if s.end_ns is not None else replace(s, end_ns=max(s.begin_ns, ended_ns)) for s in process.spans]
+    start = Span("interpreter start", ended_ns, after.traced_ns, process.pid, "work", {"phase": "interpreter"})
+    process.spans = sorted([*closed, start, *after.spans], key=lambda s: s.begin_ns)
+    process.malformed_lines += after.malformed_lines

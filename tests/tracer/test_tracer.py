@@ -250,13 +250,23 @@ def test_a_disk_that_fills_up_ends_the_tracing_and_nothing_else(toy: World, limi
     assert not process.notes("tracer disarmed")
 
 
-def test_a_disk_that_is_full_from_the_start_costs_one_line(toy: World):
-    def full_device_as_span_file() -> None:  # runs between fork and exec: the pid stays
-        os.symlink("/dev/full", toy.spans / f"main-{os.getpid()}.jsonl")
+def test_span_files_that_cannot_be_written_from_the_start_cost_one_line(toy: World):
+    def no_bytes_in_files() -> None:  # runs between fork and exec
+        resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
 
-    done = toy.run(PROGRAM, preexec_fn=full_device_as_span_file)
+    done = toy.run(PROGRAM, preexec_fn=no_bytes_in_files)
     assert (done.code, done.out) == (0, "done\n")
-    assert done.err.startswith("coldstart_tracer: not tracing this process: OSError(28")
+    assert done.err.startswith("coldstart_tracer: not tracing this process: OSError(27")
+
+
+def test_a_span_file_of_another_process_of_that_number_is_not_written_into(toy: World):
+    def taken() -> None:  # runs between fork and exec: the pid stays
+        (toy.spans / f"main-{os.getpid()}.jsonl").write_text("another's")
+
+    assert toy.run(PROGRAM, preexec_fn=taken).code == 0
+    files = {path.name.removeprefix("main-").lstrip("0123456789"): path for path in toy.spans.glob("main-*")}
+    assert set(files) == {".jsonl", "-2.jsonl"}
+    assert files[".jsonl"].read_text() == "another's"
 
 
 def test_the_tracer_imports_no_module_that_python_has_not_loaded_anyway(world: World):
@@ -268,17 +278,33 @@ def test_the_tracer_imports_no_module_that_python_has_not_loaded_anyway(world: W
     assert {name for name in traced - plain if not name.startswith("coldstart_tracer")} <= {"atexit", "_json", "gc"}
 
 
-def test_the_interpreters_exit_begins_before_its_exit_handlers_run(world: World):
+def test_the_interpreters_exit_begins_before_its_exit_handlers_and_after_its_threads(world: World):
     program = """
         import atexit, threading, time
         atexit.register(time.sleep, 0.03)
-        thread = threading.Thread(target=time.sleep, args=(0.02,))
+        began = time.monotonic_ns()
+        thread = threading.Thread(target=time.sleep, args=(0.05,))
         thread.start()
+        print(began)
     """
-    assert world.run(program).code == 0
+    began_ns = world.run(program).value
     process = world.process()
     leaving = span_of(process, "interpreter exit")
     (left,) = [span for span in process.spans if span.name == "tracer exit"]
-    assert left.begin_ns - leaving.begin_ns >= 48_000_000  # threads are waited for, then handlers run
+    assert leaving.begin_ns - began_ns >= 50_000_000  # a thread that is waited for works: that is no exit
+    assert left.begin_ns - leaving.begin_ns >= 29_000_000
     assert leaving.end_ns is None
     assert leaving.attrs == {"phase": "interpreter"}
+
+
+def test_disarming_leaves_what_others_put_over_it_and_what_they_took_away(toy: World):
+    program = """
+        import gc, json, threading, toy
+        under = threading._shutdown
+        threading._shutdown = over = lambda: under()
+        gc.callbacks.clear()
+        toy.ready()
+        print(json.dumps([threading._shutdown is over, gc.callbacks]))
+    """
+    assert toy.run(program).value == [True, []]
+    assert len(toy.process().notes("tracer disarmed")) == 1

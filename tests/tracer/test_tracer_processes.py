@@ -6,6 +6,7 @@ import time
 
 import pytest
 
+from harness.analyse.spans import read_processes
 from tests.tracer.world import World, span_of, spans_of
 
 LAUNCH = (
@@ -208,3 +209,24 @@ def test_the_clock_is_the_machines_monotonic_clock(toy: World):
     span = span_of(process, "work")
     assert before - 10_000_000 <= process.exec_ns  # the kernel's start time has ticks of 10 ms
     assert before < process.traced_ns <= span.begin_ns < (span.end_ns or 0) < after
+
+
+def test_a_launcher_that_replaces_itself_hands_its_role_on_and_is_one_process_with_its_successor(world: World):
+    world.module("toy", "def ready(): pass\n")
+    world.hooks({"module": "toy", "name": "ready", "phase": "config", "role": "main", "disarm": "after"})
+    program = """
+        import os, sys
+        def launch():
+            os.execv(sys.executable, [sys.executable, "-c", "import toy; toy.ready()"])
+        if __name__ == "__main__":
+            launch()
+    """
+    assert world.run(program).code == 0
+    assert len(list(world.spans.iterdir())) == 2
+    (process,) = read_processes(world.spans)
+    assert process.role == "main"
+    assert len(process.notes("tracer disarmed")) == 1  # as only a main process does
+    (begun,) = [span for span in process.spans if span.name == "interpreter start"]
+    ready = span_of(process, "ready")
+    assert process.traced_ns <= begun.begin_ns < (begun.end_ns or 0) <= ready.begin_ns
+    assert all(span.end_ns is not None for span in process.spans if span.begin_ns < begun.begin_ns)

@@ -18,7 +18,10 @@ def disarm():
         else:
             kept.append(attribute)
     for action in _actions:
-        action()
+        try:
+            action()
+        except Exception as error:  # the others must be carried out all the same
+            kept.append(repr(error)[:200])
     tracer.note(
         "tracer disarmed", self_ns=tracer.self_ns, events=tracer.events, restored=len(installed) - len(kept), kept=kept
     )

@@ -24,7 +24,7 @@ def start(loaded_ns):
         _imports.install(_on_module)
         _disarm.on_disarm(_imports.uninstall)
         gc.callbacks.append(_on_gc)
-        _disarm.on_disarm(lambda: gc.callbacks.remove(_on_gc))
+        _disarm.on_disarm(lambda: _on_gc in gc.callbacks and gc.callbacks.remove(_on_gc))
         os.register_at_fork(after_in_child=_after_fork)
         atexit.register(_on_exit)
         _hooks.hook_loaded_modules()
@@ -38,9 +38,14 @@ def start(loaded_ns):
 
 
 def _begin_process(start_kind, exec_ns):
-    """Take the role that the parent named, and open this process's file. Raises OSError."""
+    """Take the role that the parent named, and open this process's file. Raises OSError.
+
+    A launcher that replaces itself by another program (``exec``) hands its role on: it is the same process.
+    """
     tracer.pid = os.getpid()
-    tracer.role = os.environ.get("COLDSTART_TRACE_ROLE", "main")
+    pid, _, role = os.environ.get("COLDSTART_TRACE_SELF", "").partition(":")
+    tracer.role = role if pid == str(tracer.pid) else os.environ.get("COLDSTART_TRACE_ROLE", "main")
+    os.environ["COLDSTART_TRACE_SELF"] = f"{tracer.pid}:{tracer.role}"
     os.environ["COLDSTART_TRACE_ROLE"] = "child"  # of this process's children, until a hook says otherwise
     tracer.open_file(
         {
@@ -86,16 +91,20 @@ def _on_module(name):
 
 
 def _watch_exit(threading):
-    """The interpreter's exit begins with threading's; exit handlers come next, and some of them work for long."""
+    """The interpreter's exit begins after threading's: exit handlers come next, and some of them work for long."""
     original = threading._shutdown
 
     def shutdown():
+        original()  # waits for threads that are not daemons: their work is not the exit's
         if tracer.armed and not _exiting:
             _exiting.append(tracer.begin(_EXIT, "work", {"phase": "interpreter"}))
-        original()
+
+    def restore():
+        if threading._shutdown is shutdown:
+            threading._shutdown = original
 
     threading._shutdown = shutdown
-    _disarm.on_disarm(lambda: setattr(threading, "_shutdown", original))
+    _disarm.on_disarm(restore)
 
 
 def _on_gc(when, info):

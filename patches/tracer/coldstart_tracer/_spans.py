@@ -55,9 +55,15 @@ class Tracer:
 
     def open_file(self, header):
         """Create this process's span file and write the header. Raises OSError."""
-        folder = os.environ["COLDSTART_TRACE_DIR"]
-        path = os.path.join(folder, f"{self.role}-{self.pid}.jsonl")
-        self.fd = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        base = os.path.join(os.environ["COLDSTART_TRACE_DIR"], f"{self.role}-{self.pid}")
+        for number in ("", "-2", "-3", "-4"):  # a process that replaced its program, or a pid that was used again
+            try:
+                flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
+                self.fd = os.open(f"{base}{number}.jsonl", flags, 0o644)
+                break
+            except FileExistsError:
+                if number == "-4":
+                    raise
         line = encode({"schema": SCHEMA, "clock": "CLOCK_MONOTONIC", **header}) + "\n"
         os.write(self.fd, line.encode())  # raises on a full disk: a file without a header is of no use
 
