@@ -179,7 +179,8 @@ def _joined(processes: list[Process]) -> list[Process]:
     """One process for files of the same pid and start: a launcher, and the program that it replaced itself by."""
     found: list[Process] = []
     for process in processes:
-        same = (p for p in found if p.pid == process.pid and abs(p.exec_ns - process.exec_ns) < SAME_START_NS)
+        who = (process.pid, process.role)
+        same = (p for p in found if (p.pid, p.role) == who and abs(p.exec_ns - process.exec_ns) < SAME_START_NS)
         before = next(same, None)
         if before is None:
             found.append(process)

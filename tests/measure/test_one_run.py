@@ -55,7 +55,7 @@ def test_only_allow_listed_variables_reach_the_engine(fake: FakeEngine, monkeypa
     assert "secret" not in environ.values()
     own = {*Sandbox(Path()).environment(), *fake.engine.pin.environment}
     own |= {"VLLM_LOGGING_CONFIG_PATH", "VLLM_RPC_BASE_PATH"}
-    own |= {"COLDSTART_TRACE_DIR", "COLDSTART_TRACE_ROLE", "COLDSTART_TREE"}
+    own |= {"COLDSTART_TRACE_DIR", "COLDSTART_TRACE_ROLE", "COLDSTART_TRACE_SELF", "COLDSTART_TREE"}
     by_python = {"LC_CTYPE"}  # CPython sets it for itself in the C locale
     assert set(environ) <= {*INHERITED, *own, *by_python}
     assert environ["FAKE_PIN"] == "1"
