@@ -3,21 +3,23 @@
 import json
 import re
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from rich.console import Console, RenderableType
 
-from harness.analyse.compare import Comparison, Differs, Gate, compare, differences, judge
+from harness.analyse.compare import Comparison, Differs, Gate, compare, differences, judge, pair
 from harness.analyse.contrast import Contrast
 from harness.door import json_errors
 from harness.errors import HarnessError
 from harness.record.plain import printable
 from harness.record.select import SelectError
-from harness.record.sides import Side, find_side
+from harness.record.sides import Side, Start, find_side
 from harness.record.slotcheck import SlotError
 from harness.show.compare_print import conclusion, gate_line, tables
+
+_NARROWEST = 80  # columns; in fewer, numbers would be cut
 
 
 class TooFewRuns(HarnessError):
@@ -39,7 +41,9 @@ class Compared:
         """Print it; where a program reads standard output, on standard error."""
         for warning in self.warnings:
             print(f"warning: {warning}", file=sys.stderr)
-        Console(highlight=False, stderr=as_json).print(self.tables)
+        console = Console(highlight=False, stderr=as_json)
+        console.width = max(_NARROWEST, console.width)
+        console.print(self.tables)
         # Not through the console: it would break the lines that a CI log is searched for.
         for line in self.lines:
             print(line, file=sys.stderr if as_json else sys.stdout)
@@ -48,7 +52,7 @@ class Compared:
         """1 if the gate was crossed. Raises TooFewRuns if that cannot be told."""
         if self.gate and self.gate.crossed is None:
             raise TooFewRuns(
-                f"too few runs to judge the gate ({self.counts}, each needs 2 or more); raise --iterations"
+                f"too few runs to judge the gate ({self.counts}, each needs 2 or more); measure more starts"
             )
         return 1 if self.gate and self.gate.crossed else 0
 
@@ -71,7 +75,14 @@ def compared(runs: Path, a_text: str, b_text: str, kind: str, gate_text: str | N
     """Hold B's runs of ``kind`` against A's. ``runs`` is the store; errors as for ``run_compare``."""
     limit = None if gate_text is None else parse_gate(gate_text)
     a, b = _side(runs, a_text, kind), _side(runs, b_text, kind)
-    comparison, differs, warnings = compare(a.starts, b.starts), differences(a, b), _warnings(a, b)
+    warnings = _warnings(a, b)
+    if pairs := pair(a.starts, b.starts):
+        alone = len(a.starts) + len(b.starts) - 2 * len(pairs)
+        a, b = _only(a, [first for first, _ in pairs]), _only(b, [second for _, second in pairs])
+        if alone:
+            have, are = ("start has", "is") if alone == 1 else ("starts have", "are")
+            warnings.append(f"{alone} {have} no partner in its round and {are} left out")
+    comparison, differs = compare(a.starts, b.starts), differences(a, b)
     gate = None if limit is None else judge(comparison.ready, limit)
     return Compared(
         warnings=warnings,
@@ -98,6 +109,13 @@ def _side(runs: Path, text: str, kind: str) -> Side:
         raise HarnessError(printable(str(error), 1000)) from None
 
 
+def _only(side: Side, used: list[Start]) -> Side:
+    """The side with those of its starts that have a partner."""
+    alone = len(side.starts) - len(used)
+    left_out = side.left_out | ({"without a partner in its round": alone} if alone else {})
+    return replace(side, starts=tuple(used), left_out=left_out)
+
+
 def _warnings(a: Side, b: Side) -> list[str]:
     """What makes the two incomparable, or the comparison empty: one line each."""
     found = []
@@ -111,7 +129,10 @@ def _warnings(a: Side, b: Side) -> list[str]:
     ):
         ours, theirs = a.facts[group], b.facts[group]
         if ours.get(fact) != theirs.get(fact):
-            said = " and ".join(f"{facts.get(name)} ({str(facts.get(fact))[:17]})" for facts in (ours, theirs))
+            said = " and ".join(
+                f"{printable(str(facts.get(name)), 80)} ({printable(str(facts.get(fact))[:17], 80)})"
+                for facts in (ours, theirs)
+            )
             found.append(f"different {what}: {said}; a difference may be theirs")
     return found
 

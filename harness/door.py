@@ -1,6 +1,7 @@
 """What every command line of the harness does around its typer app: errors in one line, and an exit code."""
 
 import json
+import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,6 +15,8 @@ from harness.record.plain import printable
 from harness.record.run import RunFileError
 
 STOPPED = 130  # as shells report a command that Ctrl-C ended
+CLOSED_PIPE = 141  # as shells report a command whose reader went away: never a verdict such as 1
+_LONGEST = 1000  # characters of an error
 
 
 def run_app(
@@ -25,6 +28,8 @@ def run_app(
     """Run ``app`` and end the process. ``arguments``: None = the command line; ``stopped``: said after Ctrl-C."""
     try:
         code = app(args=arguments, prog_name=name, standalone_mode=False)
+        if sys.stdout:  # None where it is closed
+            sys.stdout.flush()  # not at the exit, where nobody could say what happened
         if code == STOPPED:  # what typer makes of a KeyboardInterrupt
             raise KeyboardInterrupt
         sys.exit(code)
@@ -32,6 +37,12 @@ def run_app(
         _end(str(error), error.exit_code)
     except RunFileError as error:
         _end(f"{error}; move that run's folder out of runs/ and repeat", 2)
+    except BrokenPipeError:
+        _end_unread()
+    except SystemExit as end:
+        if isinstance(end.__context__, BrokenPipeError):  # rich and typer make 1 of it, which means something here
+            _end_unread()
+        raise
     except OSError as error:
         _end(f"{error.filename or 'a file'}: {error.strerror or error}; mend it and repeat", 2)
     except (KeyboardInterrupt, typer.Abort):
@@ -41,7 +52,11 @@ def run_app(
         message = error.format_message().rstrip(".")  # empty where the help was printed instead
         if not message:
             sys.exit(2)
-        _end(f"{message}; see {'' if name.startswith('python') else name + ' '}--help", 2)
+        message += f"; see {'' if name.startswith('python') else name + ' '}--help"
+        given = sys.argv[1:] if arguments is None else arguments
+        if "--json" in given[: given.index("--") if "--" in given else None]:
+            _print_json(message)
+        _end(message, 2)
 
 
 @contextmanager
@@ -51,10 +66,19 @@ def json_errors(as_json: bool) -> Iterator[None]:
         yield
     except (HarnessError, RunFileError, OSError) as error:
         if as_json:
-            print(json.dumps({"error": str(error)}))
+            _print_json(str(error))
         raise
 
 
+def _print_json(message: str) -> None:
+    print(json.dumps({"error": message}))
+
+
+def _end_unread() -> NoReturn:
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # what is still to be written would fail again at the exit
+    sys.exit(CLOSED_PIPE)
+
+
 def _end(message: str, code: int) -> NoReturn:
-    print(f"error: {printable(message)}", file=sys.stderr)
+    print(f"error: {printable(message, _LONGEST)}", file=sys.stderr)
     sys.exit(code)

@@ -87,8 +87,9 @@ def describe(run: Run, folder: Path) -> dict[str, str]:
     end = f"{run.status}: {run.reason}" if run.ready_s is None else f"ready after {run.ready_s:.2f} s"
     doubt = next((str(part.get("reason")) for part in run.certificate.values() if not part["holds"]), None)
     return {
-        "model": f"{run.model.get('name', 'model unknown')}{twin}",
-        "engine": f"vLLM {run.engine.get('version', 'of unknown version')} ({run.engine.get('pin', 'unpinned')})",
+        "model": f"{run.model.get('name') or 'model unknown'}{twin}",
+        # A start of one's own has no pin: the key is there, and null.
+        "engine": f"vLLM {run.engine.get('version') or 'of unknown version'} ({run.engine.get('pin') or 'unpinned'})",
         "case": folder.resolve().parent.name,
         "run": f"run {run.run_id} ({run.kind}), started {run.started_at}",
         "end": end + (f"; does not count: {doubt}" if doubt else ""),
@@ -122,15 +123,18 @@ def _check_outputs(paths: list[Path], workspace: Workspace) -> None:
     for path in paths:
         if path.is_dir():
             raise HarnessError(f"{path}: is a folder; name a file in it")
-        if not path.parent.is_dir():
-            raise HarnessError(f"{path}: there is no folder {path.parent}; make it, or name another")
+        if path.exists() and not path.is_file():
+            raise HarnessError(f"{path}: is not a regular file; name another")
+        parent = path.resolve().parent if path.is_symlink() else path.parent
+        if not parent.is_dir():
+            raise HarnessError(f"{path}: there is no folder {parent}; make it, or name another")
         if path.resolve().is_relative_to(workspace.runs.resolve()):
             raise HarnessError(f"{path}: lies in the run store, which is never written to by hand; name another place")
 
 
 def _write(path: Path, text: str, console: Console, hint: str) -> None:
     try:
-        write_text(path, text)
+        write_text(path.resolve(), text)  # a link stays one: what it points to is written
     except OSError as error:
         raise HarnessError(f"{path}: cannot be written ({error.strerror}); name another place") from None
     console.print(f"{path} ({len(text) / 1e6:.1f} MB): {hint}", markup=False)

@@ -1,6 +1,7 @@
 """``python -m harness compare``: exit codes, one JSON document, one line for what cannot be compared."""
 
 import json
+import subprocess
 import sys
 from pathlib import Path
 
@@ -71,7 +72,7 @@ def test_too_few_runs_for_a_gate_are_wrong_use(call) -> None:
     done = call("fast", "once", "--gate", "5%")
     assert done.code == 2
     assert done.err.endswith(
-        "too few runs to judge the gate (A has 5, B 1, each needs 2 or more); raise --iterations\n"
+        "too few runs to judge the gate (A has 5, B 1, each needs 2 or more); measure more starts\n"
     )
 
 
@@ -116,3 +117,62 @@ def test_different_machines_are_compared_with_a_warning(call) -> None:
         "a difference may be theirs\n"
     )
     assert "machine" in done.out
+
+
+def test_a_machine_of_another_record_reaches_the_terminal_as_printable_characters(call, root: Path) -> None:
+    store = CaseStore.of(root / "runs", "far", "cold_start", "hostile-00000000")
+    node = {"id": "n\x1b]0;t\x07", "cpu_model": "\x1b[2Jcpu\n" + 200 * "x"}
+    put(store, *(make_run(str(number), node=node) for number in (1, 2)))
+    done = call("fast", "hostile")
+    assert done.code == 0
+    assert all(line.isprintable() for line in done.err.splitlines())
+    assert len(done.err) < 250
+
+
+def test_a_failed_start_leaves_the_other_rounds_paired(call, root: Path) -> None:
+    store = CaseStore.of(root / "runs", "node-000000000001", "cold_start", "failing-00000000")
+    for number in range(1, 6):
+        status = "failed" if number == 2 else "ok"
+        put(store, make_run(str(number), round=f"call:{number}", status=status))
+    done = call("fast", "failing", "--json")
+    found = json.loads(done.out)
+    assert "warning: 1 start has no partner in its round and is left out\n" in done.err
+    assert (found["paired"], found["n"], found["a"]["runs"]) == (True, {"a": 4, "b": 4}, ["1", "3", "4", "5"])
+    assert found["a"]["left_out"] == {"without a partner in its round": 1}
+    assert found["ready"]["a_mean_s"] == pytest.approx(3 + 1.5 * (0.0 - 0.01 + 0.03 - 0.02) / 4)
+
+
+def test_a_narrow_terminal_does_not_cut_numbers(call, monkeypatch: pytest.MonkeyPatch) -> None:
+    wide = call("fast", "slow").out
+    monkeypatch.setenv("COLUMNS", "40")
+    assert call("fast", "slow").out == wide
+    assert "…" not in wide
+
+
+def test_a_missing_side_is_an_error_in_json_too(call) -> None:
+    done = call("fast", "--json")
+    assert done.code == 2
+    assert json.loads(done.out.splitlines()[-1]) == {"error": done.err.removeprefix("error: ").rstrip("\n")}
+    assert call("fast", "--", "slow", "more", "--json").out == ""
+
+
+def test_a_reader_that_goes_away_is_not_a_crossed_gate(root: Path) -> None:
+    program = (
+        "from pathlib import Path; from harness import cli; from harness.workspace import Workspace; "
+        f"cli.Workspace = lambda: Workspace(Path({str(root)!r})); cli.main()"
+    )
+    for more in ([], ["--json"]):
+        process = subprocess.Popen(
+            [sys.executable, "-c", program, "compare", "fast", "slow", *more],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            cwd=Path(__file__).parents[1],
+        )
+        assert process.stdout is not None
+        assert process.stderr is not None
+        process.stdout.close()
+        with process.stderr as errors:
+            err = errors.read()
+        assert process.wait() == 141
+        assert b"Traceback" not in err
+        assert b"Exception ignored" not in err

@@ -40,6 +40,18 @@ def test_an_error_is_one_printable_line_whatever_it_quotes(
     assert said[:-1].isprintable()
 
 
+def test_an_endless_error_is_cut(capsys: pytest.CaptureFixture[str]) -> None:
+    app = typer.Typer()
+
+    @app.command()
+    def fail() -> None:
+        raise HarnessError("x" * 100_000)
+
+    with pytest.raises(SystemExit):
+        run_app(app, "harness", [])
+    assert len(capsys.readouterr().err) < 1100
+
+
 @pytest.mark.parametrize("kind", [RunFileError, SlotError])
 def test_what_is_wrong_with_a_file_is_one_printable_line(kind: type[Exception]) -> None:
     assert str(kind(HOSTILE)) == HARMLESS

@@ -1,4 +1,6 @@
 import json
+import os
+import stat
 import sys
 from pathlib import Path
 from typing import Any
@@ -156,6 +158,47 @@ def test_a_file_that_cannot_be_written_is_refused_before_the_run_is_read(
     monkeypatch.chdir(tmp_path)
     assert said in failure(capsys, "nothing", *arguments)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_what_is_no_regular_file_is_not_replaced(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    fifo = tmp_path / "fifo"
+    os.mkfifo(fifo)
+    for path in (fifo, Path(os.devnull)):
+        assert f"{path}: is not a regular file; name another" in failure(capsys, "nothing", "--flame", str(path))
+    assert stat.S_ISFIFO(fifo.stat().st_mode)
+
+
+def test_a_link_stays_a_link_and_what_it_points_to_is_written(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    store_run(tmp_path, make_run("1"))
+    (tmp_path / "link.svg").symlink_to("target.svg")
+    (tmp_path / "stray.svg").symlink_to("missing/target.svg")
+    trace("tiny/1", None, tmp_path / "link.svg", False, Workspace(tmp_path))
+    assert (tmp_path / "link.svg").is_symlink()
+    assert (tmp_path / "target.svg").read_text().endswith("</svg>\n")
+    capsys.readouterr()
+    assert f"there is no folder {tmp_path / 'missing'}" in failure(capsys, "x", "--flame", str(tmp_path / "stray.svg"))
+
+
+def test_a_start_without_a_pin_is_called_unpinned(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    store_run(tmp_path, make_run("1", engine={"pin": None, "version": None}))
+    trace("tiny/1", None, None, False, Workspace(tmp_path))
+    out = capsys.readouterr().out
+    assert "vLLM of unknown version (unpinned)" in out
+    assert "None" not in out
+
+
+def test_a_case_an_unfinished_run_and_a_run_json_are_told_apart(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = store_run(tmp_path, make_run("1"))
+    folder.with_name(".2.partial").mkdir()
+    make_run("2").write(folder.with_name(".2.partial"))
+    assert "tiny-00000000: is a case; name one of its runs: 1\n" in failure(capsys, str(folder.parent))
+    assert ".2.partial: was never finished; name a whole run" in failure(capsys, str(folder.with_name(".2.partial")))
+    trace(str(folder / "run.json"), None, None, True, Workspace(tmp_path))
+    assert json.loads(capsys.readouterr().out)["run_id"] == "s1/1"
 
 
 def test_the_store_is_never_written_to(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -29,7 +29,10 @@ class Comparison:
 
 
 def compare(a: Sequence[Start], b: Sequence[Start]) -> Comparison:
-    """B against A. A phase that a start does not state took no time in it, so the phases add up to the total."""
+    """B against A. A phase that a start does not state took no time in it, so the phases add up to the total.
+
+    Where there are pairs, only they are compared.
+    """
     pairs = pair(a, b)
     if pairs:
         a, b = [first for first, _ in pairs], [second for _, second in pairs]
@@ -46,12 +49,17 @@ def compare(a: Sequence[Start], b: Sequence[Start]) -> Comparison:
 
 
 def pair(a: Sequence[Start], b: Sequence[Start]) -> list[tuple[Start, Start]]:
-    """Starts of the same round, if every start has its partner and there are at least two pairs; else none."""
-    partners = {start.round: start for start in b}
-    rounds = {start.round for start in a}
-    if None in rounds or rounds != set(partners) or len(rounds) < 2 or not len(a) == len(b) == len(rounds):
+    """Starts of the same round, if there are at least two pairs, and fewer starts without a partner; else none.
+
+    A failed start leaves its partner alone: the other rounds are still pairs, and the rest is not compared.
+    """
+    first, second = ({start.round: start for start in side if start.round is not None} for side in (a, b))
+    rounds = [start.round for start in a if start.round in second]
+    named = sum(start.round is not None for start in (*a, *b))
+    alone = len(a) + len(b) - 2 * len(rounds)
+    if len(rounds) < 2 or alone >= len(rounds) or named != len(first) + len(second):
         return []
-    return [(start, partners[start.round]) for start in a]
+    return [(first[name], second[name]) for name in rounds]
 
 
 def differences(a: Side, b: Side) -> Differs:

@@ -14,13 +14,13 @@ from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from harness.analyse.phases import UNATTRIBUTED
+from harness.analyse.phases import ROLES, UNATTRIBUTED
 from harness.analyse.spans import Process, Slice, Span
 
 # A start of the main process so long after the command's is a wrapper's doing; less is the fork, and the 10 ms ticks in
 # which the kernel tells when a process began.
 WRAPPER_NS = 30_000_000
-ENGINE_ROLES = frozenset({"main", "api", "engine", "worker", "inspect"})
+ENGINE_ROLES = frozenset(ROLES)
 MAX_ENGINE_PROCESSES = 200  # each may wait for the next: the walk goes as deep
 
 

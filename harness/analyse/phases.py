@@ -7,6 +7,9 @@ Groups are sums of leaves for comparison with the paper; they are never added to
 
 UNATTRIBUTED = "unattributed"
 
+# The processes of an engine, in the order in which a start passes through them.
+ROLES = ("main", "inspect", "api", "engine", "worker")
+
 # leaf → meaning. Order = order in which a start usually passes through them (used by plots and tables).
 LEAVES: dict[str, str] = {
     "launcher": "what runs before the engine's first Python process: a shell script or another program that starts it",
@@ -42,7 +45,6 @@ LEAVES: dict[str, str] = {
 }
 
 PER_PROCESS_LEAVES: dict[str, str] = {
-    "launcher": "what runs before the engine's first Python process: a shell script or another program that starts it",
     "interpreter": "start of a Python interpreter until site hooks run; its exit where another process waits for it",
     "imports": "importing modules, wherever it happens",
 }

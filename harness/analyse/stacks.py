@@ -3,9 +3,7 @@
 from dataclasses import dataclass, field
 
 from harness.analyse.partition import Partition
-from harness.analyse.phases import UNATTRIBUTED
-
-ROLES = ("main", "inspect", "engine", "worker")  # in the order in which a start passes through them
+from harness.analyse.phases import ROLES, UNATTRIBUTED
 
 
 @dataclass(slots=True)

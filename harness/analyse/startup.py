@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from harness.analyse.logs import QUANTITIES
-from harness.analyse.phases import GROUPS, LEAVES, PER_PROCESS_LEAVES, UNATTRIBUTED
+from harness.analyse.phases import GROUPS, LEAVES, PER_PROCESS_LEAVES, ROLES, UNATTRIBUTED
 from harness.analyse.stats import Summary, summarise
 from harness.record.slot import Slot
 
@@ -32,8 +32,6 @@ PAPER_STEPS = (
     "graph_capturing",
 )
 GPU_DOMINANT = ("kv_cache_profiling", "graph_capturing")
-
-_ROLES = ("main", "inspect", "api", "engine", "worker")
 
 Phases = dict[str, float]
 
@@ -141,7 +139,7 @@ def _leaf_order(name: str) -> tuple[int, int, int, str]:
     if name == UNATTRIBUTED:
         return (3, 0, 0, name)
     if base in PER_PROCESS_LEAVES:
-        return (0, _index(_ROLES, role), _index(tuple(PER_PROCESS_LEAVES), base), name)
+        return (0, _index(ROLES, role), _index(tuple(PER_PROCESS_LEAVES), base), name)
     return (1, _index(tuple(LEAVES), name), 0, name)
 
 

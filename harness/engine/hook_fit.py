@@ -37,7 +37,7 @@ def fit_hooks(hooks: Sequence[Hook], vllm_dir: Path, others: Iterable[Path]) -> 
         others: further folders that hold top-level packages: site-packages, the standard library.
     """
     missing = {(hook.module, hook.name): hook for hook in gone_hooks(hooks, [vllm_dir.parent, *others])}
-    places = _definitions(vllm_dir, {name for module, name in missing if module.partition(".")[0] == "vllm"})
+    places = _definitions(vllm_dir, {name for module, name in missing if _is_vllm(module)})
     hooked = {(hook.module, hook.name) for hook in hooks}
     fitting: list[Hook] = []
     moved: list[MovedHook] = []
@@ -46,7 +46,7 @@ def fit_hooks(hooks: Sequence[Hook], vllm_dir: Path, others: Iterable[Path]) -> 
         if (problem := missing.get((hook.module, hook.name))) is None:
             fitting.append(hook)
             continue
-        found = places.get(hook.name, []) if hook.module.startswith("vllm") else []
+        found = places.get(hook.name, []) if _is_vllm(hook.module) else []
         to = found[0] if len(found) == 1 and _says_enough(hook.name) else None
         if to is None or (to, hook.name) in hooked:
             elsewhere = ", ".join(f"{module}:{hook.name}" for module in found[:NAMED])
@@ -61,6 +61,10 @@ def fit_hooks(hooks: Sequence[Hook], vllm_dir: Path, others: Iterable[Path]) -> 
         tuple(hook for hook in gone if not hook.optional),
         tuple(hook for hook in gone if hook.optional),
     )
+
+
+def _is_vllm(module: str) -> bool:
+    return module.partition(".")[0] == "vllm"
 
 
 def _says_enough(name: str) -> bool:

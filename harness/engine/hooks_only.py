@@ -46,20 +46,19 @@ class Plan:
         return tuple(hook for hook in self.record.gone if hook.disarm)
 
 
-def plan(place: Place, pin: str | None = None, keep: bool = False) -> Plan:
+def plan(place: Place, pin: str | None = None) -> Plan:
     """Fit a hook table to the vllm at ``place``.
 
     Args:
         place: the package and its site-packages.
-        pin: whose table; None: the nearest pin's.
-        keep: without ``pin``, stay with the pin of the installed table.
+        pin: whose table; None: that of the installed one, and where none is, the nearest pin's.
     """
     version = installed_version(place.vllm_dir, place.site_packages)
     device, device_why = device_of(place.vllm_dir, place.site_packages)
     if pin is not None:
         chosen, why = load_pin(pin), "as asked"
-    elif keep and (recorded := _recorded_pin(place.site_packages)):
-        chosen, why = load_pin(recorded), "the one installed"
+    elif recorded := _recorded_pin(place.site_packages):
+        chosen, why = load_pin(recorded), "the one installed; another with --pin"
     else:
         chosen, why = nearest_pin(version, device)
     hooks = load_hooks(chosen.hooks).hook

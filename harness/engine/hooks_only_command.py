@@ -15,7 +15,7 @@ NAME = "hooks-only"
 
 def run(verb: str, pin: str | None, vllm_path: Path | None, python: Path | None) -> None:
     """Carry out one verb of ``apply_patches.py``."""
-    wanted = hooks_only.plan(_place(vllm_path, python), pin, keep=verb in ("--check", "--status", "--revert"))
+    wanted = hooks_only.plan(_place(vllm_path, python), pin)
     site = wanted.place.site_packages
     match verb:
         case "--apply":

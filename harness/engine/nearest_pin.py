@@ -25,15 +25,20 @@ def nearest_pin(version: str, device: str) -> tuple[Pin, str]:
         wanted = Version(version)
     except InvalidVersion:
         wanted = Version("0")
+    said = version
     if wanted < FIRST:  # a version that says nothing is a checkout, so it is new
-        newest = max(pins, key=lambda pin: (pin.device == device, Version(pin.vllm_version)))
-        return newest, f"the newest for {newest.device}, since version '{version}' says nothing"
+        wanted = max(Version(pin.vllm_version) for pin in pins)
+        said = f"{wanted}, the newest, since version '{version}' says nothing,"
     nearest = min(pins, key=lambda pin: (_distance(pin, wanted, device), pin.name))
     other = "" if nearest.device == device else f", although for {nearest.device}"
-    return nearest, f"nearest to {version} on {device}{other}"
+    return nearest, f"nearest to {said} on {device}{other}"
 
 
 def _distance(pin: Pin, wanted: Version, device: str) -> tuple[int, int, int]:
     has = Version(pin.vllm_version)
-    minor = abs(has.minor - wanted.minor) + (0 if pin.device == device else OTHER_DEVICE)
-    return abs(has.major - wanted.major), minor, abs(has.micro - wanted.micro)
+    other = 0 if pin.device == device else OTHER_DEVICE
+    if has.major == wanted.major:
+        return 0, abs(has.minor - wanted.minor) + other, abs(has.micro - wanted.micro)
+    # Minor releases count from 0 in every major one: of an older major, its last table is the nearest.
+    newer = 1 if has.major < wanted.major else -1
+    return abs(has.major - wanted.major), other - newer * has.minor, -newer * has.micro

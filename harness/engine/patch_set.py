@@ -84,11 +84,6 @@ def tracer_sources() -> dict[str, bytes]:
     return sources
 
 
-def hook_table(pin: Pin) -> bytes:
-    """The pin's hook table as a module for the tracer (``HOOKS``). Order is kept, since it carries meaning."""
-    return _table(pin.name, load_hooks(pin.hooks).hook)
-
-
 def _table(pin: str, hooks: Iterable[Hook]) -> bytes:
     rows = "".join(f"    {hook.model_dump(exclude_defaults=True)!r},\n" for hook in hooks)
     return f'"""Hook table of pin {pin}, written by apply_patches.py."""\n\nHOOKS = [\n{rows}]\n'.encode()

@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from harness.errors import HarnessError
-from harness.record.secrets import is_secret_name, redacted
+from harness.record.secret_names import is_secret_name
+from harness.record.secrets import redacted
 from harness.state.sandbox import PLACES
 
 # Variables that change what an engine does: recorded.

@@ -99,16 +99,25 @@ def _disagreement(document: Mapping[str, Any]) -> str | None:
     if run.startswith("warmup-") != (kind == "warmup"):
         return f"run {run} is of kind {kind}"
     ready_s, phases, window = document["ready_s"], document["phases"], document["window"]
+    if ready_s is None and document["status"] == "ok":
+        return "status is ok, but ready_s is null"
     if ready_s is None:
-        return "status is ok, but ready_s is null" if document["status"] == "ok" else None
+        results = [name for name in ("window", "phases", "phases_by_process") if document[name]]
+        return f"{results[0]} is there, but ready_s is null" if results else None
     if phases and not _same(math.fsum(phases.values()), ready_s):
         return f"phases sum to {math.fsum(phases.values()):.6f} s, but ready_s is {ready_s}"
     if window and not _same((window["ready_ns"] - window["exec_ns"]) / 1e9, ready_s):
         return f"window is of {(window['ready_ns'] - window['exec_ns']) / 1e9} s, but ready_s is {ready_s}"
-    for leaf in phases if document["phases_by_process"] else ():
-        parts = [leaves[leaf] for leaves in document["phases_by_process"].values() if leaf in leaves]
-        if not _same(math.fsum(parts), phases[leaf]):
-            return f"phases_by_process has {math.fsum(parts):.6f} s of {leaf}, but phases {phases[leaf]}"
+    return _disagreement_by_process(phases, document["phases_by_process"])
+
+
+def _disagreement_by_process(phases: dict[str, float], by_process: dict[str, dict[str, float]]) -> str | None:
+    """Which leaf is not the sum of what the processes spent in it, on either side."""
+    leaves = {leaf for spent in by_process.values() for leaf in spent}
+    for leaf in (*phases, *sorted(leaves.difference(phases))) if by_process else ():
+        spent_s = math.fsum(spent.get(leaf, 0.0) for spent in by_process.values())
+        if leaf not in phases or not _same(spent_s, phases[leaf]):
+            return f"phases_by_process has {spent_s:.6f} s of {leaf}, but phases {phases.get(leaf, 'none')}"
     return None
 
 

@@ -1,14 +1,16 @@
 """Secrets on a command line and in its environment: which values they are, and texts and files without them.
 
 A record keeps the command that was measured and everything that it printed; an API key must be in neither. A value is a
-secret if the name it is given under says so (``--api-key X Y``, ``HF_TOKEN=X``, ``{"api_key": "X"}``), or if it is the
-password of a URL. Not protected: values of fewer than four characters, whole numbers of fewer than eight digits and
-words such as ``EMPTY`` or ``true``, which stand in every log and would be wiped out of it wherever they do.
+secret if the name it is given under says so (``--api-key X Y``, ``HF_TOKEN=X``, ``{"api_key": "X"}``,
+``Authorization: Bearer X``), or if it is the password of a URL; also in a command that is one argument
+(``bash -c "vllm serve M --api-key X"``). Not protected: values of fewer than four characters, whole numbers of fewer
+than eight digits and words such as ``EMPTY`` or ``true``, which stand in every log and would be wiped out of it.
 """
 
 import json
 import os
 import re
+import shlex
 import shutil
 import uuid
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -16,16 +18,17 @@ from pathlib import Path
 from typing import Any, BinaryIO
 from urllib.parse import unquote
 
-MASK = "***"
-_SEVERAL = {"keys", "apikeys", "secrets", "passwords", "credentials"}  # options of these take more than one value
-_SECRET = _SEVERAL | {"key", "apikey", "token", "secret", "password", "passwd", "passphrase", "credential"}
-# A name that also has one of these is about something else: --long-prefill-token-threshold, HF_TOKEN_PATH.
-_HARMLESS = {"file", "path", "dir", "folder", "ids", "threshold", "limit", "count", "size", "length", "type", "budget"}
-_NO_SECRETS = {"none", "null", "true", "false", "auto", "empty", "dummy", "test", "vllm", *_SECRET}
-_LEAST, _LEAST_DIGITS = 4, 8
+from harness.record.secret_names import MASK as MASK
+from harness.record.secret_names import is_secret_name, is_worth_hiding, takes_several
+
 _OPTION = re.compile(r"(--?[A-Za-z][\w.-]*)(=(.*))?", re.DOTALL)
+_DASHED = re.compile(r"-[^-=\s][^=\s]{6,}")  # too long for a short option: a value that begins with a dash
 _VARIABLE = re.compile(r"([A-Za-z_]\w*)=(.*)", re.DOTALL)
-_URL_PASSWORD = re.compile(r"(?<=://)([^\s/:@]*):([^\s/@]+)(?=@)")
+_SHELL = re.compile(r"-[a-z]*c")  # bash -c, sh -lc: the next argument is a command
+# A password, or in https://TOKEN@host the only word before the host.
+_URL_PASSWORD = re.compile(r"((?<=://)[^\s/:@]*:|(?<=http://)|(?<=https://))([^\s/@]+)(?=@)")
+_HEADER = re.compile(r"([A-Za-z][\w-]*):\s*(?:(?:bearer|basic|token)\s+)?([^\s\"',]+)", re.IGNORECASE)
+_SCHEME = re.compile(r"(?:bearer|basic)\s+", re.IGNORECASE)
 _CHUNK = 1 << 20
 
 
@@ -34,7 +37,8 @@ def secret_values(arguments: Sequence[str], environment: Mapping[str, str]) -> f
     found = [value for _, values in _read(arguments) for value in values]
     for name, value in environment.items():
         found += [value] if is_secret_name(name) else _inside(value)
-    return frozenset(value for value in found if _is_worth_hiding(value))
+    bare = (_SCHEME.sub("", value, count=1) if _SCHEME.match(value) else value for value in found)
+    return frozenset(value for value in bare if is_worth_hiding(value))
 
 
 def redacted_arguments(arguments: Sequence[str]) -> list[str]:
@@ -81,52 +85,50 @@ def redact_file(path: Path, secrets: Iterable[str]) -> bool:
     return True
 
 
-def is_secret_name(name: str) -> bool:
-    """Whether an option, a variable or a key of this name holds a secret."""
-    words = set(_words(name))
-    return bool(words & _SECRET) and not words & _HARMLESS
-
-
-def _words(name: str) -> list[str]:
-    return re.split(r"[^a-z0-9]+", re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", name).lower())
-
-
-def _is_worth_hiding(value: str) -> bool:
-    least = _LEAST_DIGITS if value.isdecimal() else _LEAST
-    return len(value) >= least and value.lower() not in _NO_SECRETS and value != MASK
-
-
-def _read(arguments: Sequence[str]) -> Iterator[tuple[str, list[str]]]:
-    """Each argument as it may be shown, and the secrets that were in it."""
+def _read(arguments: Sequence[str], nested: bool = False) -> Iterator[tuple[str, list[str]]]:
+    """Each argument as it may be shown, and the secrets that were in it. ``nested``: they are words of an argument."""
     follow = 0  # how many of the next arguments are a secret option's values, options and their ends aside
+    before, asked = "", False  # the argument before this one, and whether it asks for a secret
     for argument in arguments:
         option, variable = _OPTION.fullmatch(argument), _VARIABLE.fullmatch(argument)
+        if asked and _DASHED.fullmatch(argument):
+            option = None
         secret = is_secret_name(option[1]) if option else False
         if option or argument == "--":
             follow = 0
         if option and secret and option[3] is not None:
             yield f"{option[1]}={MASK}", [option[3]]
         elif option and secret:
-            follow = len(arguments) if _takes_several(option[1]) else 1
+            follow = len(arguments) if takes_several(option[1]) else 1
             yield argument, []
         elif follow and not option:
             follow -= 1
             yield MASK, [argument]
-        elif variable and is_secret_name(variable[1]):
-            yield f"{variable[1]}={MASK}", [variable[2]]
+        elif variable and is_secret_name(variable[1]) and not (_SHELL.fullmatch(before) and " " in argument):
+            # Words are cut at blanks, not at what ends a value in a shell or in Python.
+            words = [variable[2].rstrip(");,")] if nested else _in_words(variable[2])
+            yield f"{variable[1]}={MASK}", [variable[2], *words]
         else:
-            yield redacted(_URL_PASSWORD.sub(rf"\1:{MASK}", argument), _in_json(argument)), _inside(argument)
+            found = [] if nested else _in_words(option[3] if option and option[3] else argument)
+            shown = redacted(_URL_PASSWORD.sub(rf"\1{MASK}", argument), _in_json(argument))
+            yield shown, [*_inside(argument), *found]
+        before, asked = argument, bool(option and secret and option[3] is None)
 
 
-def _takes_several(option: str) -> bool:
-    words = _words(option)
-    return bool(_SEVERAL & set(words)) or words[-2:] == ["api", "key"] or words[-1] == "apikey"
+def _in_words(text: str) -> list[str]:
+    """Secrets in a command that is one argument, such as that of ``bash -c``."""
+    try:
+        words = shlex.split(text)
+    except ValueError:  # quotes that do not end: no command
+        return []
+    return [value for _, values in _read(words, nested=True) for value in values] if len(words) > 1 else []
 
 
 def _inside(text: str) -> list[str]:
-    """Secrets in a value that is none as a whole: passwords of URLs, and of JSON objects."""
+    """Secrets in a value that is none as a whole: passwords of URLs, of headers, and of JSON objects."""
     passwords = [match[2] for match in _URL_PASSWORD.finditer(text)]
-    return [*passwords, *map(unquote, passwords), *_in_json(text)]
+    headers = [match[2] for match in _HEADER.finditer(text) if is_secret_name(match[1])]
+    return [*passwords, *map(unquote, passwords), *headers, *_in_json(text)]
 
 
 def _in_json(text: str) -> list[str]:

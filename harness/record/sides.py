@@ -17,7 +17,7 @@ from pathlib import Path
 
 from harness.record.facts import Facts, facts_of_runs, facts_of_slot
 from harness.record.run import Run, read_run
-from harness.record.select import SelectError, find_case, find_run
+from harness.record.select import SelectError, find_case, find_run, run_folders
 from harness.record.slot import MANIFEST, Slot, read_slot
 from harness.record.store import CaseStore
 
@@ -64,15 +64,17 @@ def find_side(root: Path, text: str, kind: str) -> Side:
     if with_session := re.fullmatch(r"(.+)@(s\d+)", text):
         return _case_side(CaseStore(find_case(root, with_session[1])), with_session[2], kind)
     path = Path(text)
-    if (path / "run.json").is_file() or ("/" in text and not path.is_dir()):
+    if (path / "run.json").is_file() or ("/" in text.rstrip("/") and not path.is_dir()):
         return _run_side(find_run(root, text))
-    if text and path.is_dir() and not any(path.glob("*/run.json")):
+    if text and path.is_dir() and not run_folders(path):
         raise SelectError(f"{text}: not a case, a run or a slot (a folder with data.csv and {MANIFEST}); name one")
     return _case_side(CaseStore(find_case(root, text)), None, kind)
 
 
 def _case_side(store: CaseStore, session: str | None, kind: str) -> Side:
     runs = store.runs()
+    if not runs:
+        raise SelectError(f"{store.folder}: holds no finished run; measure it again")
     sessions = sorted({run.session for run in runs}, key=lambda name: int(name[1:]))
     if session is None:
         usable = {run.session for run in runs if run.kind == kind and run.counts}

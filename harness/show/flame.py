@@ -13,7 +13,7 @@ from harness.analyse.partition import Partition
 from harness.analyse.phases import UNATTRIBUTED
 from harness.analyse.stacks import Frame, stacks
 from harness.record.plain import printable
-from harness.show.style import BLACK, BLUE, GREEN, GREY, ORANGE, PURPLE, tint, wrap
+from harness.show.style import BLACK, BLUE, GREEN, GREY, ORANGE, PURPLE, YELLOW, tint, wrap
 
 WIDTH_PX, MARGIN_PX, ROW_PX = 1200, 12, 16
 INNER_PX = WIDTH_PX - 2 * MARGIN_PX
@@ -27,7 +27,7 @@ LONGEST = 300  # letters of a name
 BOLD = 1.12  # how much wider bold text is
 IMPORT = "import "  # how names of import spans begin; their colour says it in the drawing
 
-COLOURS = {"main": BLUE, "inspect": PURPLE, "engine": GREEN, "worker": ORANGE}
+COLOURS = {"main": BLUE, "inspect": PURPLE, "api": YELLOW, "engine": GREEN, "worker": ORANGE}
 ROLE_WHITE, SPAN_WHITE, IMPORT_WHITE = 0.3, 0.5, 0.78  # share of white: black text can be read on each
 
 

@@ -11,7 +11,7 @@ Colour = tuple[float, float, float]
 _FAMILIES: tuple[tuple[str, tuple[str, ...]], ...] = (
     (BLACK, (UNATTRIBUTED,)),
     (BLUE, tuple(PER_PROCESS_LEAVES)),
-    (SKY, GROUPS["framework_bootstrap"]),
+    (SKY, ("launcher", *GROUPS["framework_bootstrap"])),
     (GREEN, (*GROUPS["model_loading"], "weight_postprocess")),
     (ORANGE, ("dynamo_transform_time", *COMPILE_LEAVES)),
     (PURPLE, GROUPS["init_engine"]),

@@ -26,7 +26,7 @@ class LogStep:
 
 def title(startup: StartUp) -> str:
     """Model and engine."""
-    names = (startup.case["model"].get("name", "?"), startup.case["engine"].get("version", "?"))
+    names = (startup.case["model"].get("name") or "?", startup.case["engine"].get("version") or "?")
     return "{} on vLLM {}".format(*(printable(str(name), 60) for name in names))
 
 
@@ -59,7 +59,7 @@ def caption(slot: Slot, startup: StartUp) -> list[str]:
     engine, model, node = startup.case["engine"], startup.case["model"], slot.manifest["node"]
     twin = ", structural twin (random weights)" if model.get("twin") else ""
     parts = [
-        f"Start-up of {model.get('name', '?')}{twin}; engine {engine.get('pin', '?')}; {hardware(node)}.",
+        f"Start-up of {model.get('name') or '?'}{twin}; engine {engine.get('pin') or 'unpinned'}; {hardware(node)}.",
         _counts(startup),
     ]
     if parameters := _parameters(startup):
@@ -116,4 +116,4 @@ def _parameters(startup: StartUp) -> str:
 
 
 def _on_gpu(startup: StartUp) -> bool:
-    return "cuda" in str(startup.case["engine"].get("pin", ""))
+    return "cuda" in str(startup.case["engine"].get("pin"))

@@ -50,14 +50,22 @@ def test_pairs_are_found_in_whatever_order_the_starts_are_listed(
     assert expected.paired
 
 
-def test_starts_are_paired_only_if_every_one_has_a_partner() -> None:
+def test_starts_are_paired_if_there_are_more_pairs_than_starts_without_a_partner() -> None:
     a = starts([{"warmup": 1.0}] * 3, paired=True)
     assert len(pair(a, a)) == 3
-    assert pair(a, a[:2]) == []
+    assert pair(a, a[:2]) == pair(a[:2], a) == list(zip(a[:2], a[:2], strict=True))
+    assert len(pair([*a, Start("9", None, {})], a)) == 3
     assert pair(a[:1], a[:1]) == []
     assert pair(a, starts([{"warmup": 1.0}] * 3)) == []
     assert pair(a, [*a[:2], Start("9", "another call:1", {})]) == []
     assert pair([*a, a[0]], [*a, a[0]]) == []
+
+
+def test_a_start_whose_partner_failed_does_not_count_in_a_paired_comparison() -> None:
+    a, b = (starts([{"warmup": more + n} for n in range(5)], paired=True) for more in (1.0, 1.5))
+    found = compare(a, [*b[:1], *b[2:]])
+    assert (found.paired, found.ready.difference_s) == (True, pytest.approx(0.5))
+    assert found.ready.a_mean_s == pytest.approx(1 + (0 + 2 + 3 + 4) / 4)
 
 
 def test_a_machine_that_slows_down_hides_a_difference_unless_the_starts_are_paired() -> None:

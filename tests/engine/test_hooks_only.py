@@ -20,8 +20,8 @@ def environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> FakeEnvironm
     return make_fake_environment(tmp_path, monkeypatch)
 
 
-def planned(environment: FakeEnvironment, **more: bool) -> Plan:
-    return plan(place_of(environment.python), **more)
+def planned(environment: FakeEnvironment) -> Plan:
+    return plan(place_of(environment.python))
 
 
 def installed_table(environment: FakeEnvironment) -> list[str]:
@@ -86,7 +86,7 @@ def test_reverting_leaves_no_trace_whatever_changed_since(environment: FakeEnvir
         else:
             hooks_only.apply(planned(environment))
     assert (environment.site / "coldstart_tracer" / "__pycache__").is_dir()
-    hooks_only.revert(planned(environment, keep=True))
+    hooks_only.revert(planned(environment))
     left = [path for path in environment.tree() if "coldstart" in path]
     assert left == []
     assert hooks_only.status(planned(environment)).state == "pristine"
@@ -111,15 +111,18 @@ def test_a_new_vllm_makes_the_installed_table_outdated_and_applying_renews_it(en
     assert "vllm.logger:configure" not in installed_table(environment)
 
 
-def test_the_pin_of_an_installed_table_is_kept_when_asked(environment: FakeEnvironment) -> None:
+def test_the_pin_of_an_installed_table_is_kept_until_another_is_named(environment: FakeEnvironment) -> None:
     engine = environment.engine
     other = engine.pin.model_copy(update={"name": "other", "vllm_version": "9.9"})
     declare_pin(engine.patches, other, TABLE)
     place = place_of(environment.python)
     hooks_only.apply(plan(place, "other"))
-    assert plan(place, keep=True).patches.pin == "other"
+    assert plan(place).patches.pin == "other"
+    assert hooks_only.apply(plan(place)) == []
+    hooks_only.apply(plan(place, "fake"))
     assert plan(place).patches.pin == "fake"
-    assert hooks_only.status(plan(place, keep=True)).state == "applied"
+    hooks_only.revert(plan(place))
+    assert plan(place).pin_why.startswith("nearest")
 
 
 def test_a_pinned_patch_set_and_the_tracer_alone_exclude_each_other(environment: FakeEnvironment) -> None:

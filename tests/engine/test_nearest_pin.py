@@ -45,7 +45,8 @@ def four_pins(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         ("0.29.0", "cpu", "0.32.0-cpu"),
         ("1.0.0", "cuda", "1.2.0-cpu"),  # a major release apart is further than the device
         ("0.1.dev1+gabc", "cpu", "1.2.0-cpu"),  # a checkout without tags
-        ("dev", "cuda", "0.30.0-cuda"),
+        ("dev", "cuda", "1.2.0-cpu"),
+        ("2.0.0", "cuda", "1.2.0-cpu"),
     ],
 )
 def test_the_nearest_pin_is_that_of_the_nearest_release_and_device(version: str, device: str, chosen: str) -> None:
@@ -53,6 +54,12 @@ def test_the_nearest_pin_is_that_of_the_nearest_release_and_device(version: str,
     assert pin.name == chosen
     assert version in why
     assert ("although" in why) == (pin.device != device)
+
+
+@pytest.mark.parametrize("version", ["1.0.0", "1.30.0", "2.0.0", "0.1.dev1", "0.1.dev1+gabc", "dev", ""])
+@pytest.mark.parametrize("device", ["cpu", "cuda"])
+def test_a_new_vllm_and_one_that_does_not_say_its_version_get_a_new_table(version: str, device: str) -> None:
+    assert nearest_pin(version, device)[0].name == "vllm-0.32.0-cpu"
 
 
 @given(st.sampled_from(pin_names()), st.sampled_from(["", "+cpu", ".dev7+gabc", "rc1"]))

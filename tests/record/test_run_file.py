@@ -165,6 +165,12 @@ def test_a_value_that_cannot_be_is_refused_with_file_and_field(tmp_path: Path, f
         ({"ready_s": 4.0}, "phases sum to 3.000000 s, but ready_s is 4.0"),
         ({"window": {"pid": 7, "exec_ns": 0, "ready_ns": 1}}, "window is of 1e-09 s, but ready_s is 3.0"),
         ({"phases_by_process": {"main": {"load_weights": 0.75}}}, "phases_by_process has 0.000000 s of imports:main"),
+        (
+            {"phases_by_process": {**make_run().phases_by_process, "api": {"config": 9.0}}},
+            "phases_by_process has 9.000000 s of config, but phases none",
+        ),
+        ({"status": "failed", "ready_s": None}, "window is there, but ready_s is null"),
+        ({"status": "failed", "ready_s": None, "window": None}, "phases is there, but ready_s is null"),
     ],
 )
 def test_values_that_contradict_each_other_are_refused(tmp_path: Path, changes: dict[str, Any], complaint: str) -> None:

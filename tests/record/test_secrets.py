@@ -44,6 +44,37 @@ def test_what_a_command_line_gives_under_a_secrets_name_is_a_secret(command: str
     assert secret_values(command.split(" "), {}) == secrets
 
 
+@pytest.mark.parametrize(
+    ("command", "secrets"),
+    [
+        (["bash", "-c", "vllm serve m --api-key sekret1234 --port 8000"], {"sekret1234"}),
+        (["bash", "-lc", "HF_TOKEN=hf-1234; vllm serve m --api-key 'y 1234'"], {"hf-1234;", "hf-1234", "y 1234"}),
+        (["env", "MY_PASSWORD=correct horse", "vllm"], {"correct horse"}),
+        (["ssh", "host", "HF_TOKEN=x-1234 vllm --api-key y-1234"], {"x-1234 vllm --api-key y-1234", "y-1234"}),
+        (["run", "--more=--api-key k-1234 --port 8000"], {"k-1234"}),
+        (["python", "-c", "LLM('m', hf_token='hf-1234')"], {"hf-1234)", "hf-1234"}),
+        (["run", "--header", "Authorization: Bearer b-1234"], {"b-1234"}),
+        (["run", "--header=X-Api-Key: x-1234"], {"x-1234"}),
+        (["bash", "-c", "curl -H 'Authorization: Bearer b-1234' http://localhost"], {"b-1234"}),
+        (["run", '--headers={"Authorization": "Bearer b-1234"}'], {"b-1234"}),
+        (["git", "clone", "https://t-1234@host/x"], {"t-1234"}),
+        (["ssh", "ssh://someone@host/x"], set()),
+        (["run", "--api-key", "-k-1234567", "--port", "8000"], {"-k-1234567"}),
+        (["run", "--note", "it's said that \"quotes end"], set()),
+    ],
+)
+def test_secrets_are_found_in_commands_headers_and_urls_too(command: list[str], secrets: set[str]) -> None:
+    assert secret_values(command, {}) == secrets
+    shown = " ".join(redacted_arguments(command))
+    assert not any(secret in shown for secret in secrets)
+    assert (MASK in shown) == bool(secrets)
+
+
+def test_of_a_shells_command_only_the_secrets_are_hidden() -> None:
+    command = ["bash", "-c", "HF_TOKEN=hf-1234 vllm serve m --api-key y-1234"]
+    assert redacted_arguments(command)[2] == f"HF_TOKEN={MASK} vllm serve m --api-key {MASK}"
+
+
 def test_variables_are_secrets_by_their_name_and_urls_by_their_password() -> None:
     environment = {
         "VLLM_API_KEY": "k-abc",

@@ -115,7 +115,7 @@ def test_of_a_slot_with_several_cases_one_must_be_named(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("nope", "no case 'nope' in the store"),
+        ("nope", "no case 'nope' in the store; it has tiny_fake_compiled-00000001"),
         ("", "no case '' in the store"),
         ("tiny@s9", f"{CASE} has no session 's9'; it has s1, s2, s3"),
         ("tiny@s3", f"{CASE}@s3 has no measured run that can be used (there is none); measure it again"),
@@ -142,3 +142,16 @@ def test_starts_of_slots_know_the_rounds_in_which_they_were_made(store: CaseStor
     rounds = ["a1b2:2", "a1b2:3", None]
     assert [start.round for start in find_side(tmp_path / "runs", CASE, "measured").starts] == rounds
     assert [start.round for start in find_side(tmp_path / "runs", str(tmp_path / "node0"), "measured").starts] == rounds
+
+
+def test_what_a_killed_run_left_is_no_run(store: CaseStore, tmp_path: Path) -> None:
+    make_run("1").write(store.open_run("s1", "1"))
+    for text in ("tiny", str(store.folder), str(store.folder / ".1.partial"), "tiny/.1.partial", f"{store.folder}@s1"):
+        with pytest.raises(SelectError):
+            find_side(tmp_path / "runs", text, "measured")
+
+
+def test_a_slash_behind_a_case_changes_nothing(store: CaseStore, tmp_path: Path) -> None:
+    put(store, make_run("1"))
+    for text in ("tiny/", f"{CASE}//", f"{store.folder}/"):
+        assert find_side(tmp_path / "runs", text, "measured").label == f"{CASE}@s1"

@@ -8,9 +8,10 @@ from typing import Any
 from hypothesis import given, settings
 
 from harness.analyse.partition import Partition, partition
+from harness.analyse.phases import ROLES
 from harness.analyse.spans import read_processes
 from harness.analyse.stacks import Frame, stacks
-from harness.show.flame import INNER_PX, LETTER_PX, MARGIN_PX, MIN_PX, WIDTH_PX, flame_svg, layout
+from harness.show.flame import COLOURS, INNER_PX, LETTER_PX, MARGIN_PX, MIN_PX, WIDTH_PX, flame_svg, layout
 from tests.analyse.span_files import Line, importing, process_trees, span, write_process
 
 MS = 1_000_000
@@ -65,7 +66,7 @@ def test_every_frame_is_as_long_as_its_own_time_and_the_frames_inside_it(tree: l
         assert sum(frame.own_ns.get(leaf, 0) for frame in found) == round(seconds * 1e9)
     for role, leaves in parts.by_process.items():
         assert root.inside[role].ns == round(sum(leaves.values()) * 1e9)
-    order = [role for role in ("main", "inspect", "engine", "worker") if role in root.inside]
+    order = [role for role in ROLES if role in root.inside]
     assert list(root.inside) == order
     placed, narrow_ns = layout(root)
     assert narrow_ns == 0  # a nanosecond of 350 is wide enough
@@ -158,3 +159,8 @@ def test_a_drawing_needs_nothing_from_elsewhere_and_says_whose_start_it_is(tmp_p
 def test_a_stack_of_any_depth_can_be_drawn(tmp_path: Path):
     parts = parts_of(tmp_path, [span(f"f{n}", n, 5000 - n, "container") for n in range(1500)], ready_ms=5000)
     assert "main: f1499" in drawn(drawing(parts))
+
+
+def test_every_process_of_an_engine_has_a_colour_of_its_own() -> None:
+    assert set(COLOURS) == set(ROLES)
+    assert len(set(COLOURS.values())) == len(ROLES)

@@ -18,7 +18,7 @@ from harness.record.slot import Slot
 from harness.show.startup import draw
 from harness.show.startup_colours import looks
 from harness.show.startup_print import tables
-from harness.show.startup_text import hardware
+from harness.show.startup_text import caption, hardware, title
 from harness.show.style import style
 from tests.synthetic_slot import synthetic
 
@@ -193,3 +193,10 @@ def test_the_printed_table_lists_every_leaf_in_80_columns() -> None:
         assert f" {leaf.name} " in printed
     for line in startup.log:
         assert f" {line.name} " in printed
+
+
+def test_a_caption_calls_an_engine_without_a_pin_unpinned() -> None:
+    ((slot, (startup,)),) = cases({})
+    own = replace(startup, case={**startup.case, "engine": {"pin": None, "version": None}})
+    assert "engine unpinned;" in " ".join(caption(slot, own))
+    assert title(own).endswith("on vLLM ?")
