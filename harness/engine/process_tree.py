@@ -25,7 +25,7 @@ from harness.errors import HarnessError
 PR_SET_CHILD_SUBREAPER = 36
 TERMINATE_GRACE_S = 10.0
 SWEEPS = 50
-POLL_S = 0.005
+POLL_S = 0.002
 
 
 def become_reaper() -> None:
@@ -57,7 +57,7 @@ class Tree:
         self.exit: Exit | None = None  # filled when the tree was ended
 
     def wait(self, until: Callable[[], bool] | None = None) -> bool:
-        """Wait for the first process's exit, the deadline, or ``until`` (asked every 5 ms); whether it was ``until``.
+        """Wait for the first process's exit, the deadline, or ``until`` (asked every 2 ms); whether it was ``until``.
 
         Without ``until`` the exit is noticed at once: ``Popen.wait`` with a timeout polls, which adds up to 50 ms.
         """
