@@ -29,7 +29,7 @@ LEAF, PLANTED_S = "tokenizer_init", 0.5
 
 def flagged(comparison: Comparison) -> list[str]:
     """Phases said to differ, largest difference first."""
-    return [name for name, line in comparison.phases.items() if line.verdict in (SLOWER, FASTER)]
+    return [name for name, line in comparison.parts.items() if line.verdict in (SLOWER, FASTER)]
 
 
 def rates(session: str, paired: bool, smooth: bool, trials: int, n: int) -> list[float]:

@@ -148,6 +148,8 @@ def _document(
         "ready": _contrast_json(comparison.ready),
         "phase_confidence": comparison.phase_confidence,
         "phases": [{"phase": name, **_contrast_json(line)} for name, line in comparison.phases.items()],
+        "small": [{"phase": name, **_contrast_json(line)} for name, line in comparison.small.items()],
+        "small_sum": comparison.small_sum and _contrast_json(comparison.small_sum),
         "differs": differs,
         "warnings": warnings,
         "gate": gate and {"limit": gate.limit, "crossed": gate.crossed, "crossed_from": gate.crossed_from},

@@ -1,16 +1,21 @@
 """Two sets of starts → is B slower than A, in which phases, and does that cross a gate.
 
 The total is judged by its own 95 % interval. The intervals of the phases are wider: together they hold with 95 %
-probability (Bonferroni: each at 1 − 0.05 / number of phases), so that two equal sets of starts show a false difference
-in any phase at most once in 20 comparisons, not in one phase of 20. Every verdict is read off the interval that is
-shown: it contains 0, or it does not.
+probability (Bonferroni: each at 1 − 0.05 / number of intervals), so that two equal sets of starts show a false
+difference in any phase at most once in 20 comparisons, not in one phase of 20. Every verdict is read off the interval
+that is shown: it contains 0, or it does not.
+
+Each further interval makes all of them wider, so phases that are under 1 % of the start on both sides have one in
+common, of their sum: none of them alone could matter, and a planted half second is found with five starts.
 """
 
+import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from harness.analyse.contrast import Contrast, contrast
+from harness.analyse.phases import UNATTRIBUTED
 from harness.analyse.stats import CONFIDENCE
 from harness.record.facts import GROUPS
 from harness.record.sides import Side, Start
@@ -18,14 +23,24 @@ from harness.record.sides import Side, Start
 Differs = dict[str, dict[str, tuple[Any, Any]]]
 
 
+SMALL = 0.01  # of the start
+
+
 @dataclass(frozen=True)
 class Comparison:
-    """B against A: the total, and every phase that either has, largest difference first."""
+    """B against A: the total, and its parts, largest difference first."""
 
     paired: bool
     ready: Contrast
     phases: dict[str, Contrast]
-    phase_confidence: float  # of each phase's interval
+    small: dict[str, Contrast]  # phases under 1 % on both sides, without intervals
+    small_sum: Contrast | None  # of all of them
+    phase_confidence: float  # of the intervals of the parts
+
+    @property
+    def parts(self) -> dict[str, Contrast]:
+        """What has intervals and adds up to the total: the phases, and the small ones as one."""
+        return self.phases | ({f"{len(self.small)} under 1 %": self.small_sum} if self.small_sum else {})
 
 
 def compare(a: Sequence[Start], b: Sequence[Start]) -> Comparison:
@@ -36,16 +51,38 @@ def compare(a: Sequence[Start], b: Sequence[Start]) -> Comparison:
     pairs = pair(a, b)
     if pairs:
         a, b = [first for first, _ in pairs], [second for _, second in pairs]
-    names = sorted({name for start in (*a, *b) for name, seconds in start.phases.items() if seconds})
-    confidence = 1 - (1 - CONFIDENCE) / max(len(names), 1)
     paired = bool(pairs)
-    phases = {
-        name: contrast([s.phases.get(name, 0.0) for s in a], [s.phases.get(name, 0.0) for s in b], paired, confidence)
-        for name in names
-    }
-    ranked = dict(sorted(phases.items(), key=lambda item: (-abs(item[1].difference_s), item[0])))
     ready = contrast([s.ready_s for s in a], [s.ready_s for s in b], paired, CONFIDENCE)
-    return Comparison(paired, ready, ranked, confidence)
+    names = sorted({name for start in (*a, *b) for name, seconds in start.phases.items() if seconds})
+    small = [name for name in names if name != UNATTRIBUTED and _is_small(name, a, b)]
+    large = [name for name in names if name not in small]
+    confidence = 1 - (1 - CONFIDENCE) / max(len(large) + bool(small), 1)
+
+    def part(members: Sequence[str]) -> Contrast:
+        first, second = (
+            [math.fsum(start.phases.get(name, 0.0) for name in members) for start in side] for side in (a, b)
+        )
+        return contrast(first, second, paired, confidence)
+
+    return Comparison(
+        paired=paired,
+        ready=ready,
+        phases=_ranked({name: part([name]) for name in large}),
+        small=_ranked({name: replace(part([name]), interval_s=None, ratio_interval=None) for name in small}),
+        small_sum=part(small) if small else None,
+        phase_confidence=confidence,
+    )
+
+
+def _is_small(name: str, *sides: Sequence[Start]) -> bool:
+    return all(
+        math.fsum(start.phases.get(name, 0.0) for start in side) < SMALL * math.fsum(start.ready_s for start in side)
+        for side in sides
+    )
+
+
+def _ranked(phases: dict[str, Contrast]) -> dict[str, Contrast]:
+    return dict(sorted(phases.items(), key=lambda item: (-abs(item[1].difference_s), item[0])))
 
 
 def pair(a: Sequence[Start], b: Sequence[Start]) -> list[tuple[Start, Start]]:

@@ -41,6 +41,7 @@ LEAVES: dict[str, str] = {
     "structured_output": "set up the grammar back end for structured output",
     "scheduler_init": "build the scheduler",
     "gc_freeze": "collect garbage and freeze the heap before serving",
+    "thread_wait": "wait for a thread of the same process, whatever that does",
     "server_start": "build the HTTP application, open its socket, answer the first request",
 }
 

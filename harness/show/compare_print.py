@@ -32,7 +32,7 @@ def conclusion(comparison: Comparison) -> str:
     ready = comparison.ready
     if ready.verdict == NO_INTERVAL:
         return f"B − A is {ready.difference_s:+.3f} s; one start on a side: no interval, so it shows nothing."
-    flagged = [(name, line) for name, line in comparison.phases.items() if line.verdict in (SLOWER, FASTER)]
+    flagged = [(name, line) for name, line in comparison.parts.items() if line.verdict in (SLOWER, FASTER)]
     where = "; ".join(f"{printable(name)} {_difference(line)} s" for name, line in flagged[:_NAMED])
     more = f" and {len(flagged) - _NAMED} more" if len(flagged) > _NAMED else ""
     if ready.verdict in (SLOWER, FASTER):
@@ -76,7 +76,7 @@ def _phases(comparison: Comparison) -> Table:
     table.add_column("phase, seconds", overflow="fold")
     for number in ("A", "B", "B − A", "B / A", ""):
         table.add_column(number, justify="right", no_wrap=True)
-    for phase, line in comparison.phases.items():
+    for phase, line in comparison.parts.items():
         table.add_row(Text(printable(phase)), *_numbers(line))
     table.add_section()
     table.add_row("total", *_numbers(comparison.ready), style="bold")

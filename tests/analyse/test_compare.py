@@ -31,7 +31,7 @@ def test_the_differences_of_the_phases_add_up_to_the_difference_of_the_total(
     a: list[dict[str, float]], b: list[dict[str, float]]
 ) -> None:
     found = compare(starts(a), starts(b))
-    total = math.fsum(line.difference_s for line in found.phases.values())
+    total = math.fsum(line.difference_s for line in found.parts.values())
     assert total == pytest.approx(found.ready.difference_s, abs=1e-9)
     sizes = [abs(line.difference_s) for line in found.phases.values()]
     assert sizes == sorted(sizes, reverse=True)
@@ -127,3 +127,15 @@ def test_the_gate_says_from_which_ratio_these_runs_would_have_crossed_it() -> No
 
 def test_a_gate_without_an_interval_is_undecided() -> None:
     assert judge(contrast([1.0], [9.0], False, 0.95), 0.05).crossed is None
+
+
+def test_phases_that_could_not_matter_have_one_interval_together() -> None:
+    a = [{"imports:main": 10.0 + n, "warmup": 0.05, "plugins": 0.03 + 0.001 * n, "unattributed": 0.01} for n in range(3)]
+    b = [{**run, "warmup": 0.06, "config": 0.5} for run in a]
+    found = compare(starts(a), starts(b))
+    assert set(found.phases) == {"imports:main", "config", "unattributed"}  # config is large on one side
+    assert set(found.small) == {"warmup", "plugins"}
+    assert found.phase_confidence == pytest.approx(1 - 0.05 / 4)
+    assert [line.interval_s for line in found.small.values()] == [None, None]
+    assert found.parts["2 under 1 %"].difference_s == pytest.approx(0.01)
+    assert found.parts["2 under 1 %"].interval_s is not None

@@ -13,7 +13,7 @@ STARTS, LEAF, PLANTED_S = 5, "tokenizer_init", 0.5
 
 
 def flagged(found: Comparison) -> list[str]:
-    return [name for name, line in found.phases.items() if line.verdict in (SLOWER, FASTER)]
+    return [name for name, line in found.parts.items() if line.verdict in (SLOWER, FASTER)]
 
 
 @pytest.mark.parametrize("paired", [False, True], ids=["unpaired", "paired"])
