@@ -108,7 +108,7 @@ def main() -> None:
     engine = engine_of(load_pin(DEFAULT_CPU_PIN), workspace)
     model = ensure_model("llama3-3b", lambda: engine.python, workspace.models)
     case = make_case(load_figure("2", workspace), model, engine, eager=not options.compiled)
-    sandbox = Sandbox(workspace.caches / case.name / "s1")
+    sandbox = Sandbox.of(workspace.caches, case.name, "s1")
     if sandbox.contents()["files"] == 0:
         sys.exit(f"no caches of {case.name} yet: bash run_figure.sh 2{'' if options.compiled else ' --eager'}")
     events = micro(engine)

@@ -1,6 +1,7 @@
 """``python -m harness measure -- COMMAND``: start somebody's own command again and again; where does its time go?"""
 
 import json
+import math
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -47,6 +48,7 @@ def run_measure(command: Sequence[str], wanted: Wanted, plan: Plan, as_json: boo
         cases = _cases(command, wanted, plan)
         with measuring(workspace.root, f"measure {cases[0].label}"):
             sessions, node = _open(cases, plan, workspace)
+            _announce(sessions)
             made = measure_missing(sessions, node)
         documents = [_show(session, as_json) for session in sessions]
         problem = next((found for session in sessions if (found := _problem(session, made, workspace))), None)
@@ -65,6 +67,8 @@ def run_measure(command: Sequence[str], wanted: Wanted, plan: Plan, as_json: boo
 def _cases(command: Sequence[str], wanted: Wanted, plan: Plan) -> list[Case]:
     if not command:
         raise HarnessError("no command to measure; give one after --, such as: measure -- vllm serve MODEL")
+    if not math.isfinite(wanted.timeout_s):
+        raise HarnessError(f"--timeout {wanted.timeout_s}: not a number of seconds; give one, such as 1800")
     address = address_of_url(wanted.url) if wanted.url is not None else None
     cases = [own_case(command, wanted, address)]
     if plan.gate is not None:
@@ -92,6 +96,17 @@ def _open(cases: list[Case], plan: Plan, workspace: Workspace) -> tuple[list[Cas
         # Runs of another day cannot be paired with today's.
         sessions = [open_session(case, workspace, str(node["id"]), plan.iterations, True) for case in cases]
     return sessions, node
+
+
+def _announce(sessions: list[CaseSession]) -> None:
+    """Say what ends a start, and where to look while it lasts."""
+    for session in sessions:
+        if session.missing():
+            console.print(
+                f"{session.case.label}: waits for {session.case.start.awaited}; "
+                f"its log meanwhile: {session.store.folder}/.*.partial/engine.log",
+                soft_wrap=True,
+            )
 
 
 def _show(session: CaseSession, as_json: bool) -> dict[str, Any]:

@@ -19,7 +19,7 @@ def measure_missing(sessions: list[CaseSession], node: dict[str, object]) -> lis
     """Make the missing runs; returns them, failed ones too."""
     total = sum(len(session.missing()) for session in sessions)
     if total == 0:
-        console.print("Nothing to measure: every run is stored (--again measures a new session)")
+        console.print(f"Nothing to measure: every run is stored{_since(sessions)} (--again measures a new session)")
         return []
     columns = (TextColumn("{task.description}", markup=False), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     with Progress(*columns, TextColumn("left"), TimeRemainingColumn(), console=console, transient=True) as bar:
@@ -41,6 +41,12 @@ def measure_missing(sessions: list[CaseSession], node: dict[str, object]) -> lis
         return measure(sessions, node, Told(before, after))
 
 
+def _since(sessions: list[CaseSession]) -> str:
+    """When the stored runs were made: nobody should take old ones for new."""
+    last = [run.started_at for session in sessions for run in session.store.session_runs(session.session)]
+    return f" since {max(last)[:16].replace('T', ' ')} UTC" if last else ""
+
+
 def _report(session: CaseSession, run: Run, elapsed_s: float) -> str:
     head = f"{session.case.label} {run.run_id} ({run.kind}): "
     if run.ready_s is None:
@@ -54,6 +60,8 @@ def _report(session: CaseSession, run: Run, elapsed_s: float) -> str:
 
 def failure(run: Run) -> str:
     """What happened to a run that failed, in which phase of which process."""
+    if str(run.reason).startswith("after it was ready"):  # no phase of the start
+        return f"{run.status} {run.reason}"
     where = run.failed_in or "an unknown phase"
     if run.failed_process and run.failed_process not in where:
         where += f" of the {run.failed_process} process"

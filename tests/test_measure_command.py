@@ -179,7 +179,18 @@ def test_a_start_runs_in_the_callers_folder_and_environment_with_caches_of_ours(
     assert start["environ"]["HF_HOME"] == str(tmp_path / "cache" / "huggingface")
     assert Path(start["environ"]["VLLM_CACHE_ROOT"]).is_relative_to(shell.fake.workspace.caches)
     assert "HARNESS_ITERATIONS" not in start["environ"]
-    assert shell.runs()[0].environment == {"VLLM_LOGGING_LEVEL": "DEBUG"}
+    assert shell.runs()[0].environment["VLLM_LOGGING_LEVEL"] == "DEBUG"
+    assert "VLLM_CACHE_ROOT" not in shell.runs()[0].environment
+
+
+def test_a_script_or_settings_file_that_changed_is_another_case(shell: Shell, tmp_path: Path) -> None:
+    settings = tmp_path / "serve.yaml"
+    for extra in ("", "max-model-len: 64\n"):
+        settings.write_text(f"port: {shell.port}\n{extra}")
+        done = shell.measure("--uncached", "--iterations", "1", "--", "vllm", "serve", "tiny", "--config", "serve.yaml")
+        assert done.code == 0, done.err
+    assert len(shell.fake.starts()) == 2
+    assert len({json.dumps(run.case, sort_keys=True) for run in shell.runs()}) == 2
 
 
 def test_a_script_that_starts_the_server_is_asked_where_the_url_says(shell: Shell, tmp_path: Path) -> None:

@@ -1,7 +1,8 @@
-"""Ends an engine's processes when the harness that started them was killed and could not do it itself.
+"""Ends an engine's processes when the harness that started them could not do it itself: killed, or interrupted twice.
 
 A guardian is a small Python process beside the engine, in a session of its own. It waits on a pipe whose other end only
-the harness holds: when the harness dies, the pipe closes. It takes no part in a start: it sleeps until it is let go.
+the harness holds: when the harness dies, the pipe closes. It takes no part in a start: it sleeps until the pipe closes,
+and then does nothing if it was told before that the tree has ended.
 
 Which processes are the engine's, whoever their parent has become, is known in three ways: they are in the session of
 the first one (``start_new_session``), or their environment has the tree's mark, which children inherit, or their parent
@@ -23,14 +24,15 @@ from pathlib import Path
 MARK = "COLDSTART_TREE"
 _GRACE_S = 5.0
 _SWEEPS = 50
-_LET_GO_S = 5.0
+_DISMISSED_S = 5.0
+_AT_WORK_S = 15.0  # its grace, its sweeps, and a slow machine
 _POLL_S = 0.05
 
 Members = frozenset[tuple[int, int]]  # pid and, because pids are used again, the clock tick it began at
 
 
 class Guardian:
-    """A guardian's process, as the harness sees it. It also removes ``scratch`` of a harness that was killed."""
+    """A guardian's process, as the harness sees it. When it has to end the tree, it also removes ``scratch``."""
 
     def __init__(self, scratch: Path | None) -> None:
         mark = uuid.uuid4().hex
@@ -44,6 +46,7 @@ class Guardian:
             env={},
         )
         self.pid = self._process.pid
+        self._dismissed = False
         assert self._process.stdout is not None
         self._process.stdout.read(1)  # it is up: its own start must not lie in the measured one
         self._process.stdout.close()
@@ -52,16 +55,21 @@ class Guardian:
         """Guard the tree whose first process, the leader of its session, is ``pid``."""
         self._tell(f"{pid}\n")
 
-    def let_go(self) -> None:
-        """The tree has ended: the guardian may go."""
+    def dismiss(self) -> None:
+        """The tree has ended: the guardian has nothing to do."""
         self._tell(".\n")
+        self._dismissed = True
+
+    def let_go(self) -> None:
+        """Close the pipe and wait: a guardian that was not dismissed ends the tree now."""
         assert self._process.stdin is not None
         self._process.stdin.close()
         try:
-            self._process.wait(timeout=_LET_GO_S)
+            self._process.wait(timeout=_DISMISSED_S if self._dismissed else _AT_WORK_S)
         except subprocess.TimeoutExpired:  # somebody stopped it
-            self._process.kill()
-            self._process.wait()
+            if self._dismissed:
+                self._process.kill()
+                self._process.wait()
 
     def _tell(self, line: str) -> None:
         assert self._process.stdin is not None
@@ -71,7 +79,7 @@ class Guardian:
 
 @contextlib.contextmanager
 def guarded(scratch: Path | None = None) -> Iterator[Guardian]:
-    """A guardian for the time of the block."""
+    """A guardian for the time of the block; unless the block dismisses it, it ends the tree when the block is left."""
     guardian = Guardian(scratch)
     try:
         yield guardian
@@ -116,8 +124,12 @@ def members(mark: str, session: int | None, known: Members = frozenset()) -> Mem
                 continue
             process = (int(folder.name), int(fields[19]))
             children[int(fields[1])] = children.get(int(fields[1]), frozenset()) | {process}
-            marked = int(fields[3]) == session or wanted in (folder / "environ").read_bytes().split(b"\0")
-            if process in known or marked:
+            # The environment last: it cannot be read of a process that has become another user's.
+            if (
+                process in known
+                or int(fields[3]) == session
+                or wanted in (folder / "environ").read_bytes().split(b"\0")
+            ):
                 found |= {process}
     young = found
     while young:
@@ -129,10 +141,11 @@ def members(mark: str, session: int | None, known: Members = frozenset()) -> Mem
 def end_members(mark: str, session: int | None, grace_s: float = _GRACE_S) -> None:
     """End every process of the tree: SIGTERM first, SIGKILL after the grace."""
     deadline = time.monotonic() + grace_s
-    left = members(mark, session)
-    _signal(left, signal.SIGTERM)
-    _signal(left, signal.SIGCONT)  # one that is stopped would not notice before the grace is over
-    while (left := members(mark, session, left)) and time.monotonic() < deadline:
+    told: Members = frozenset()
+    while (left := members(mark, session, told)) and time.monotonic() < deadline:
+        _signal(left - told, signal.SIGTERM)
+        _signal(left - told, signal.SIGCONT)  # one that is stopped would not notice before the grace is over
+        told |= left
         time.sleep(_POLL_S)
     for _ in range(_SWEEPS):  # a process can have started another one after it was looked at
         if not (left := members(mark, session, left)):

@@ -2,30 +2,28 @@
 
 The harness makes itself the reaper of orphans (PR_SET_CHILD_SUBREAPER): when a front end dies, its engine core and
 workers become the harness's children instead of init's, so that they can be found and ended. Should the harness be
-killed, a guardian (guardian.py) ends the tree.
+killed, or interrupted while it ends the tree, a guardian (guardian.py) ends it.
 """
 
 import contextlib
 import ctypes
 import os
 import select
-import signal
 import subprocess
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import psutil
-
+from harness.engine.ending import end_tree
 from harness.engine.guardian import guarded
 from harness.engine.usage import Meter
 from harness.errors import HarnessError
 
 PR_SET_CHILD_SUBREAPER = 36
 TERMINATE_GRACE_S = 10.0
-SWEEPS = 50
 POLL_S = 0.002
+LONGEST_S = 2e6  # 23 days: poll() takes no more milliseconds than fit into 32 bits
 
 
 def become_reaper() -> None:
@@ -49,11 +47,11 @@ class Exit:
 class Tree:
     """A running process tree. ``pid`` is its first process; times are ns on CLOCK_MONOTONIC."""
 
-    def __init__(self, process: subprocess.Popen[bytes], exec_ns: int, timeout_s: float) -> None:
+    def __init__(self, process: subprocess.Popen[bytes], exec_ns: int, deadline_ns: int) -> None:
         self._process = process
         self.pid = process.pid
         self.exec_ns = exec_ns
-        self.deadline_ns = exec_ns + int(timeout_s * 1e9)
+        self.deadline_ns = deadline_ns
         self.exit: Exit | None = None  # filled when the tree was ended
 
     def wait(self, until: Callable[[], bool] | None = None) -> bool:
@@ -87,15 +85,16 @@ def process_tree(
     """Run ``command``, standard output and error into ``log``; when the block is left, no process of it is.
 
     Afterwards ``exit`` of the tree says how it ended. A KeyboardInterrupt (and SIGTERM or SIGHUP, if the caller turns
-    them into one) ends the tree before it propagates; if this process is killed, a guardian ends the tree and removes
-    ``scratch``, a folder that is the caller's to remove otherwise.
+    them into one) ends the tree before it propagates; if this process is killed, or interrupted at its own clean-up, a
+    guardian ends the tree and removes ``scratch``, a folder that is the caller's to remove otherwise.
 
     Raises:
-        HarnessError: the command cannot be started.
+        HarnessError: the command cannot be started, or a process of it cannot be ended.
     """
     become_reaper()
     meter = Meter()
     with log.open("wb") as output, guarded(scratch) as guardian:
+        limit_ns = int(min(timeout_s, LONGEST_S) * 1e9)
         exec_ns = time.monotonic_ns()
         try:
             process = subprocess.Popen(
@@ -109,8 +108,8 @@ def process_tree(
             )
         except OSError as error:
             raise HarnessError(f"{command[0]}: cannot be started ({error.strerror or error}); mend it") from None
-        found = Tree(process, exec_ns, timeout_s)
-        try:  # at once: a KeyboardInterrupt may come at any time
+        found = Tree(process, exec_ns, exec_ns + limit_ns)
+        try:  # a KeyboardInterrupt before this, or in the clean-up, leaves the tree to the guardian
             guardian.watch(process.pid)
             meter.watch(process.pid)
             yield found
@@ -118,7 +117,8 @@ def process_tree(
             meter.stop()
             exit_ns = time.monotonic_ns()
             by_itself = not found.running
-            ended = end_tree(process, guardian.pid)
+            ended = end_tree(process, guardian.pid, TERMINATE_GRACE_S)
+            guardian.dismiss()
             found.exit = Exit(
                 pid=process.pid,
                 exec_ns=exec_ns,
@@ -151,59 +151,3 @@ def _exit_descriptor(process: subprocess.Popen[bytes]) -> Iterator[Callable[[flo
         yield lambda seconds: bool(poll.poll(seconds * 1000))
     finally:
         os.close(descriptor)
-
-
-def end_tree(process: subprocess.Popen[bytes], spared: int) -> frozenset[int]:
-    """End the front end if it lives, then every descendant but ``spared``. Returns those of them that had to be ended.
-
-    A KeyboardInterrupt meanwhile ends the patience, not the work: everything is killed at once, then it propagates.
-    """
-    try:
-        return _end_tree(process, spared, TERMINATE_GRACE_S)
-    except KeyboardInterrupt:
-        _end_tree(process, spared, grace_s=0.0)
-        raise
-
-
-def _end_tree(process: subprocess.Popen[bytes], spared: int, grace_s: float) -> frozenset[int]:
-    found = {p for p in _descendants(spared) if p.pid != process.pid}
-    if process.poll() is None:
-        process.terminate()
-        process.send_signal(signal.SIGCONT)
-        try:
-            process.wait(timeout=grace_s)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
-    ended: set[psutil.Process] = set()
-    for _ in range(SWEEPS):  # a process can have started another one after it was looked at
-        found |= set(_descendants(spared))
-        if not found:
-            break
-        ended |= {p for p in found if _lives(p)}
-        _signal(found, signal.SIGTERM)
-        _signal(found, signal.SIGCONT)  # one that is stopped would not notice before the grace is over
-        # Zombies too: waiting for an adopted one takes it out of the process table.
-        _, alive = psutil.wait_procs(found, timeout=grace_s)
-        _signal(alive, signal.SIGKILL)
-        psutil.wait_procs(alive, timeout=TERMINATE_GRACE_S)
-        found, grace_s = set(), 0.0
-    return frozenset(p.pid for p in ended)
-
-
-def _signal(processes: Iterable[psutil.Process], number: signal.Signals) -> None:
-    for process in processes:
-        with contextlib.suppress(psutil.NoSuchProcess):
-            process.send_signal(number)
-
-
-def _lives(process: psutil.Process) -> bool:
-    try:
-        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
-    except psutil.NoSuchProcess:
-        return False
-
-
-def _descendants(spared: int) -> list[psutil.Process]:
-    """Everything below the harness but the guardian: it starts nothing else while an engine runs."""
-    return [process for process in psutil.Process().children(recursive=True) if process.pid != spared]

@@ -1,1 +1,1 @@
-"""One run and one session of runs: the only room that starts measured processes or reads clocks."""
+"""One run and one session of runs: what is started, from which state, and what is recorded of it."""

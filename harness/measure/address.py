@@ -11,6 +11,7 @@ import httpx
 import yaml
 
 from harness.errors import HarnessError
+from harness.record.secrets import redacted, secret_values
 
 DEFAULT_PORT = 8000
 CONNECT_S = 1.0
@@ -99,7 +100,7 @@ def serving_address(command: Sequence[str]) -> Address:
     Raises:
         HarnessError: the port is no port, or the configuration file cannot be read.
     """
-    config = _config_file(option(command, "config"))
+    config = config_file(option(command, "config"))
 
     def value(name: str) -> str | None:
         found = option(command, name)
@@ -121,8 +122,10 @@ def address_of_url(url: str) -> Address:
         parts = httpx.URL()
     tls = parts.scheme == "https"
     port = parts.port if parts.port is not None else 443 if tls else 80
-    if parts.scheme not in ("http", "https") or not parts.host or parts.path.strip("/") or not 0 < port < 65536:
-        raise HarnessError(f"--url {url}: not of the form http://HOST:PORT")
+    named = bool(parts.host) and not parts.userinfo and not parts.path.strip("/")
+    if parts.scheme not in ("http", "https") or not named or not 0 < port < 65536:
+        shown = redacted(url, secret_values([url], {}))
+        raise HarnessError(f"--url {shown}: not of the form http://HOST:PORT (/health is asked without a password)")
     return Address(parts.host, port, tls=tls)
 
 
@@ -143,7 +146,7 @@ def option(command: Sequence[str], name: str) -> str | None:
     return found
 
 
-def _config_file(path: str | None) -> dict[str, str]:
+def config_file(path: str | None) -> dict[str, str]:
     """The plain values of a ``vllm serve --config`` file."""
     if path is None:
         return {}

@@ -126,8 +126,8 @@ def _start(case: Case, sandbox: Sandbox, folder: Path) -> tuple[Exit, Outcome]:
 def engine_environment(case: Case, sandbox: Sandbox, spans: Path, scratch: Path) -> dict[str, str]:
     """The engine's whole environment; ``spans`` and ``scratch`` are existing folders."""
     return {
-        **case.environment,
         **sandbox.environment(),
+        **case.environment,  # of the sandbox's variables it may only have VLLM_CONFIG_ROOT, where no cache is
         # Unix socket paths are limited to 107 bytes: keep vLLM's out of the sandbox's long path.
         "VLLM_RPC_BASE_PATH": str(scratch),
         "COLDSTART_TRACE_DIR": str(spans),

@@ -13,7 +13,7 @@ from harness.errors import HarnessError
 from harness.measure.address import Address, is_server, serving_address
 from harness.measure.one_run import Case
 from harness.measure.own_environment import declared, environment_of, find_program, python_of
-from harness.measure.own_facts import engine_facts, listing_sha256, model_facts
+from harness.measure.own_facts import engine_facts, files_sha256, listing_sha256, model_facts
 from harness.measure.start import ProgramStart, ServerStart, Start
 from harness.record.secrets import redacted_arguments, secret_values
 from harness.record.store import case_id
@@ -38,7 +38,7 @@ def own_case(command: Sequence[str], wanted: Wanted, address: Address | None) ->
         HarnessError: no such program, no vllm beside it, or no tracer in that vllm: says what to type.
     """
     python = python_of(command, wanted.environment, wanted.python)
-    environment = environment_of(python, wanted.environment)
+    environment = environment_of(python, wanted.environment, on_path=bool(wanted.environment or wanted.python))
     arguments = (str(find_program(command[0], environment["PATH"])), *command[1:])
     installation = installation_of(python)
     _require_tracer(installation)
@@ -54,6 +54,7 @@ def own_case(command: Sequence[str], wanted: Wanted, address: Address | None) ->
         "engine": facts,
         "environment": recorded,
         "command": redacted_arguments(command),
+        "files_sha256": files_sha256(command),
         "folder": hashlib.sha256(str(Path.cwd()).encode()).hexdigest()[:12],  # relative paths depend on it
         "parameters": {},
         "eager": any(argument.replace("_", "-") == "--enforce-eager" for argument in command),
@@ -107,6 +108,8 @@ def _require_tracer(installation: Installation) -> None:
 
 
 def _start(arguments: tuple[str, ...], address: Address | None) -> tuple[Start, str]:
+    if "--headless" in arguments:
+        raise HarnessError("--headless: such a server answers no request, so nobody sees it ready; measure the head")
     if address is None and not is_server(arguments):
         return ProgramStart(arguments, run_in=Path.cwd()), "offline"
     return ServerStart(arguments, address or serving_address(arguments), run_in=Path.cwd()), "serve"

@@ -12,7 +12,10 @@ from harness.record.secrets import redacted
 from harness.state.sandbox import PLACES
 
 # Variables that change what an engine does: recorded.
-_DEFINING = re.compile(r"(VLLM|TORCH|PYTORCH|CUDA|NCCL|OMP|MKL|TRITON|FLASHINFER|HF_HUB_OFFLINE|LD_PRELOAD)")
+_DEFINING = re.compile(
+    "VLLM|TORCH|PYTORCH|PYTHON|CUDA|NVIDIA|HIP|HSA|ROC|NCCL|GLOO|UCX|OMP|GOMP|KMP|MKL|MALLOC|TRITON|FLASHINFER|HF_HUB_"
+    "|TOKENIZERS|SAFETENSORS|RAY|LD_PRELOAD"
+)
 # What belongs to this harness, not to the engine it starts.
 _OURS = re.compile(r"(HARNESS|COLDSTART)_")
 
@@ -20,14 +23,16 @@ _OURS = re.compile(r"(HARNESS|COLDSTART)_")
 def python_of(command: Sequence[str], venv: Path | None, python: Path | None) -> Path:
     """The interpreter whose vllm the command starts.
 
-    A command typed with its path can say it itself; then ``python`` and ``venv`` come; then the command on PATH, and
-    for one that does not say it (``bash start.sh``) the vllm and the Python that it would find there.
+    A command typed with its path can say it itself, if there is a vllm beside that Python; then ``python`` and ``venv``
+    come; then the command on PATH, and for one that does not say it (``bash start.sh``) the vllm and the Python that it
+    would find there.
 
     Raises:
         HarnessError: there is none.
     """
     typed = Path(command[0])
-    if "/" in command[0] and (said := _said_by(typed)):
+    said = _said_by(typed) if "/" in command[0] else None
+    if said is not None and (said.with_name("vllm").exists() or not (python or venv)):
         return said
     if python is not None:
         return python
@@ -70,16 +75,22 @@ def _said_by(program: Path) -> Path | None:
     return python if python.exists() and program.with_name("vllm").exists() else None
 
 
-def environment_of(python: Path, venv: Path | None) -> dict[str, str]:
-    """The caller's variables, with the interpreter's folder first on PATH."""
+def environment_of(python: Path, venv: Path | None, on_path: bool) -> dict[str, str]:
+    """The caller's variables; ``on_path``: with the interpreter's folder first on PATH."""
     kept = (name for name in os.environ if not _OURS.match(name) and name not in PLACES)
     environment = {name: os.environ[name] for name in kept}
-    environment["PATH"] = f"{python.parent.absolute()}{os.pathsep}{environment.get('PATH', os.defpath)}"
+    environment.setdefault("PATH", os.defpath)
+    if on_path:
+        environment["PATH"] = f"{python.parent.absolute()}{os.pathsep}{environment['PATH']}"
     if venv is not None:
         environment["VIRTUAL_ENV"] = str(venv.absolute())
-    # The sandbox moves XDG_CACHE_HOME, below which downloaded models would then be looked for in vain.
-    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    environment.setdefault("HF_HOME", str(cache / "huggingface"))
+    home = os.path.expanduser("~")
+    # The sandbox moves XDG_CACHE_HOME, below which downloaded models would then be looked for in vain, and vLLM's
+    # settings, where a user may have said that nothing is to be reported.
+    cache = os.environ.get("XDG_CACHE_HOME") or f"{home}/.cache"
+    settings = os.environ.get("XDG_CONFIG_HOME") or f"{home}/.config"
+    environment.setdefault("HF_HOME", f"{cache}/huggingface")
+    environment["VLLM_CONFIG_ROOT"] = os.environ.get("VLLM_CONFIG_ROOT") or f"{settings}/vllm"
     return environment
 
 
@@ -88,5 +99,5 @@ def declared(environment: dict[str, str], secrets: frozenset[str]) -> dict[str, 
     return {
         name: redacted(f"…/{Path(value).name}" if value.startswith("/") else value, secrets)
         for name, value in sorted(environment.items())
-        if _DEFINING.match(name) and not is_secret_name(name)
+        if _DEFINING.match(name) and not is_secret_name(name) and name != "VLLM_CONFIG_ROOT"
     }

@@ -8,7 +8,9 @@ from typing import Any
 
 from harness.engine.installation import Installation
 from harness.engine.twin import MANIFEST
-from harness.measure.address import option
+from harness.measure.address import config_file, option
+
+FILE_BYTES = 1 << 20  # scripts and settings; what is larger is data
 
 
 def engine_facts(installation: Installation) -> dict[str, Any]:
@@ -30,14 +32,16 @@ def engine_facts(installation: Installation) -> dict[str, Any]:
 
 
 def _versions(python: Path) -> dict[str, Any]:
-    """Python and torch of an interpreter; torch is None where it is not installed."""
+    """Python, torch (None where it is not installed), and one hash over all packages of an interpreter."""
     code = (
         "import importlib.metadata as m, platform\nprint(platform.python_version())\n"
-        "print(next((d.version for d in m.distributions(name='torch')), ''))"
+        "for d in m.distributions(): print(d.name, d.version)"
     )
     done = subprocess.run([str(python), "-I", "-c", code], capture_output=True, text=True, check=False)
-    version, torch = [*done.stdout.splitlines(), "", ""][:2]
-    return {"python": version or None, "torch": torch or None}
+    version, *packages = done.stdout.splitlines() or [""]
+    torch = next((line.split()[-1] for line in packages if line.lower().startswith("torch ")), None)
+    digest = hashlib.sha256("\n".join(sorted(packages)).encode()).hexdigest()
+    return {"python": version or None, "torch": torch, "packages_sha256": digest}
 
 
 def _sources_sha256(vllm_dir: Path) -> str:
@@ -51,9 +55,22 @@ def _sources_sha256(vllm_dir: Path) -> str:
     return digest.hexdigest()
 
 
+def files_sha256(arguments: Sequence[str]) -> str:
+    """Identity of the files that a command line names (a script, a ``--config``): they can change under one name."""
+    digest = hashlib.sha256()
+    for word in (part for argument in arguments for part in (argument, argument.partition("=")[2])):
+        path = Path(word)
+        try:
+            if word and path.is_file() and path.stat().st_size <= FILE_BYTES:
+                digest.update(hashlib.sha256(path.read_bytes()).digest())
+        except (OSError, ValueError):  # a name too long to be a file's, or one that may not be read
+            continue
+    return digest.hexdigest()
+
+
 def model_facts(arguments: Sequence[str]) -> dict[str, Any]:
-    """What the command line says about the model: ``vllm serve MODEL`` or --model."""
-    given = option(arguments, "model")
+    """What the command line says about the model: ``vllm serve MODEL``, --model, or the --config file."""
+    given = option(arguments, "model") or config_file(option(arguments, "config")).get("model")
     if given is None and "serve" in arguments:
         after = arguments[arguments.index("serve") + 1 :]
         given = after[0] if after and not after[0].startswith("-") else None

@@ -46,9 +46,10 @@ def open_session(case: Case, workspace: Workspace, node: str, iterations: int, a
     store = CaseStore.of(workspace.runs, node, "cold_start", case.name)
     last = store.last_session()
     session = store.next_session() if again or last is None else last
+    sandbox = Sandbox.of(workspace.caches, case.name, session)
     if session != last:  # only the last session can be continued: older caches are of no use
-        shutil.rmtree(workspace.caches / case.name, ignore_errors=True)
-    return CaseSession(case, store, session, Sandbox(workspace.caches / case.name / session), iterations)
+        shutil.rmtree(sandbox.folder.parent, ignore_errors=True)
+    return CaseSession(case, store, session, sandbox, iterations)
 
 
 def continues_pair(sessions: list[CaseSession]) -> bool:

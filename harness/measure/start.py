@@ -8,6 +8,7 @@ ProgramStart   the user's program that makes an ``LLM``; ready when the tracer i
 import json
 import re
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -21,6 +22,7 @@ from harness.record.bounded import parse_json, read_bounded
 DISARMED = re.compile(rb'"name":"tracer disarmed","begin_ns":(\d{1,19}),')
 BLOCK_BYTES = 64 << 20  # a span file has at most so many
 RESULT_BYTES = 1 << 20
+HELD_UP_S = 1.0  # between two questions to a server; 2 ms are usual
 
 
 @dataclass(frozen=True)
@@ -114,13 +116,39 @@ class ServerStart:
     def follow(self, tree: Tree, scratch: Path, spans: Path) -> Ready | None:
         """Ask until the first HTTP 200; an address at which nothing listens yet is refused in 0.1 ms."""
         with self.address.client() as client:
-            if not tree.wait(lambda: self.address.listens() and client.healthy()):
+            health = _Health(lambda: self.address.listens() and client.healthy(), tree.exec_ns)
+            if not tree.wait(health.ask):
                 return None
             ready_ns = time.monotonic_ns()
-            if self.prompt is None:
-                return Ready(ready_ns)
+            if health.problem or self.prompt is None:
+                return Ready(ready_ns, problem=health.problem)
             problem = client.ask_for_one_token(self.prompt)
             return Ready(ready_ns, None if problem else time.monotonic_ns(), problem)
+
+
+class _Health:
+    """The questions to a server. Readiness that came while none was asked is not seen in time: it would be too long."""
+
+    def __init__(self, healthy: Callable[[], bool], begin_ns: int) -> None:
+        self._healthy = healthy
+        self._refused_ns = begin_ns  # the end of the last question
+        self.pause_s = 0.0  # between that and the one that was answered
+
+    def ask(self) -> bool:
+        """Ask once."""
+        asked_ns = time.monotonic_ns()
+        if self._healthy():
+            self.pause_s = (asked_ns - self._refused_ns) / 1e9
+            return True
+        self._refused_ns = time.monotonic_ns()
+        return False
+
+    @property
+    def problem(self) -> str | None:
+        """Why the time of the answer is not that of readiness."""
+        if self.pause_s <= HELD_UP_S:
+            return None
+        return f"the harness itself was held up for {self.pause_s:.1f} s, so readiness was not seen in time"
 
 
 @dataclass(frozen=True)

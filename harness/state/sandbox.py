@@ -4,6 +4,7 @@ Emptied before the warm-up, it makes the warm-up uncached: vLLM's, Inductor's an
 Inductor keeps its 156 MB precompiled C++ header whatever its cache folder is.
 """
 
+import hashlib
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,6 +28,11 @@ class Sandbox:
     """Cache folders of one session."""
 
     folder: Path
+
+    @classmethod
+    def of(cls, caches: Path, case: str, session: str) -> "Sandbox":
+        """The place of a session below ``caches``; short: sockets that lie in TMPDIR have 107 bytes for a name."""
+        return cls(caches / hashlib.sha256(case.encode()).hexdigest()[:8] / session)
 
     def environment(self) -> dict[str, str]:
         """Variables that point every cache into the sandbox."""

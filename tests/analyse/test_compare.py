@@ -130,7 +130,8 @@ def test_a_gate_without_an_interval_is_undecided() -> None:
 
 
 def test_phases_that_could_not_matter_have_one_interval_together() -> None:
-    a = [{"imports:main": 10.0 + n, "warmup": 0.05, "plugins": 0.03 + 0.001 * n, "unattributed": 0.01} for n in range(3)]
+    small = {"warmup": 0.05, "unattributed": 0.01}
+    a = [{"imports:main": 10.0 + n, "plugins": 0.03 + 0.001 * n, **small} for n in range(3)]
     b = [{**run, "warmup": 0.06, "config": 0.5} for run in a]
     found = compare(starts(a), starts(b))
     assert set(found.phases) == {"imports:main", "config", "unattributed"}  # config is large on one side

@@ -118,7 +118,7 @@ def test_a_killed_harness_takes_its_engine_with_it(
                 os.kill(pid, signal.SIGKILL)
 
 
-def test_a_guardian_that_is_let_go_ends_and_touches_nothing() -> None:
+def test_a_guardian_that_is_dismissed_ends_and_touches_nothing() -> None:
     with guarded() as guardian:
         mine = subprocess.Popen(
             ["sleep", "60"], env={"PATH": os.environ["PATH"], **guardian.environment}, start_new_session=True
@@ -126,6 +126,7 @@ def test_a_guardian_that_is_let_go_ends_and_touches_nothing() -> None:
         guardian.watch(mine.pid)
         assert runs(guardian.pid)
         assert os.getsid(guardian.pid) == guardian.pid
+        guardian.dismiss()
     assert not psutil.pid_exists(guardian.pid)  # not even a zombie
     assert mine.poll() is None
     mine.kill()
@@ -169,6 +170,29 @@ def test_only_processes_of_the_tree_are_members() -> None:
         for process in (mine, other):
             process.kill()
             process.wait()
+
+
+def test_a_known_process_stays_a_member_when_its_environment_becomes_unreadable(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    mine = subprocess.Popen(["sleep", "60"], env={"PATH": os.environ["PATH"], MARK: "c"}, start_new_session=True)
+    try:
+        while not (known := members("c", None)):
+            time.sleep(0.005)
+        read = Path.read_bytes
+
+        def refuse(path: Path) -> bytes:
+            if path.name == "environ":
+                raise PermissionError
+            return read(path)
+
+        monkeypatch.setattr(Path, "read_bytes", refuse)
+        assert members("c", None) == frozenset()
+        assert members("c", None, known) == known
+        assert members("c", mine.pid) == known
+    finally:
+        mine.kill()
+        mine.wait()
 
 
 def test_what_ignores_sigterm_is_killed_after_the_grace() -> None:

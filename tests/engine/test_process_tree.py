@@ -1,20 +1,22 @@
 """One process tree of plain shell and Python processes: its end, whatever it does, and what it used."""
 
 import errno
+import gc
 import os
 import signal
 import subprocess
 import sys
 import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
 
 import psutil
 import pytest
 
+from harness.engine import ending, guardian, usage
 from harness.engine import process_tree as module
-from harness.engine import usage
 from harness.engine.process_tree import Exit, process_tree
 from harness.errors import HarnessError
 
@@ -192,3 +194,107 @@ def test_bytes_are_counted_that_had_to_come_from_a_disk(tmp_path: Path) -> None:
         pytest.skip("this file system does not read from a block device")
     assert 8 << 20 <= read < 16 << 20
     assert run(tmp_path, "cat source > /dev/null").resources["read_bytes"] < 1 << 20
+
+
+@pytest.mark.parametrize("timeout_s", [float("inf"), 1e300, 3e6])
+def test_a_deadline_that_no_clock_reaches_is_none(tmp_path: Path, timeout_s: float) -> None:
+    assert run(tmp_path, "exit 3", timeout_s).exit_code == 3
+
+
+# A Popen object that nobody waited for complains when it is collected.
+unwaited = pytest.mark.filterwarnings("ignore:subprocess .* is still running:ResourceWarning")
+
+
+def reap() -> None:
+    """Take out of the process table what the guardian ended."""
+    gc.collect()
+    psutil.wait_procs(descendants())
+
+
+def interrupt(*_: object, **__: object) -> None:
+    raise KeyboardInterrupt
+
+
+INTERRUPTED = {
+    "inside Popen": lambda patch: patch.setattr(subprocess.Popen, "_close_pipe_fds", interrupt),
+    "between Popen and the block": lambda patch: patch.setattr(module, "Tree", interrupt),
+    "before the guardian knows the pid": lambda patch: patch.setattr(guardian.Guardian, "watch", interrupt),
+    "in the meter": lambda patch: patch.setattr(usage.Meter, "stop", interrupt),
+    "again and again": lambda patch: patch.setattr(ending, "_end_tree", interrupt),
+}
+
+
+@unwaited
+@pytest.mark.parametrize("where", INTERRUPTED)
+def test_the_guardian_ends_a_tree_whose_end_was_interrupted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, where: str
+) -> None:
+    begin = guardian.Guardian.__init__
+
+    def begin_and_interrupt(self: guardian.Guardian, scratch: Path | None) -> None:
+        begin(self, scratch)
+        INTERRUPTED[where](monkeypatch)  # only now: the guardian itself is a Popen
+
+    monkeypatch.setattr(guardian.Guardian, "__init__", begin_and_interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        run(tmp_path, f"(setsid bash -c '{SLEEP}' &); {SLEEP}", timeout_s=0.2)
+    left = descendants()
+    assert [process for process in left if process.status() != psutil.STATUS_ZOMBIE] == []
+    reap()
+
+
+def of_another_user(monkeypatch: pytest.MonkeyPatch, is_theirs: Callable[[int], bool]) -> None:
+    """What a process of another user is to this one: alive, and closed to signals."""
+    send, send_to_child = psutil.Process.send_signal, subprocess.Popen.send_signal
+
+    def refuse(process: psutil.Process, number: int) -> None:
+        if is_theirs(process.pid):
+            raise psutil.AccessDenied(process.pid)
+        send(process, number)
+
+    def refuse_child(process: "subprocess.Popen[bytes]", number: int) -> None:
+        if is_theirs(process.pid):
+            raise PermissionError(errno.EPERM, "Operation not permitted")
+        send_to_child(process, number)
+
+    monkeypatch.setattr(psutil.Process, "send_signal", refuse)
+    monkeypatch.setattr(subprocess.Popen, "send_signal", refuse_child)
+    monkeypatch.setattr(module, "TERMINATE_GRACE_S", 0.1)
+    monkeypatch.setattr(ending, "KILLED_S", 0.1)
+
+
+@unwaited
+@pytest.mark.parametrize("theirs", ["front end", "child"])
+def test_a_process_of_another_user_is_named_and_all_others_are_ended(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, theirs: str
+) -> None:
+    at = {"front end": 0, "child": 1}[theirs]
+    others: list[bool] = []
+    dismissed: list[object] = []
+    of_another_user(monkeypatch, lambda pid: pid == noted(tmp_path)[at])
+    # Before the guardian does its part: only the other user's process, and what it started, may be left.
+    let_go = guardian.Guardian.let_go
+
+    def look(self: guardian.Guardian) -> None:
+        dismissed.append(self._dismissed)
+        others.extend(psutil.pid_exists(pid) for pid in noted(tmp_path))
+        let_go(self)
+
+    monkeypatch.setattr(guardian.Guardian, "let_go", look)
+    script = f"echo $$ >> pids; for _ in 1 2; do while [ $(wc -l < pids) -lt $_ ]; do :; done; bash -c '{SLEEP}' & done"
+    with pytest.raises(HarnessError) as refused:
+        run(tmp_path, f"{script}; while :; do sleep 60 & wait $!; done", 0.4)
+    assert str(refused.value) == f"pid {noted(tmp_path)[at]} belongs to another user and still runs; end it"
+    assert (others, dismissed) == ([i == at for i in range(3)], [False])
+    del refused
+    reap()
+
+
+@unwaited
+def test_a_process_that_not_even_sigkill_ends_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "TERMINATE_GRACE_S", 0.1)
+    monkeypatch.setattr(ending, "KILLED_S", 0.1)
+    monkeypatch.setattr(subprocess.Popen, "send_signal", lambda *_: None)
+    with pytest.raises(HarnessError, match=r"^pid \d+ was killed and still runs: it waits for the kernel"):
+        run(tmp_path, SLEEP, 0.2)
+    reap()

@@ -15,6 +15,7 @@ from harness.record import atomic, slot
 from harness.record.collect import CaseRuns, collect
 from harness.record.run import Run
 from harness.record.slot import find_slots, read_slot
+from harness.state.sandbox import Sandbox
 from tests.faults.aftermath import (
     cut_short,
     finish,
@@ -70,7 +71,7 @@ def test_a_rerun_waits_until_the_killed_ones_engine_has_ended(fake: FakeEngine, 
 
 def late(fake: FakeEngine) -> Path:
     """What an engine that lingers writes while it is being ended."""
-    return fake.workspace.caches / fake.case().name / "s1" / "inductor" / "late.so"
+    return Sandbox.of(fake.workspace.caches, fake.case().name, "s1").folder / "inductor" / "late.so"
 
 
 def die(*_: object) -> None:
@@ -199,7 +200,7 @@ def test_a_guardian_that_is_gone_or_hangs_does_not_matter_to_a_start(
         for guardian in guardians(os.getpid()):
             os.kill(guardian, number)
 
-    monkeypatch.setattr(guardian_module, "_LET_GO_S", 0.1)
+    monkeypatch.setattr(guardian_module, "_DISMISSED_S", 0.1)
     fake.behave("ok")
     start = cut_short(fake, disturb)
     runs = fake.measure(fake.session(1, fake.case(start=start)))

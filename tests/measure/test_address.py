@@ -134,11 +134,13 @@ def test_a_url_may_leave_the_port_out(url: str, address: Address) -> None:
 
 
 @pytest.mark.parametrize(
-    "url", ["", "a", "localhost:8000", "ftp://a", "http://", "http://a/b", "http://a:99999", "http://a:0"]
+    "url",
+    ["", "a", "localhost:8000", "ftp://a", "http://", "http://a/b", "http://a:99999", "http://a:0", "http://me:pass@a"],
 )
 def test_a_url_that_is_no_address_is_refused(url: str) -> None:
-    with pytest.raises(HarnessError, match=r"not of the form http://HOST:PORT$"):
+    with pytest.raises(HarnessError, match=r"not of the form http://HOST:PORT \(") as refused:
         address_of_url(url)
+    assert "pass@" not in str(refused.value)
 
 
 def test_listening_is_noticed_at_ports_and_unix_sockets(tmp_path: Path) -> None:

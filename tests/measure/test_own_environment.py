@@ -100,14 +100,19 @@ def test_a_start_gets_what_the_caller_has_but_for_our_own_variables_and_the_cach
     for name in (*PLACES, "HARNESS_MODE", "COLDSTART_TRACE_DIR", "MY_VARIABLE"):
         monkeypatch.setenv(name, "/set")
     monkeypatch.delenv("HF_HOME", raising=False)
-    found = environment_of(mine, tmp_path / "mine")
+    found = environment_of(mine, tmp_path / "mine", on_path=True)
     assert found["MY_VARIABLE"] == "/set"
-    assert set(found) & {*PLACES, "HARNESS_MODE", "COLDSTART_TRACE_DIR"} == set()
+    assert set(found) & {*PLACES, "HARNESS_MODE", "COLDSTART_TRACE_DIR"} == {"VLLM_CONFIG_ROOT"}
+    assert found["VLLM_CONFIG_ROOT"] == "/set"  # settings are no cache: an opt-out stands there
     assert found["PATH"] == f"{tmp_path}/mine/bin:{os.environ['PATH']}"
     assert found["VIRTUAL_ENV"] == str(tmp_path / "mine")
     assert found["HF_HOME"] == "/set/huggingface"  # where downloads are looked for without the sandbox
     monkeypatch.setenv("HF_HOME", "/models")
-    assert environment_of(mine, None)["HF_HOME"] == "/models"
+    assert environment_of(mine, None, on_path=False)["HF_HOME"] == "/models"
+    assert environment_of(mine, None, on_path=False)["PATH"] == os.environ["PATH"]
+    monkeypatch.delenv("VLLM_CONFIG_ROOT")
+    monkeypatch.setenv("XDG_CONFIG_HOME", "/settings")
+    assert environment_of(mine, None, on_path=False)["VLLM_CONFIG_ROOT"] == "/settings/vllm"
 
 
 NAMES = ["VLLM_USE_V1", "CUDA_VISIBLE_DEVICES", "HOME", "VLLM_API_KEY", "HF_TOKEN", "NCCL_DEBUG", "VLLM_PROXY"]
@@ -126,3 +131,19 @@ def test_of_a_path_only_its_last_part_is_recorded() -> None:
     assert declared({"VLLM_LOGGING_CONFIG_PATH": "/home/me/log.json"}, frozenset()) == {
         "VLLM_LOGGING_CONFIG_PATH": "…/log.json"
     }
+
+
+def test_an_environment_that_is_named_wins_over_a_path_unless_a_vllm_lies_there(tmp_path: Path, mine: Path) -> None:
+    launcher = tmp_path / "other" / "bin" / "python"
+    launcher.parent.mkdir(parents=True)
+    launcher.touch(mode=0o755)
+    command = [str(launcher), "launcher.py"]
+    assert python_of(command, None, None) == launcher
+    assert python_of(command, None, mine) == mine
+    launcher.with_name("vllm").touch()
+    assert python_of(command, None, mine) == launcher  # as for one of two commands that are compared
+
+
+def test_variables_that_change_a_start_are_recorded_and_no_others() -> None:
+    given = {"PYTHONDONTWRITEBYTECODE": "1", "KMP_AFFINITY": "none", "EDITOR": "vi", "VLLM_CONFIG_ROOT": "/home/x"}
+    assert declared(given, frozenset()) == {"KMP_AFFINITY": "none", "PYTHONDONTWRITEBYTECODE": "1"}

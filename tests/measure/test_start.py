@@ -4,8 +4,10 @@ import json
 import socket
 import tempfile
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from hypothesis import given, settings
@@ -13,8 +15,9 @@ from hypothesis import strategies as st
 
 from harness.engine import process_tree
 from harness.errors import HarnessError
+from harness.measure import start as start_module
 from harness.measure.address import Address, free_port
-from harness.measure.start import ProgramStart, ServerStart, _Signs
+from harness.measure.start import ProgramStart, ServerStart, _Health, _Signs
 from tests.measure.fake_engine import FakeEngine, end_for_certain, is_gone
 from tests.measure.fake_server import serving_engine
 
@@ -66,6 +69,37 @@ def test_a_server_with_a_prompt_also_answers_it(fake: FakeEngine) -> None:
     assert run.counts
     assert run.first_token_s is not None
     assert run.first_token_s > 0
+
+
+def test_a_server_that_became_ready_while_the_harness_was_held_up_does_not_count(
+    fake: FakeEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(start_module, "HELD_UP_S", 0.05)
+    ask = _Health.ask
+
+    def ask_and_be_held_up(health: _Health) -> bool:
+        answer = ask(health)
+        time.sleep(0 if answer else 0.1)
+        return answer
+
+    monkeypatch.setattr(_Health, "ask", ask_and_be_held_up)
+    run = fake.start(start=server(fake, prompt="Say something."))
+    assert (run.status, run.ready_s, run.first_token_s) == ("failed", None, None)
+    assert "the harness itself was held up for 0.1 s, so readiness was not seen in time" in str(run.reason)
+
+
+@pytest.mark.parametrize(("pause_ns", "told"), [(2_000_000, False), (1_000_000_000, False), (1_500_000_000, True)])
+def test_only_a_long_pause_between_two_questions_hides_when_a_server_became_ready(
+    monkeypatch: pytest.MonkeyPatch, pause_ns: int, told: bool
+) -> None:
+    clock = iter([10, 7 * 10**9, 7 * 10**9 + pause_ns])  # a question that itself takes long is no pause
+    monkeypatch.setattr(start_module, "time", SimpleNamespace(monotonic_ns=lambda: next(clock)))
+    answers = iter([False, True])
+    health = _Health(lambda: next(answers), 0)
+    assert (health.ask(), health.ask()) == (False, True)
+    assert health.problem == (
+        "the harness itself was held up for 1.5 s, so readiness was not seen in time" if told else None
+    )
 
 
 @pytest.mark.parametrize(
