@@ -4,6 +4,7 @@ import compileall
 import os
 import shutil
 import tempfile
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -40,3 +41,16 @@ def fake(tmp_path: Path, engines: Path, monkeypatch: pytest.MonkeyPatch) -> Iter
         with suppress(psutil.Error, ChildProcessError):
             if process.status() == psutil.STATUS_ZOMBIE and process.ppid() == os.getpid():
                 os.waitpid(process.pid, 0)
+
+
+CELLS_IN_CI = 2
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Of each kind of accident two cells are for every day; the rest of the matrix is run by hand."""
+    seen: Counter[str] = Counter()
+    for item in items:
+        if item.path.parent == Path(__file__).parent and isinstance(item, pytest.Function):
+            seen[f"{item.path}::{item.originalname}"] += 1
+            if seen[f"{item.path}::{item.originalname}"] > CELLS_IN_CI:
+                item.add_marker(pytest.mark.slow)
