@@ -1,7 +1,6 @@
 """``run_figure.sh 2 --mode serve``: the same figure from starts of ``vllm serve``, as cases of their own."""
 
 import json
-from collections.abc import Iterator
 
 import pytest
 
@@ -9,18 +8,14 @@ from harness.analyse.startup import startups
 from harness.record.run import read_run
 from harness.record.slot import read_slot
 from harness.show.startup_text import caption
-from tests.checkout import Checkout, add_fake_engine, make_checkout
+from tests.checkout import Checkout
 from tests.measure.fake_engine import FakeEngine
-from tests.measure.fake_server import SERVER_HOOKS, add_server
+from tests.measure.fake_server import serving_checkout
 
 
 @pytest.fixture(scope="module")
-def fake(tmp_path_factory: pytest.TempPathFactory) -> Iterator[FakeEngine]:
-    checkout = make_checkout(tmp_path_factory.mktemp("checkout"))
-    fake = add_fake_engine(checkout)
-    (checkout.root / "patches" / "fake" / "hooks.toml").write_text(SERVER_HOOKS)
-    add_server(fake)
-    return fake
+def fake(tmp_path_factory: pytest.TempPathFactory) -> FakeEngine:
+    return serving_checkout(tmp_path_factory.mktemp("checkout"))
 
 
 def test_both_modes_are_measured_as_cases_of_their_own_and_the_figure_says_which(fake: FakeEngine) -> None:

@@ -1,6 +1,8 @@
 """One run: prepare the state → start the engine traced → wait until it is ready → end it → record."""
 
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -50,8 +52,48 @@ def execute(
     Raises:
         HarnessError: the record or the caches cannot be written (a full disk); this run is lost, no other.
     """
+    with _this_run_at_most(store):
+        case.start.check()
+        run_name = store.next_run(session, kind)
+        folder = store.open_run(session, run_name)
+        previous = store.session_runs(session)
+        uncached = kind == "warmup" or case.always_uncached
+        sandbox.prepare(empty=uncached)
+        before = sandbox.contents()
+        started_at = datetime.now(UTC)
+        ended, outcome = _start(case, sandbox, folder)
+        compiling_s = sum(outcome.phases.get(leaf, 0.0) for leaf in COMPILING_LEAVES)
+        caches = cache_certificate(uncached, before, sandbox.contents(), compiling_s, case.must_hit)
+        run = Run(
+            run_id=f"{session}/{run_name}",
+            session=session,
+            study="cold_start",
+            case=case.definition,
+            run=run_name,
+            round=round,
+            kind=kind,
+            started_at=started_at.isoformat(timespec="milliseconds"),
+            pause_s=_pause_s(previous[-1], started_at) if previous else None,
+            wall_s=(ended.exit_ns - ended.exec_ns) / 1e9,
+            exit_code=ended.exit_code,
+            certificate={**caches, **outcome.trace_certificate},
+            node=node,
+            engine=case.engine_facts,
+            model=case.model_facts,
+            environment=case.declared,
+            resources={**ended.resources, "gc_s": outcome.gc_s, "leftover_processes": len(ended.ended)},
+            harness=harness_facts(),
+            **{name: value for name, value in vars(outcome).items() if name not in ("gc_s", "trace_certificate")},
+        )
+        store.close_run(folder, run)
+        return run
+
+
+@contextmanager
+def _this_run_at_most(store: CaseStore) -> Iterator[None]:
+    """What cannot be written costs the run that is made in the block, no other, and leaves nothing of it."""
     try:
-        return _execute(case, kind, session, store, sandbox, node, round)
+        yield
     except OSError as error:
         raise HarnessError(
             f"{error.filename or store.folder}: cannot be written ({error.strerror or error}); this run is lost, "
@@ -60,51 +102,6 @@ def execute(
     finally:
         # Of a run that was lost or stopped: it would stand in the way on a full disk, and its log still has secrets.
         store.discard_partial()
-
-
-def _execute(
-    case: Case,
-    kind: str,
-    session: str,
-    store: CaseStore,
-    sandbox: Sandbox,
-    node: dict[str, Any],
-    round: str | None,
-) -> Run:
-    case.start.check()
-    run_name = store.next_run(session, kind)
-    folder = store.open_run(session, run_name)
-    previous = store.session_runs(session)
-    uncached = kind == "warmup" or case.always_uncached
-    sandbox.prepare(empty=uncached)
-    before = sandbox.contents()
-    started_at = datetime.now(UTC)
-    ended, outcome = _start(case, sandbox, folder)
-    compiling_s = sum(outcome.phases.get(leaf, 0.0) for leaf in COMPILING_LEAVES)
-    caches = cache_certificate(uncached, before, sandbox.contents(), compiling_s, case.must_hit)
-    run = Run(
-        run_id=f"{session}/{run_name}",
-        session=session,
-        study="cold_start",
-        case=case.definition,
-        run=run_name,
-        round=round,
-        kind=kind,
-        started_at=started_at.isoformat(timespec="milliseconds"),
-        pause_s=_pause_s(previous[-1], started_at) if previous else None,
-        wall_s=(ended.exit_ns - ended.exec_ns) / 1e9,
-        exit_code=ended.exit_code,
-        certificate={**caches, **outcome.trace_certificate},
-        node=node,
-        engine=case.engine_facts,
-        model=case.model_facts,
-        environment=case.declared,
-        resources={**ended.resources, "gc_s": outcome.gc_s, "leftover_processes": len(ended.ended)},
-        harness=harness_facts(),
-        **{name: value for name, value in vars(outcome).items() if name not in ("gc_s", "trace_certificate")},
-    )
-    store.close_run(folder, run)
-    return run
 
 
 def _start(case: Case, sandbox: Sandbox, folder: Path) -> tuple[Exit, Outcome]:

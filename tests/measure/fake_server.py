@@ -14,6 +14,7 @@ import yaml
 from harness.engine import hooks_only
 from harness.engine.vllm_place import place_of
 from harness.spec import pin as pins
+from tests.checkout import add_fake_engine, make_checkout
 from tests.measure.fake_engine import HOOKS, FakeEngine, fake_pin, make_fake_engine
 
 SERVER = (Path(__file__).parent / "fake_server_package.py").read_text()
@@ -70,3 +71,12 @@ def serving_engine(root: Path) -> Iterator[FakeEngine]:
     with pins_of(root):
         install_tracer(fake)
         yield fake
+
+
+def serving_checkout(root: Path) -> FakeEngine:
+    """A throw-away checkout whose fake engine can be started as a server too."""
+    checkout = make_checkout(root)
+    fake = add_fake_engine(checkout)
+    (checkout.root / "patches" / "fake" / "hooks.toml").write_text(SERVER_HOOKS)
+    add_server(fake)
+    return fake

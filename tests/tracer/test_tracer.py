@@ -276,35 +276,3 @@ def test_the_tracer_imports_no_module_that_python_has_not_loaded_anyway(world: W
     """
     traced, plain = set(world.run(program).value), set(world.run(program, trace=False).value)
     assert {name for name in traced - plain if not name.startswith("coldstart_tracer")} <= {"atexit", "_json", "gc"}
-
-
-def test_the_interpreters_exit_begins_before_its_exit_handlers_and_after_its_threads(world: World):
-    program = """
-        import atexit, threading, time
-        atexit.register(time.sleep, 0.03)
-        began = time.monotonic_ns()
-        thread = threading.Thread(target=time.sleep, args=(0.05,))
-        thread.start()
-        print(began)
-    """
-    began_ns = world.run(program).value
-    process = world.process()
-    leaving = span_of(process, "interpreter exit")
-    (left,) = [span for span in process.spans if span.name == "tracer exit"]
-    assert leaving.begin_ns - began_ns >= 50_000_000  # a thread that is waited for works: that is no exit
-    assert left.begin_ns - leaving.begin_ns >= 29_000_000
-    assert leaving.end_ns is None
-    assert leaving.attrs == {"phase": "interpreter"}
-
-
-def test_disarming_leaves_what_others_put_over_it_and_what_they_took_away(toy: World):
-    program = """
-        import gc, json, threading, toy
-        under = threading._shutdown
-        threading._shutdown = over = lambda: under()
-        gc.callbacks.clear()
-        toy.ready()
-        print(json.dumps([threading._shutdown is over, gc.callbacks]))
-    """
-    assert toy.run(program).value == [True, []]
-    assert len(toy.process().notes("tracer disarmed")) == 1

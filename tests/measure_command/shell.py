@@ -1,0 +1,62 @@
+"""Where somebody types ``python -m harness measure``, for all tests of it."""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from harness import cli
+from harness.door import run_app
+from harness.record.run import Run, read_run
+from tests.checkout import Done
+from tests.measure.fake_engine import FakeEngine
+
+KEY = "sk-secret-0123"
+PROGRAM = "from vllm import LLM\n\nif __name__ == '__main__':\n    LLM(model='tiny')\n"
+
+
+@dataclass(frozen=True)
+class Shell:
+    """Where somebody types."""
+
+    fake: FakeEngine
+    capsys: pytest.CaptureFixture[str]
+    port: int
+
+    @property
+    def env(self) -> Path:
+        return self.fake.engine.folder
+
+    @property
+    def serve(self) -> tuple[str, ...]:
+        return "vllm", "serve", "tiny", "--port", str(self.port)
+
+    def measure(self, *arguments: str, env: bool = True) -> Done:
+        """``python -m harness measure [--env VENV] ARGUMENTS``."""
+        given = ("--env", str(self.env)) if env else ()
+        self.capsys.readouterr()
+        with pytest.raises(SystemExit) as ended:
+            run_app(cli.app, "python -m harness", ["measure", *given, *arguments])
+        said = self.capsys.readouterr()
+        return Done(int(ended.value.code or 0), said.out, said.err)
+
+    def runs(self) -> list[Run]:
+        """Every record, oldest first."""
+        found = [read_run(path.parent) for path in self.fake.workspace.runs.glob("*/cold_start/*/*/run.json")]
+        return sorted(found, key=lambda run: run.started_at)
+
+    def stored(self) -> list[Path]:
+        """Whatever lies in the store, hidden or not."""
+        return [path for path in self.fake.workspace.runs.rglob("*") if not path.is_dir()]
+
+
+def document(done: Done) -> dict[str, Any]:
+    """The last line of standard output."""
+    found: dict[str, Any] = json.loads(done.out.splitlines()[-1])
+    return found
+
+
+def names(runs: list[Run]) -> list[str]:
+    return [run.run_id for run in runs]
