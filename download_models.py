@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
-"""Put model files where the studies look for them: ``download_models.py --synthetic llama3-3b``.
+"""Put model files where the studies look for them: ``download_models.py llama3-3b``, or with ``--synthetic``.
 
-Real weights are placed by you in ``models/NAME``; ``--synthetic`` makes a structural twin in ``models/NAME-twin``.
+Real weights are downloaded to ``models/NAME``; ``--synthetic`` makes a structural twin in ``models/NAME-twin``.
 """
 
 import sys

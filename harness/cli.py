@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from harness import cli_recorded, cli_slots
 from harness.door import run_app
 from harness.workspace import Workspace
 
@@ -36,7 +37,10 @@ def harness() -> None:
 
 @app.command()
 def figure(
-    number: Annotated[str, typer.Argument(metavar="NUM", help="The figure: 2")],
+    number: Annotated[str, typer.Argument(metavar="NUM", help="The figure: 1 to 15, 17; or rest = 3, 4, 5, 6, 8, 17.")],
+    slot: Annotated[
+        int | None, typer.Argument(metavar="[SLOT_INDEX]", help="Of a figure that compares nodes: 0 or 1.")
+    ] = None,
     smoke: Annotated[
         bool, typer.Option("--smoke", envvar="HARNESS_SMOKE", help="One warm-up and one measured run.")
     ] = False,
@@ -56,15 +60,44 @@ def figure(
     mode: Annotated[
         StartMode | None, typer.Option(envvar="HARNESS_MODE", help="LLM(), or vllm serve. [default: offline]")
     ] = None,
+    allow_mismatch: Annotated[
+        bool,
+        typer.Option(
+            "--allow-mismatch", envvar="HARNESS_ALLOW_MISMATCH", help="Draw slots that do not fit, and say so there."
+        ),
+    ] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", envvar="HARNESS_DRY_RUN", help="List the starts and minutes; do nothing.")
+    ] = False,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="With --dry-run: one JSON document as the last line.")
+    ] = False,
 ) -> None:
     """Everything for one figure: set up, measure what is missing, collect, plot. (bash run_figure.sh NUM)"""
-    from harness.figure_command import run_figure
+    from harness.figure_cases import asked_figures
+    from harness.figure_command import Call, run_figure
+    from harness.figure_plan import plan, print_plan
     from harness.measure.case import Options
     from harness.spec.figure import Mode
 
     names = tuple(dict.fromkeys(name.strip() for name in (models or "").split(",") if name.strip()))
     chosen: Mode | None = mode.value if mode else None
-    run_figure(number, Options(names or None, iterations, smoke, eager, again, chosen), engine, Workspace())
+    options, workspace = Options(names or None, iterations, smoke, eager, again, chosen), Workspace()
+    if dry_run:
+        asked = asked_figures(number, slot, options, engine, workspace)
+        print_plan(plan(asked, options, workspace), [note for each in asked for note in each.notes], as_json)
+    else:
+        run_figure(Call(number, slot, engine, allow_mismatch), options, workspace)
+
+
+@app.command()
+def status(
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON document as the last line of stdout.")] = False,
+) -> None:
+    """What has been measured, figure by figure, and what is missing."""
+    from harness.status_command import run_status
+
+    raise typer.Exit(run_status(as_json, Workspace()))
 
 
 @app.command(context_settings={"allow_interspersed_args": False})  # what follows COMMAND is its own
@@ -147,6 +180,12 @@ def install(
     from harness.figure_command import set_up
 
     set_up(pin or default_pin(), Workspace())
+
+
+app.command()(cli_slots.bundle)
+app.command()(cli_slots.merge)
+app.command()(cli_recorded.parse_log)
+app.command()(cli_recorded.reparse)
 
 
 def main() -> None:

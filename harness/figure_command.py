@@ -2,48 +2,64 @@
 
 import runpy
 import sys
+from dataclasses import dataclass
 from pathlib import Path
 
 from harness.engine import patching
-from harness.engine.detect import default_pin, gpus
 from harness.engine.environment import Engine, ensure_engine
 from harness.engine.model_store import ensure_model
 from harness.errors import HarnessError, MeasurementFailed
+from harness.figure_cases import Asked, Point, asked_figures
 from harness.measure.case import Options, make_case
 from harness.measure.conditions import check_writable, measuring
+from harness.measure.one_run import Case
 from harness.measure.session import CaseSession, open_session
 from harness.progress import console, lost_run, measure_missing, why_missing
+from harness.record.agreement import same_identity
 from harness.record.collect import CaseRuns, collect
-from harness.record.slot import refuse_other_owner
+from harness.record.run import Run
+from harness.record.slot import find_slots, read_slot, refuse_other_owner
 from harness.record.slotcheck import SlotError
-from harness.spec.figure import Figure, load_figure
-from harness.spec.models import find_model
-from harness.spec.pin import DEFAULT_CPU_PIN, load_pin
+from harness.spec.figure import Figure
+from harness.spec.pin import load_pin
 from harness.state.machine import this_node
 from harness.workspace import Workspace
 
 
-def run_figure(number: str, options: Options, pin_name: str | None, workspace: Workspace) -> None:
-    """Do everything for one figure.
+@dataclass(frozen=True)
+class Call:
+    """What was typed."""
+
+    name: str  # of a figure or a group
+    slot_index: int | None = None
+    pin: str | None = None
+    allow_mismatch: bool = False
+
+
+def run_figure(call: Call, options: Options, workspace: Workspace) -> None:
+    """Do everything for one figure, or for several that share their starts.
 
     Raises:
         HarnessError: wrong use or impossible here; MeasurementFailed: a run failed (what succeeded is drawn first).
     """
-    figure = load_figure(number, workspace)
-    for name in options.models or figure.models:
-        find_model(name)
-    pin = load_pin(pin_name or default_pin())
-    if pin.device == "cuda" and not gpus():
-        raise HarnessError(
-            f"engine {pin.name} needs an NVIDIA GPU and its driver, found none; try --engine {DEFAULT_CPU_PIN}"
-        )
-    with measuring(workspace.root, f"figure {number}"):
-        engine = set_up(pin.name, workspace)
-        sessions, node = open_sessions(figure, options, engine, workspace)
-        runs = measure_missing(sessions, node)
-        collect_slot(figure, sessions, workspace)
-    plot(workspace.figure(number))
-    for session in sessions:
+    asked = asked_figures(call.name, call.slot_index, options, call.pin, workspace)
+    for note in dict.fromkeys(note for each in asked for note in each.notes):
+        console.print(note, soft_wrap=True)
+    sessions: dict[str, CaseSession] = {}
+    runs: list[Run] = []
+    if any(each.points for each in asked):
+        with measuring(workspace.root, f"figure {call.name}"):
+            node = this_node(workspace.runs)
+            check_places(asked, str(node["id"]), node, workspace)
+            per_figure = open_sessions(asked, options, str(node["id"]), workspace)
+            sessions = {name: session for found in per_figure.values() for name, session in found.items()}
+            runs = measure_missing(list(sessions.values()), node)
+            for each in asked:
+                if found := per_figure.get(each.number):
+                    collect_slot(each, list(found.values()), workspace)
+    for each in asked:
+        plot(workspace.figure(each.number), ["--allow-mismatch"] if call.allow_mismatch else [])
+    for session in sessions.values():
         if lost := lost_run(session, runs):
             raise MeasurementFailed(why_missing(lost, session, workspace.root))
 
@@ -57,28 +73,53 @@ def set_up(pin_name: str, workspace: Workspace) -> Engine:
     return engine
 
 
+def check_places(asked: list[Asked], node_id: str, node: dict[str, object], workspace: Workspace) -> None:
+    """Make sure that results can be written, and that each slot is this node's to write.
+
+    Raises:
+        HarnessError: a slot of another node is in the way, or the other slot is of the very same GPU or CPU set.
+    """
+    folders = [workspace.figure(each.number) for each in asked if each.points]
+    check_writable((workspace.runs, workspace.caches, *folders))
+    for each in asked:
+        folder = workspace.figure(each.number)
+        try:
+            refuse_other_owner(folder / each.slot, node_id)
+            others = [read_slot(path) for path in find_slots(folder) if path.name != each.slot] if each.points else []
+        except SlotError as error:
+            raise HarnessError(str(error)) from None
+        for other in others:
+            if each.figure.differ and (same := same_identity(node, other.manifest["node"], each.figure.differ)):
+                raise HarnessError(f"figure {each.number}: {each.slot} would be {other.manifest['slot']} again: {same}")
+
+
 def open_sessions(
-    figure: Figure, options: Options, engine: Engine, workspace: Workspace
-) -> tuple[list[CaseSession], dict[str, object]]:
-    """Sessions of the figure's cases, and the node's record."""
-    check_writable((workspace.runs, workspace.caches, workspace.figure(figure.figure)))
-    node = this_node(workspace.runs)
-    try:
-        refuse_other_owner(workspace.figure(figure.figure) / figure.slots[0], str(node["id"]))
-    except SlotError as error:
-        raise HarnessError(str(error)) from None
-    sessions = []
-    for name in options.models or figure.models:
-        model = ensure_model(name, lambda: engine.python, workspace.models, announce=console.print)
-        case = make_case(figure, model, engine, options.eager, options.mode or "offline")
-        iterations = options.iterations_of(figure)
-        sessions.append(open_session(case, workspace, str(node["id"]), iterations, options.again))
-    return sessions, node
+    asked: list[Asked], options: Options, node_id: str, workspace: Workspace
+) -> dict[str, dict[str, CaseSession]]:
+    """Sessions of each figure's cases: figure → case's name → session. Figures that ask for the same case share it."""
+    engines: dict[str, Engine] = {}
+    sessions: dict[str, CaseSession] = {}
+    found: dict[str, dict[str, CaseSession]] = {}
+    for each in asked:
+        for point in each.points:
+            if point.pin.name not in engines:
+                engines[point.pin.name] = set_up(point.pin.name, workspace)
+            case = case_of(point, each.figure, engines[point.pin.name], options, workspace)
+            if case.name not in sessions:
+                iterations = options.iterations_of(each.figure)
+                sessions[case.name] = open_session(case, workspace, node_id, iterations, options.again)
+            found.setdefault(each.number, {})[case.name] = sessions[case.name]
+    return found
 
 
-def collect_slot(figure: Figure, sessions: list[CaseSession], workspace: Workspace) -> None:
+def case_of(point: Point, figure: Figure, engine: Engine, options: Options, workspace: Workspace) -> Case:
+    """The case of one point, its model's files made or verified."""
+    files = ensure_model(point.model, lambda: engine.python, workspace.models, announce=console.print)
+    return make_case(figure, files, engine, options.eager, options.mode or "offline", point.parameters)
+
+
+def collect_slot(asked: Asked, sessions: list[CaseSession], workspace: Workspace) -> None:
     """Export the sessions to the figure's slot."""
-    slot = figure.slots[0]
     cases = []
     for session in sessions:
         shown = session.store.newest_usable_session() or session.session
@@ -86,18 +127,18 @@ def collect_slot(figure: Figure, sessions: list[CaseSession], workspace: Workspa
             console.print(f"{session.case.name}: session {session.session} has no usable run; the figure shows {shown}")
         cases.append(CaseRuns(session.case.name, session.store, shown))
     try:
-        collect(figure.figure, slot, workspace.figure(figure.figure) / slot, cases)
+        collect(asked.number, asked.slot, workspace.figure(asked.number) / asked.slot, cases)
     except SlotError as error:
         raise HarnessError(str(error)) from None
 
 
-def plot(folder: Path) -> None:
+def plot(folder: Path, arguments: list[str]) -> None:
     """Run the figure's plot.py in this process (it reads slots only)."""
-    arguments, sys.argv = sys.argv, [str(folder / "plot.py")]
+    before, sys.argv = sys.argv, [str(folder / "plot.py"), *arguments]
     try:
         runpy.run_path(str(folder / "plot.py"), run_name="__main__")
     except SystemExit as ended:
         if ended.code:
             raise HarnessError(f"{folder / 'plot.py'} ended with exit code {ended.code}") from None
     finally:
-        sys.argv = arguments
+        sys.argv = before

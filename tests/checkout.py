@@ -115,7 +115,7 @@ def add_fake_engine(checkout: Checkout, timeout_s: float = 20.0, plot: bool = Fa
     fake.engine.stamp.write_text(json.dumps({"lock_sha256": lock_sha256, "python": python}))
     _declare_models(checkout)
     figure = load_figure("2", Workspace(checkout.root)).model_dump(mode="json")
-    figure |= {"models": ["tiny"], "iterations": 2, "timeout_s": timeout_s, "parameters": {}}
+    figure |= {"models": ["tiny"], "iterations": 2, "timeout_s": timeout_s, "parameters_on": {}}
     folder = checkout.root / "figures" / "figure-2"
     (folder / "figure.yaml").write_text(yaml.safe_dump(figure, sort_keys=False))
     if not plot:
@@ -152,7 +152,7 @@ def _declare_models(checkout: Checkout) -> None:
         model = checkout.root / "models" / name
         model.mkdir(parents=True)
         (model / "config.json").write_text(json.dumps(config))
-        (model / "model.safetensors").write_bytes(b"weights")
+        (model / "model.safetensors").write_bytes((2).to_bytes(8, "little") + b"{}")  # no tensors
 
 
 def forget_runs(fake: FakeEngine) -> None:

@@ -44,6 +44,7 @@ def make_run(run: str = "1", session: str = "s1", **changes: Any) -> Run:
         "import_packages": {},
         "groups": {},
         "log_quantities": {"load_weights": 0.7, "graph_capturing": None},
+        "graph": None,
         "tracer": {},
         "certificate": certificate(),
         "node": NODE,

@@ -19,7 +19,7 @@ HOW = "make the environment: bash run_tests.sh --setup-only   (or: pip install -
 CALLS = [
     (("apply_patches.py", "--help"), 0, "Usage: apply_patches.py"),
     (("download_models.py", "--help"), 0, "Usage: download_models.py"),
-    (("figures/figure-2/plot.py", "--data", "a b"), 2, "a b: no slot folder here"),
+    (("figures/figure-2/plot.py", "--data", "a b"), 2, "a b: neither slot folders"),
     (("-m", "harness", "figure", "99"), 2, "error: unknown figure '99'"),
 ]
 

@@ -60,7 +60,8 @@ def test_what_is_wrong_with_a_file_is_one_printable_line(kind: type[Exception]) 
 def test_a_plots_error_is_one_printable_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     folder = tmp_path / "a\x1b[2J\nb"
     folder.mkdir()
-    assert plot_command(str(tmp_path / "plot.py"), "2", lambda _: pytest.fail("nothing"), ["--data", str(folder)]) == 2
+    plot = Path(__file__).resolve().parents[1] / "figures" / "figure-2" / "plot.py"
+    assert plot_command(str(plot), "2", lambda _: pytest.fail("nothing"), ["--data", str(folder)]) == 2
     said = capsys.readouterr().err
     assert said[:-1].isprintable()
     assert "a\\x1b[2J\\nb" in said

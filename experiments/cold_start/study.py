@@ -2,6 +2,8 @@
 
 import hashlib
 import json
+import re
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -9,9 +11,11 @@ FOLDER = Path(__file__).resolve().parent
 PROMPT = "The first token shows that the engine works."
 
 
-def readable_name(model: str, pin: str, mode: str, eager: bool) -> str:
-    """Readable part of a case's name."""
-    return f"{model}_{pin}_{'eager' if eager else 'compiled'}{'_serve' if mode == 'serve' else ''}"
+def readable_name(model: str, pin: str, mode: str, eager: bool, setting: Mapping[str, Any]) -> str:
+    """Readable part of a case's name; ``setting`` is what a figure varies besides the model."""
+    parts = [model, pin, "eager" if eager else "compiled", *(["serve"] if mode == "serve" else [])]
+    parts += [re.sub(r"[^A-Za-z0-9.]+", "-", f"{name} {value}").strip("-")[:40] for name, value in setting.items()]
+    return "_".join(parts)
 
 
 def request(model_path: Path, parameters: dict[str, Any], eager: bool) -> dict[str, Any]:

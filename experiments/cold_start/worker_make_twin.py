@@ -6,23 +6,24 @@ file_bytes}}`` and writes config.json, generation_config.json, safetensors shard
 then ``{tensors, parameters, tensor_bytes, tokenizer_bytes}`` into RESULT.json. Equal requests give equal bytes.
 """
 
-import hashlib
 import json
+import math
 import os
-import statistics
 import sys
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import numpy.typing as npt
 import torch
 from safetensors.torch import save_file
 from transformers import AutoConfig, AutoModelForCausalLM
+from transformers.core_model_loading import revert_weight_conversion
 
+from experiments.cold_start.worker_twin_tensors import make_tensor, normal_quantiles
 from experiments.cold_start.worker_twin_tokenizer import TokenizerRequest, write_tokenizer
 
-QUANTILES = 1 << 16  # a weight is one of this many equally likely values of the normal distribution
+# Transformers' tokenizer class of these adds its end token, a further entry, unless it is there under this name.
+END_TEXTS = {"qwen2": "<|endoftext|>", "qwen2_moe": "<|endoftext|>"}
+UNSAID_LENGTH = 2048  # tokens; of configs that do not say how many positions they have (Falcon-7B)
 
 
 def published_shapes(config: dict[str, Any]) -> dict[str, tuple[int, ...]]:
@@ -30,43 +31,16 @@ def published_shapes(config: dict[str, Any]) -> dict[str, tuple[int, ...]]:
     described = AutoConfig.for_model(**config)
     with torch.device("meta"):
         model = AutoModelForCausalLM.from_config(described)
+    # Transformers 5 joins a layer's experts in memory; published, which is what engines load, each is a tensor.
+    published = revert_weight_conversion(model, model.state_dict())
     # A tied tensor is published once, under the name of the one it is tied to.
-    tied = set(model._tied_weights_keys or ()) if config.get("tie_word_embeddings") else set()
-    return {name: tuple(tensor.shape) for name, tensor in model.state_dict().items() if name not in tied}
-
-
-def normal_quantiles(std: float) -> npt.NDArray[np.int16]:
-    """The middle values of QUANTILES equally likely slices of N(0, std²), as the 16 bits of a bfloat16."""
-    normal = statistics.NormalDist(0.0, std)
-    values = [normal.inv_cdf((index + 0.5) / QUANTILES) for index in range(QUANTILES)]
-    bits: npt.NDArray[np.int16] = torch.tensor(values).to(torch.bfloat16).view(torch.int16).numpy()
-    return bits
-
-
-def make_tensor(name: str, shape: tuple[int, ...], seed: int, quantiles: npt.NDArray[np.int16]) -> torch.Tensor:
-    """The bfloat16 tensor called ``name``: a norm's weight is ones, a bias zeros, a matrix drawn from ``quantiles``.
-
-    Each tensor has its own generator, keyed by seed and name, so that none depends on the order of making. Only the
-    raw bits of Philox are used: numpy promises them for ever, which it does not for its distributions.
-
-    Raises:
-        ValueError: a vector that is neither a norm nor a bias; it needs a rule of its own, not a guess.
-    """
-    if len(shape) >= 2:
-        key = int.from_bytes(hashlib.sha256(f"{seed}:{name}".encode()).digest()[:16], "little")
-        count = int(np.prod(shape))
-        bits = np.random.Philox(key=key).random_raw((count + 3) // 4).astype("<u8").view("<u2")[:count]
-        return torch.from_numpy(quantiles[bits]).view(torch.bfloat16).reshape(shape)
-    if name.endswith("norm.weight"):
-        return torch.ones(shape, dtype=torch.bfloat16)
-    if name.endswith(".bias"):
-        return torch.zeros(shape, dtype=torch.bfloat16)
-    raise ValueError(f"no rule for the values of tensor '{name}' of shape {shape}")
+    tied = set(model._tied_weights_keys or ()) if described.tie_word_embeddings else set()
+    return {name: tuple(tensor.shape) for name, tensor in published.items() if name not in tied}
 
 
 def write_shards(folder: Path, shapes: dict[str, tuple[int, ...]], shards: int, seed: int, std: float) -> int:
     """Write the tensors, in order, into ``shards`` files of about equal size and their index; return all bytes."""
-    sizes = {name: 2 * int(np.prod(shape)) for name, shape in shapes.items()}
+    sizes = {name: 2 * math.prod(shape) for name, shape in shapes.items()}
     total, before = sum(sizes.values()), 0
     groups: list[list[str]] = [[] for _ in range(shards)]
     for name, size in sizes.items():
@@ -96,12 +70,14 @@ def main(request_path: str, result_path: str) -> None:
     """Make the twin that the request describes."""
     request = json.loads(Path(request_path).read_text(encoding="utf-8"))
     folder, config, seed = Path(request["directory"]), request["config"], request["seed"]
-    begin_end = {key: config[key] for key in ("bos_token_id", "eos_token_id")}
+    begin_end = {key: config[key] for key in ("bos_token_id", "eos_token_id") if key in config}
     tokenizer = TokenizerRequest(
         **request["tokenizer"],
-        bos_id=config["bos_token_id"],
-        eos_id=config["eos_token_id"],
-        max_length=config["max_position_embeddings"],
+        bos_ids=_ids(config.get("bos_token_id")),
+        eos_ids=_ids(config.get("eos_token_id")),
+        pad_ids=_ids(config.get("pad_token_id")),
+        end_text=END_TEXTS.get(config["model_type"], "<|end_of_text|>"),
+        max_length=config.get("max_position_embeddings") or config.get("max_seq_len") or UNSAID_LENGTH,
         seed=seed,
     )
     write_json(folder / "config.json", dict(sorted(config.items())))
@@ -116,6 +92,13 @@ def main(request_path: str, result_path: str) -> None:
         "tokenizer_bytes": tokenizer_bytes,
     }
     write_json(Path(result_path), result)
+
+
+def _ids(published: int | list[int] | None) -> tuple[int, ...]:
+    """A token id of a config, which may be one, several or none."""
+    if published is None:
+        return ()
+    return (published,) if isinstance(published, int) else tuple(published)
 
 
 if __name__ == "__main__":

@@ -3,34 +3,31 @@
 Why: loading a tokenizer costs by its entries, its merges and its bytes, so a twin must match all three; what the
 entries say does not matter. Nothing is trained. Standard library only, so it runs under any Python.
 
-How: entries are words of syllables. A syllable is one of 24 consonants and some vowels, so that every text splits into
-syllables in one way only and different syllable sequences are different strings. All words of k syllables exist before
-the first of k + 1, therefore every way to cut a word into two gives two older entries: a word of k syllables can carry
-1 to k - 1 merges, as in tokenizers converted from a rank table (Llama 3 has 2.2 merges per entry). The file size is set
-by the number of vowels of each syllable.
+The entries and merges are those of ``worker_twin_vocabulary``; the file size is set by the number of vowels of each
+of its syllables, and by the layout where even none is too large.
 """
 
+import itertools
 import json
-import random
 from pathlib import Path
 from typing import Any, NamedTuple
 
-CONSONANTS = "bcdfghjklmnpqrstvwxzBCDF"
-VOWELS = "aeiou"
-SIZE_TOLERANCE = 0.03  # of the asked file size
+from experiments.cold_start.worker_twin_vocabulary import CONSONANTS, byte_alphabet, vocabulary_and_merges
 
-Word = tuple[int, ...]  # indices of syllables
+SIZE_TOLERANCE = 0.10  # of the asked file size; most are within half a percent
 
 
 class TokenizerRequest(NamedTuple):
     """What the tokenizer must have."""
 
     entries: int  # all of them, special tokens included
-    special_tokens: int  # the last entries
+    special_tokens: int | None  # how many; None = those that the config names
     merges: int | None  # None = one per entry that is neither a byte nor special
-    file_bytes: int  # of tokenizer.json, met within SIZE_TOLERANCE
-    bos_id: int
-    eos_id: int
+    file_bytes: int | None  # of tokenizer.json, met within SIZE_TOLERANCE; None = what the entries take
+    bos_ids: tuple[int, ...]
+    eos_ids: tuple[int, ...]
+    pad_ids: tuple[int, ...]
+    end_text: str  # the text of the end token
     max_length: int  # tokens; goes into tokenizer_config.json
     seed: int
 
@@ -42,100 +39,69 @@ def write_tokenizer(folder: Path, request: TokenizerRequest) -> int:
         ValueError: no tokenizer of this design has the asked entries, merges and size.
     """
     special = _special_tokens(request)
-    text = _tokenizer_json(request, _vowel_counts(request, special), special)
+    text = _text_of_asked_size(request, special)
     size = len(text.encode())
-    if abs(size - request.file_bytes) > SIZE_TOLERANCE * request.file_bytes:
+    if request.file_bytes and abs(size - request.file_bytes) > SIZE_TOLERANCE * request.file_bytes:
         raise ValueError(f"cannot make a tokenizer.json of {request.file_bytes} bytes; nearest is {size}")
     (folder / "tokenizer.json").write_text(text, encoding="utf-8")
     by_id = {token["id"]: token["content"] for token in special}
-    config = {
+    config: dict[str, Any] = {
         "added_tokens_decoder": {
             str(token["id"]): {key: value for key, value in token.items() if key != "id"} for token in special
         },
-        "bos_token": by_id[request.bos_id],
         "clean_up_tokenization_spaces": False,
-        "eos_token": by_id[request.eos_id],
         "model_max_length": request.max_length,
         "tokenizer_class": "PreTrainedTokenizerFast",
     }
-    (folder / "tokenizer_config.json").write_text(json.dumps(config, indent=2) + "\n", encoding="utf-8")
+    for role, ids in (("bos_token", request.bos_ids), ("eos_token", request.eos_ids), ("pad_token", request.pad_ids)):
+        if ids:
+            config[role] = by_id[ids[0]]
+    (folder / "tokenizer_config.json").write_text(json.dumps(dict(sorted(config.items())), indent=2) + "\n", "utf-8")
     return size
 
 
-def byte_alphabet() -> list[str]:
-    """The characters that stand for bytes 0–255 in byte-level BPE: GPT-2's mapping, printable bytes are themselves."""
-    printable = [*range(0x21, 0x7F), *range(0xA1, 0xAD), *range(0xAE, 0x100)]
-    stand_in = iter(range(0x100, 0x200))
-    return [chr(byte) if byte in printable else chr(next(stand_in)) for byte in range(256)]
+def special_ids(request: TokenizerRequest) -> list[int]:
+    """The ids of the special tokens, ascending: those that the config names, and where these are at an end, more there.
+
+    Raises:
+        ValueError: a named id that is no entry.
+    """
+    named = {*request.bos_ids, *request.eos_ids, *request.pad_ids}
+    if outside := sorted(i for i in named if not 0 <= i < request.entries):
+        raise ValueError(f"special token {outside[0]} is not among the {request.entries} entries")
+    missing = max(0, (request.special_tokens or 0) - len(named))
+    first = any(i < len(byte_alphabet()) for i in named)  # SentencePiece's stand first, rank tables' last
+    others = (i for i in (range(request.entries) if first else range(request.entries - 1, -1, -1)) if i not in named)
+    return sorted([*named, *itertools.islice(others, missing)])
 
 
-def vocabulary_and_merges(
-    request: TokenizerRequest, vowel_counts: list[int]
-) -> tuple[list[str], list[tuple[str, str]]]:
-    """Entries in order of their id (special tokens excluded) and merges in order of their rank."""
-    draw = random.Random(request.seed)  # only .random() is used: its sequence is the same in every Python version
-    syllables = [
-        consonant + "".join(VOWELS[int(draw.random() * len(VOWELS))] for _ in range(count))
-        for consonant, count in zip(CONSONANTS, vowel_counts, strict=True)
-    ]
-    entries = byte_alphabet()
-    merges: list[tuple[str, str]] = []
-    for syllable in syllables:  # "bae" needs the entries "ba" and "bae"
-        for end in range(2, len(syllable) + 1):
-            entries.append(syllable[:end])
-            merges.append((syllable[: end - 1], syllable[end - 1]))
-    words = _words(request.entries - request.special_tokens - len(entries), draw)
-    cuts = _cuts_per_word(words, None if request.merges is None else request.merges - len(merges))
-    for word, count in zip(words, cuts, strict=True):
-        parts = [syllables[index] for index in word]
-        entries.append("".join(parts))
-        merges += [("".join(parts[:-n]), "".join(parts[-n:])) for n in range(1, count + 1)]
-    return entries, merges
+def _text_of_asked_size(request: TokenizerRequest, special: list[dict[str, Any]]) -> str:
+    """The text of ``tokenizer.json``, indented as it is published; compact where that alone is too large."""
+    bare = [0] * len(CONSONANTS)
+    count = request.entries - len(special)
+    entries, merges = vocabulary_and_merges(count, request.merges, request.seed, bare)
+    text = _tokenizer_json(entries, merges, special, indented=True)
+    if request.file_bytes is None:
+        return text
+    indented = len(text.encode()) <= request.file_bytes
+    if not indented:
+        text = _tokenizer_json(entries, merges, special, indented=False)
+    counts = _vowel_counts(entries, merges, request.file_bytes - len(text.encode()))
+    if counts == bare:
+        return text
+    entries, merges = vocabulary_and_merges(count, request.merges, request.seed, counts)
+    return _tokenizer_json(entries, merges, special, indented)
 
 
-def _words(count: int, draw: random.Random) -> list[Word]:
-    """``count`` different words, shorter ones first, shuffled within a length; of the longest a random choice."""
-    if count < 0:
-        raise ValueError(f"{-count} entries too few for the byte alphabet, the syllables and the special tokens")
-    words: list[Word] = []
-    length, base = 2, len(CONSONANTS)
-    while len(words) < count:
-        numbers = sorted(range(base**length), key=lambda _: draw.random())[: count - len(words)]
-        words += [tuple(number // base**place % base for place in range(length)) for number in numbers]
-        length += 1
-    return words
-
-
-def _cuts_per_word(words: list[Word], merges: int | None) -> list[int]:
-    """How many merges each word gets (at least 1, at most its syllables - 1), ``merges`` in all, spread evenly."""
-    cuts = [1] * len(words)
-    if merges is None:
-        return cuts
-    spare = [len(word) - 2 for word in words]
-    wanted, available = merges - len(words), sum(spare)
-    if not 0 <= wanted <= available:
-        raise ValueError(f"{len(words)} words can carry {len(words)} to {len(words) + available} merges, not {merges}")
-    passed = 0
-    for index, room in enumerate(spare):
-        # The words up to here get their share of the extra merges, rounded down: exact at the end.
-        if room:
-            cuts[index] += (passed + room) * wanted // available - passed * wanted // available
-            passed += room
-    return cuts
-
-
-def _vowel_counts(request: TokenizerRequest, special: list[dict[str, Any]]) -> list[int]:
-    """Vowels of each syllable, so that the file gets the asked size (to about half a percent).
+def _vowel_counts(entries: list[str], merges: list[tuple[str, str]], missing: int) -> list[int]:
+    """Vowels of each syllable, so that a file without any grows by ``missing`` bytes (to about half a percent).
 
     A vowel more in a syllable costs one byte per occurrence of the syllable in the vocabulary and the merges.
     """
-    bare = [0] * len(CONSONANTS)
-    entries, merges = vocabulary_and_merges(request, bare)
     occurrences = dict.fromkeys(CONSONANTS, 0)
     for text in ("".join(entries[256:]), "".join(a + b for a, b in merges)):
         for consonant in CONSONANTS:
             occurrences[consonant] += text.count(consonant)
-    missing = request.file_bytes - len(_tokenizer_json(request, bare, special).encode())
     everywhere = max(0, missing // max(1, sum(occurrences.values())))
     missing -= everywhere * sum(occurrences.values())
     counts = []
@@ -147,18 +113,41 @@ def _vowel_counts(request: TokenizerRequest, special: list[dict[str, Any]]) -> l
 
 
 def _special_tokens(request: TokenizerRequest) -> list[dict[str, Any]]:
-    """The special tokens, which are the last entries of the vocabulary."""
-    names = {request.bos_id: "<|begin_of_text|>", request.eos_id: "<|end_of_text|>"}
-    ids = range(request.entries - request.special_tokens, request.entries)
-    if outside := [i for i in names if i not in ids]:
-        raise ValueError(f"begin or end token {outside[0]} is not among the special tokens {ids.start}–{ids.stop - 1}")
+    """The special tokens in order of their ids."""
+    roles = (
+        ("<|pad|>", request.pad_ids),
+        ("<|begin_of_text|>", request.bos_ids),
+        (request.end_text, request.eos_ids),
+    )
+    names = {ids[0]: name for name, ids in roles if ids}  # one token can have several roles
     flags = {"single_word": False, "lstrip": False, "rstrip": False, "normalized": False, "special": True}
-    return [{"id": i, "content": names.get(i, f"<|special_{i - ids.start}|>"), **flags} for i in ids]
+    return [
+        {"id": i, "content": names.get(i, f"<|special_{place}|>"), **flags}
+        for place, i in enumerate(special_ids(request))
+    ]
 
 
-def _tokenizer_json(request: TokenizerRequest, vowel_counts: list[int], special: list[dict[str, Any]]) -> str:
-    """The text of ``tokenizer.json``, in the published layout (indented, each merge one string)."""
-    entries, merges = vocabulary_and_merges(request, vowel_counts)
+def _ids(entries: list[str], special: list[dict[str, Any]]) -> dict[str, int]:
+    """The model's vocabulary: entries and the special tokens among them.
+
+    Special tokens after the last entry are not in it: they are added ones, as the published files have them.
+    """
+    by_id = {token["id"]: token["content"] for token in special}
+    vocabulary: dict[str, int] = {}
+    number = 0
+    for entry in entries:
+        while number in by_id:
+            vocabulary[by_id[number]] = number
+            number += 1
+        vocabulary[entry] = number
+        number += 1
+    return vocabulary
+
+
+def _tokenizer_json(
+    entries: list[str], merges: list[tuple[str, str]], special: list[dict[str, Any]], indented: bool
+) -> str:
+    """The text of ``tokenizer.json``, each merge one string."""
     byte_level = {"type": "ByteLevel", "add_prefix_space": False, "trim_offsets": True, "use_regex": True}
     document = {
         "version": "1.0",
@@ -178,8 +167,9 @@ def _tokenizer_json(request: TokenizerRequest, vowel_counts: list[int], special:
             "fuse_unk": False,
             "byte_fallback": False,
             "ignore_merges": False,
-            "vocab": {entry: index for index, entry in enumerate(entries)},
+            "vocab": _ids(entries, special),
             "merges": [f"{left} {right}" for left, right in merges],
         },
     }
-    return json.dumps(document, ensure_ascii=False, indent=2) + "\n"
+    layout: dict[str, Any] = {"indent": 2} if indented else {"separators": (",", ":")}
+    return json.dumps(document, ensure_ascii=False, **layout) + "\n"

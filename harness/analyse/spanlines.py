@@ -16,6 +16,7 @@ _MAX_PID = 1 << 31
 _MAX_TEXT = 10_000
 _TEXTS = ("package", "phase", "module", "detail", "raised", "error", "hook")  # attributes that are text
 _COUNTS = ("self_ns", "events", "restored", "child")  # … and whole numbers
+_SIZES = ("graph_nodes", "graph_code_bytes")  # … that are none of nothing
 
 
 class SpanFileError(ValueError):
@@ -122,6 +123,8 @@ def _is_attribute(key: str, value: Any) -> bool:
         return _is_text(value)
     if key in _COUNTS:
         return _is_whole(value)
+    if key in _SIZES:
+        return _is_whole(value) and value >= 0
     if key == "gc":
         return isinstance(value, list) and all(_is_collection(item) for item in value)
     if key == "waits_for":

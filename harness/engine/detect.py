@@ -1,11 +1,16 @@
-"""Which engine fits this machine."""
+"""Which GPUs this machine has, which of them the caller lets a start use, and which engine fits."""
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 import pynvml
 
+from harness.errors import HarnessError
 from harness.spec.pin import DEFAULT_CPU_PIN, DEFAULT_CUDA_PIN
+
+_VARIABLE = "CUDA_VISIBLE_DEVICES"
+_NO_GPU = "NoDevFiles"  # what Slurm sets it to in a job without GPUs
 
 
 @contextmanager
@@ -23,13 +28,76 @@ def _nvml() -> Iterator[bool]:
 
 
 def gpus() -> list[dict[str, str]]:
-    """``uuid`` and ``name`` of the NVIDIA GPUs that NVML sees; empty without a driver."""
+    """``uuid`` and ``name`` of the NVIDIA GPUs that NVML sees, in the order of the PCI bus; empty without a driver."""
     with _nvml() as there:
         handles = [pynvml.nvmlDeviceGetHandleByIndex(i) for i in range(pynvml.nvmlDeviceGetCount())] if there else []
         return [
             {"uuid": str(pynvml.nvmlDeviceGetUUID(handle)), "name": str(pynvml.nvmlDeviceGetName(handle))}
             for handle in handles
         ]
+
+
+def visible_gpus() -> list[dict[str, str]]:
+    """Those of ``gpus()`` that CUDA_VISIBLE_DEVICES chooses, in its order: all if it is not set, none if it is empty.
+
+    It is a list of indices (in NVML's order), UUIDs or their beginnings (``GPU-8932f937``) and MIG ids (``MIG-…``).
+    A negative index ends the list, as it does for CUDA. A machine without GPUs has none, whatever the variable says.
+
+    Raises:
+        HarnessError: an entry names no GPU here, or one a second time.
+    """
+    known, value = gpus(), os.environ.get(_VARIABLE)
+    if value is None or not known:
+        return known
+    chosen: list[dict[str, str]] = []
+    for entry in map(str.strip, value.split(",") if value.strip() else []):
+        if entry == _NO_GPU or (entry.startswith("-") and entry[1:].isdecimal()):
+            break
+        found = _mig(entry) if entry.startswith("MIG-") else _gpu(entry, known)
+        if found in chosen:
+            raise HarnessError(f"{_VARIABLE}={value}: names {found['uuid']} twice; name each GPU once")
+        chosen.append(found)
+    return chosen
+
+
+def device_variables() -> dict[str, str]:
+    """The variables that make an engine use exactly ``visible_gpus()``, in that order; none without GPUs.
+
+    Indices, because vLLM 0.10.1.1 reads each entry as a number and ends with an error at a UUID; and counted along the
+    PCI bus as NVML does, because CUDA by itself counts the fastest GPU first. MIG ids have no index: they stay.
+    """
+    known = gpus()
+    if not known:
+        return {}
+    order = {"CUDA_DEVICE_ORDER": "PCI_BUS_ID"}
+    if _VARIABLE not in os.environ:
+        return order
+    uuids = [gpu["uuid"] for gpu in known]
+    chosen = [gpu["uuid"] for gpu in visible_gpus()]
+    return order | {_VARIABLE: ",".join(str(uuids.index(uuid)) if uuid in uuids else uuid for uuid in chosen)}
+
+
+def _gpu(entry: str, known: list[dict[str, str]]) -> dict[str, str]:
+    """The GPU with this index or UUID, or the only one whose UUID begins so."""
+    if entry.isdecimal():
+        found = known[int(entry) : int(entry) + 1] if len(entry) < 10 else []
+    else:
+        found = [gpu for gpu in known if gpu["uuid"].startswith(entry)] if entry.startswith("GPU-") else []
+    if len(found) != 1:
+        gpus_here = ", ".join(f"{index} ({gpu['uuid']})" for index, gpu in enumerate(known))
+        which = "more than one GPU" if found else "no GPU"
+        raise HarnessError(f"{_VARIABLE}: '{entry}' names {which} of this machine; it has {gpus_here}")
+    return found[0]
+
+
+def _mig(entry: str) -> dict[str, str]:
+    """A part of a GPU. Older drivers and containers cannot list them: then CUDA must say whether it exists."""
+    with _nvml():
+        try:
+            handle = pynvml.nvmlDeviceGetHandleByUUID(entry)
+            return {"uuid": str(pynvml.nvmlDeviceGetUUID(handle)), "name": str(pynvml.nvmlDeviceGetName(handle))}
+        except pynvml.NVMLError:
+            return {"uuid": entry, "name": "part of a GPU (MIG)"}
 
 
 def driver_versions() -> dict[str, str | None]:
@@ -45,5 +113,5 @@ def driver_versions() -> dict[str, str | None]:
 
 
 def default_pin() -> str:
-    """The paper's CUDA pin where there is a GPU, else the embedded CPU pin."""
-    return DEFAULT_CUDA_PIN if gpus() else DEFAULT_CPU_PIN
+    """The paper's CUDA pin where a start may use a GPU, else the embedded CPU pin."""
+    return DEFAULT_CUDA_PIN if visible_gpus() else DEFAULT_CPU_PIN

@@ -1,5 +1,6 @@
-"""The command behind ``download_models.py``: put a model's files where the studies look for them."""
+"""The command behind ``download_models.py``: put models' files where the studies look for them."""
 
+import functools
 import re
 import sys
 from pathlib import Path
@@ -8,68 +9,99 @@ from typing import Annotated
 import typer
 
 from harness.door import run_app
-from harness.engine.model_files import model_file_names
-from harness.engine.model_store import MODELS_DIR, ensure_model, has_real_weights, real_folder, twin_folder
-from harness.engine.twin import MANIFEST
+from harness.engine.download_command import download_models
+from harness.engine.model_choice import Choice, choose
+from harness.engine.model_store import MODELS_DIR
+from harness.engine.revisions import resolve_revisions
+from harness.engine.tensorize import tensorize, tensorizing_engine
+from harness.engine.twin_batch import make_twins
+from harness.engine.twin_shape import DEFAULT_SCALE
 from harness.errors import HarnessError
-from harness.spec.models import find_model
+from harness.record.plain import printable
 
 # Tokens on a command line end up in shell histories and process lists.
 TOKEN = re.compile(r"(?:^|=)(?:hf|api_org)_")
+LONGEST = 1000  # characters of a line of progress
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 
 
 @app.command()
-def download_models(
-    names: Annotated[list[str], typer.Argument(metavar="MODEL", help="Names from models.yaml.")],
+def models(
+    names: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="MODEL", help="Names from models.yaml; without any: all, after asking."),
+    ] = None,
+    figure: Annotated[str | None, typer.Option(metavar="N", help="The models of figure N, or of `rest`.")] = None,
+    everything: Annotated[bool, typer.Option("--all", help="Every model of models.yaml.")] = False,
     synthetic: Annotated[
         bool,
-        typer.Option("--synthetic", help="Make a structural twin: random weights in the original's structure, narrow."),
+        typer.Option("--synthetic", help="Make structural twins: random weights in the original's structure, narrow."),
+    ] = False,
+    scale: Annotated[
+        float | None,
+        typer.Option(
+            help="Size of a twin, as a share of the original's bytes.",
+            show_default=f"that of an existing twin, else {DEFAULT_SCALE}",
+        ),
+    ] = None,
+    seed: Annotated[
+        int | None, typer.Option(help="Seed of a twin.", show_default="that of an existing twin, else 0")
+    ] = None,
+    tensorized: Annotated[
+        bool, typer.Option("--tensorize", help="Also write MODEL-tensorized, for load format tensorizer (CUDA).")
+    ] = False,
+    resolve: Annotated[
+        bool, typer.Option("--resolve", help="Only ask the hub for the commit of each model; note it in models.yaml.")
     ] = False,
     dest: Annotated[Path, typer.Option(help="Folder that holds the model folders.", file_okay=False)] = MODELS_DIR,
-    seed: Annotated[
-        int | None, typer.Option(help="Seed of the twin. [default: that of an existing twin, else 0]")
-    ] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be done; write nothing.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask before all models are downloaded or made.")] = False,
 ) -> None:
-    """Make and verify the files of models: structural twins, or real weights that you placed in DEST/MODEL."""
-    for name in names:
-        hub_id = find_model(name).hub_id  # before anything is made: all names are known
-        if not synthetic and not has_real_weights(name, dest):
-            raise HarnessError(
-                f"no weights of {name} in {real_folder(name, dest)}: place them there, "
-                f"e.g. `hf download {hub_id} --local-dir {real_folder(name, dest)}`, or use --synthetic"
-            )
-    for name in names:
-        if dry_run:
-            typer.echo(_plan(name, dest, synthetic))
-            continue
-        files = ensure_model(name, _engine_python, dest, synthetic, seed, _announce)
-        kind = "structural twin" if files.twin else "real weights"
-        size = sum((files.path / file).stat().st_size for file in model_file_names(files.path))
-        typer.echo(f"{name}: {kind} in {files.path}, {size / 1e6:.1f} MB, sha256 {files.files_sha256[:16]}")
+    """Download and verify models, or make their structural twins; what is there already is only verified.
+
+    Gated models need an account with access: HF_TOKEN or the hub's login. An interrupted download goes on with the
+    files that it had not completed.
+    """
+    _check_options(synthetic, scale, seed, tensorized, resolve)
+    choice = choose(names or [], figure, everything)
+    if resolve:
+        resolve_revisions(choice.models, dry_run)
+        return
+    ask = not (yes or dry_run) and (choice.bare or (everything and not synthetic))
+    if ask and not sys.stdin.isatty():
+        raise HarnessError(_unanswerable(choice))
+    engine = tensorizing_engine(_announce) if tensorized else None  # first: where it cannot work, nothing is made
+    if synthetic:
+        files = make_twins(choice.models, dest, seed, scale, _engine_python, _announce, dry_run, ask)
+    else:
+        files = download_models(choice.models, dest, _announce, dry_run, ask)
+    for each in files:
+        if engine is not None:
+            typer.echo(f"{each.name}: tensorized in {tensorize(each, engine, _announce)}")
 
 
-def _plan(name: str, dest: Path, synthetic: bool) -> str:
-    """What would be done for ``name``, in one line."""
-    if not synthetic:
-        return f"{name}: would verify the real weights in {real_folder(name, dest)}"
-    folder = twin_folder(name, dest)
-    if (folder / MANIFEST).exists():
-        return f"{name}: would verify the structural twin in {folder} (and make it again if its recipe has changed)"
-    model = find_model(name)
-    return (
-        f"{name}: would make a structural twin in {folder}: about 1 % of the original's "
-        f"{model.checkpoint.tensor_bytes / 1e9:.2f} GB and a tokenizer of {model.tokenizer.file_bytes / 1e6:.1f} MB"
-    )
+def _check_options(synthetic: bool, scale: float | None, seed: int | None, tensorized: bool, resolve: bool) -> None:
+    if resolve and (synthetic or tensorized):
+        raise HarnessError("--resolve only writes models.yaml; give it without --synthetic and --tensorize")
+    if not synthetic and (scale is not None or seed is not None):
+        raise HarnessError(f"--{'seed' if scale is None else 'scale'} is for structural twins; add --synthetic")
+    if scale is not None and not 0 < scale <= 1:
+        raise HarnessError(f"--scale {scale:g}: a share of the original's bytes, larger than 0 and at most 1")
+
+
+def _unanswerable(choice: Choice) -> str:
+    """What to say where a question is due and nobody is there to answer it."""
+    few = ", ".join(list(choice.models)[:3])
+    return f"this is about all {len(choice.models)} models, and nobody can be asked: add --yes, or name some ({few}, …)"
 
 
 def _announce(line: str) -> None:
-    """Progress goes to stderr."""
-    typer.echo(line, err=True)
+    """Progress goes to stderr; a name from the hub may hold anything."""
+    typer.echo(printable(line, LONGEST), err=True)
 
 
+@functools.cache
 def _engine_python() -> Path:
     """The Python of this machine's default engine, whose environment is made first if it is not there."""
     from harness.engine.detect import default_pin

@@ -9,40 +9,80 @@ from pathlib import Path
 from typing import Any
 
 from harness.engine.model_files import describe, model_file_names
+from harness.engine.twin_shape import DEFAULT_SCALE, narrow
 from harness.errors import HarnessError
 from harness.record.atomic import write_json
 from harness.spec.models import Model
 from harness.workspace import ROOT
 
 WORKER = "experiments.cold_start.worker_make_twin"
-WORKER_FILES = ("worker_make_twin.py", "worker_twin_tokenizer.py")
+WORKER_FILES = (
+    "worker_make_twin.py",
+    "worker_twin_tensors.py",
+    "worker_twin_tokenizer.py",
+    "worker_twin_vocabulary.py",
+)
 MANIFEST = "twin.json"
 TIME_LIMIT_S = 600.0  # making takes seconds; a worker that hangs must not hang its caller
 # Transformers initialises with 0.02; at that, narrow twins all give the same tokens whatever their weights are.
 TENSOR_STD = 0.12
+BYTE_ENTRIES = 256  # of a byte-level tokenizer
 
 
-def twin_request(model: Model, seed: int) -> dict[str, Any]:
+def twin_config(model: Model, scale: float = DEFAULT_SCALE) -> dict[str, Any]:
+    """The twin's config.json: the original's, narrow, with weights in bfloat16 and not quantised.
+
+    Why not quantised: what unpacks the published 4-bit experts has no CPU kernel. The key must be absent: vLLM 0.32
+    fails on null.
+    """
+    original = model.config.as_dict()
+    declared = dict(model.twin or {}) if scale == DEFAULT_SCALE else {}
+    narrower = declared or narrow(original, model.checkpoint.tensor_bytes, scale)
+    dtype = {key: "bfloat16" for key in ("torch_dtype", "dtype") if key in original}
+    return {key: value for key, value in (original | narrower | dtype).items() if key != "quantization_config"}
+
+
+def twin_request(model: Model, seed: int, scale: float = DEFAULT_SCALE) -> dict[str, Any]:
     """Everything that decides a twin's bytes, except the programs that write them; the worker's input."""
     return {
-        "config": model.twin_config,
+        "config": twin_config(model, scale),
         "tensor_std": TENSOR_STD,
         "seed": seed,
-        "shards": model.checkpoint.files,
-        "tokenizer": {"entries": model.config.vocab_size, **model.tokenizer.model_dump()},
+        "shards": model.checkpoint.files or 1,
+        "tokenizer": _tokenizer(model),
     }
 
 
-def recipe_sha256(model: Model, seed: int) -> str:
+def _tokenizer(model: Model) -> dict[str, Any]:
+    """What the tokenizer must have; an unknown file size is the paper's rounded one, or left to the worker."""
+    known = model.tokenizer
+    entries = model.config.vocab_size
+    if known.merges and known.special_tokens:
+        # A published embedding can be padded: every entry that is neither a byte nor special needs a merge.
+        entries = min(entries, BYTE_ENTRIES + known.merges + known.special_tokens)
+    rounded = round(model.tokenizer_mb * 1e6) if model.tokenizer_mb else None
+    return {
+        "entries": entries,
+        "special_tokens": known.special_tokens,
+        "merges": known.merges,
+        "file_bytes": known.file_bytes or rounded,
+    }
+
+
+def recipe_sha256(model: Model, seed: int, scale: float = DEFAULT_SCALE) -> str:
     """Identity of how a twin is made: the request and the source of the worker. Another recipe, another twin."""
-    digest = hashlib.sha256(json.dumps(twin_request(model, seed), sort_keys=True).encode())
+    digest = hashlib.sha256(json.dumps(twin_request(model, seed, scale), sort_keys=True).encode())
     for name in WORKER_FILES:
         digest.update((ROOT / "experiments" / "cold_start" / name).read_bytes())
     return digest.hexdigest()
 
 
-def make_twin(folder: Path, name: str, model: Model, seed: int, engine_python: Path) -> None:
+def make_twin(
+    folder: Path, name: str, model: Model, seed: int, engine_python: Path, scale: float = DEFAULT_SCALE
+) -> None:
     """Make the twin in ``folder``, which a fresh one replaces as a whole once it is complete.
+
+    ``scale``: the twin's checkpoint bytes as a share of the original's.
 
     Raises:
         HarnessError: the worker failed (its last line is quoted), or the folder cannot be written.
@@ -52,9 +92,11 @@ def make_twin(folder: Path, name: str, model: Model, seed: int, engine_python: P
         folder.parent.mkdir(parents=True, exist_ok=True)
         shutil.rmtree(making, ignore_errors=True)  # what an interrupted making left
         making.mkdir()
-        result = _run_worker(making, name, twin_request(model, seed), engine_python)
+        request = twin_request(model, seed, scale)
+        result = _run_worker(making, name, request, engine_python)
         files = describe(making, model_file_names(making), with_time=False)
-        write_json(making / MANIFEST, _manifest(name, model, seed, result) | {"files": files})
+        recipe = {"recipe_sha256": recipe_sha256(model, seed, scale), "scale": scale}
+        write_json(making / MANIFEST, _manifest(name, model, request, result) | recipe | {"files": files})
         if folder.exists():
             shutil.rmtree(folder)
         making.rename(folder)
@@ -86,25 +128,22 @@ def _run_worker(making: Path, name: str, request: dict[str, Any], engine_python:
     return result
 
 
-def _manifest(name: str, model: Model, seed: int, result: dict[str, Any]) -> dict[str, Any]:
-    """What ``twin.json`` says besides the files: what was kept, what was narrowed, from which seed. No time stamps."""
-    original = model.config.as_dict()
+def _manifest(name: str, model: Model, request: dict[str, Any], result: dict[str, Any]) -> dict[str, Any]:
+    """What ``twin.json`` says besides the files: what was kept, what was changed, from which seed. No time stamps."""
+    original, twin, wanted = model.config.as_dict(), request["config"], request["tokenizer"]
+    changed = [key for key in original if key in twin and twin[key] != original[key]]
     return {
         "schema_version": 1,
         "name": name,
         "twin_of": model.hub_id,
         "what": "random weights in the original's structure; times of a start are comparable, outputs mean nothing",
-        "seed": seed,
+        "seed": request["seed"],
         "tensor_std": TENSOR_STD,
-        "recipe_sha256": recipe_sha256(model, seed),
-        "kept": {key: value for key, value in sorted(original.items()) if key not in model.twin},
-        "narrowed": {key: {"original": original[key], "twin": narrow} for key, narrow in model.twin.items()},
-        "tokenizer": {
-            "entries": model.config.vocab_size,
-            "special_tokens": model.tokenizer.special_tokens,
-            "merges": model.tokenizer.merges,
-            "file_bytes": {"original": model.tokenizer.file_bytes, "twin": result["tokenizer_bytes"]},
-        },
+        "kept": {key: value for key, value in sorted(twin.items()) if key not in changed},
+        "narrowed": {key: {"original": original[key], "twin": twin[key]} for key in changed},
+        "left_out": {key: value for key, value in original.items() if key not in twin},
+        "tokenizer": wanted
+        | {"file_bytes": {"original": wanted["file_bytes"], "twin": result["tokenizer_bytes"]}},  # null = unknown
         "checkpoint": {
             "tensors": result["tensors"],
             "parameters": result["parameters"],

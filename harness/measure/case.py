@@ -6,6 +6,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from experiments.cold_start import study
+from harness.engine.detect import device_variables
 from harness.engine.environment import Engine
 from harness.engine.model_store import ModelFiles
 from harness.engine.patch_set import patches_sha256
@@ -27,8 +28,9 @@ INHERITED = (
     "CUDA_VISIBLE_DEVICES",
     "OMP_NUM_THREADS",
 )
-# Of these, the ones that change a start: part of the case's identity and of the record. Paths stay out of both.
-DEFINING = ("CUDA_VISIBLE_DEVICES", "OMP_NUM_THREADS")
+# Of these, the ones that change a start: part of the case's identity and of the record. Paths stay out of both; what
+# CUDA_VISIBLE_DEVICES selects is the node.
+DEFINING = ("OMP_NUM_THREADS",)
 
 
 @dataclass(frozen=True)
@@ -46,57 +48,88 @@ class Options:
         """Measured runs per case: as typed, else the smoke's, else the figure's."""
         return self.iterations or (figure.smoke.iterations if self.smoke else figure.iterations)
 
+    def models_of(self, figure: Figure) -> tuple[str, ...]:
+        """Models to measure: as typed, else the smoke's, else the figure's."""
+        return self.models or (self.smoke and figure.smoke.models) or figure.models
 
-def make_case(figure: Figure, model: ModelFiles, engine: Engine, eager: bool, mode: Mode = "offline") -> Case:
-    """The figure's case for one model. Everything that defines it goes into its name's hash."""
+
+def make_case(
+    figure: Figure,
+    model: ModelFiles,
+    engine: Engine,
+    eager: bool,
+    mode: Mode = "offline",
+    parameters: dict[str, Any] | None = None,
+) -> Case:
+    """One case of the figure: a model and the engine's ``parameters`` (None: the first that the figure declares).
+
+    Everything that defines it goes into its name's hash.
+    """
     pin = engine.pin
+    if parameters is None:
+        parameters = figure.case_parameters(model.name, pin.device)[0]
+    setting = {name: parameters[name] for name in figure.vary}
+    declared = declared_definition(figure, pin, model.name, parameters, eager, mode)
     facts: dict[str, Any] = {
-        "pin": pin.name,
-        "version": pin.vllm_version,
-        "lock_sha256": pin.lock_sha256,
-        "patches_sha256": patches_sha256(pin),
+        **declared["engine"],
         "python": f"{sys.version_info.major}.{sys.version_info.minor}",  # the engine's is made with the harness's
         "torch": engine.installed_version("torch"),  # with its build (+cpu, +cu126), which the index chooses
     }
-    declared = declared_environment(pin)
-    definition = {
-        "study": figure.study,
-        "model": model.name,
-        "twin": model.twin,
-        "files_sha256": model.files_sha256,
-        "engine": facts,
-        "environment": declared,
-        "study_sha256": study.sha256(),
-        "parameters": figure.parameters,
-        "eager": eager,
-        "mode": mode,
-        "caches": {"warmup": "empty", "measured": "as the warm-up left them"},
-    }
+    definition = {**declared, "twin": model.twin, "files_sha256": model.files_sha256, "engine": facts}
     return Case(
-        name=case_id(study.readable_name(model.path.name, pin.name, mode, eager), definition),
-        label=model.path.name,
+        name=case_id(study.readable_name(model.path.name, pin.name, mode, eager, setting), definition),
+        label=" ".join([model.path.name, *(f"{name}={value}" for name, value in setting.items())]),
         definition=definition,
         engine_facts=facts,
         model_facts={key: value for key, value in asdict(model).items() if key != "path"},
-        start=_start(figure, model, engine, eager, mode),
-        environment=figure_environment(pin),
-        declared=declared,
+        start=_start(model, engine, parameters, eager, mode),
+        environment=figure_environment(pin) | figure.environment,
+        declared=declared["environment"],
         timeout_s=figure.timeout_s,
+        samples=figure.samples,
     )
 
 
-def _start(figure: Figure, model: ModelFiles, engine: Engine, eager: bool, mode: Mode) -> Start:
+def declared_definition(
+    figure: Figure, pin: Pin, model: str, parameters: dict[str, Any], eager: bool, mode: Mode
+) -> dict[str, Any]:
+    """What defines a case and is known before its engine is installed and its model made."""
+    return {
+        "study": figure.study,
+        "model": model,
+        "engine": {
+            "pin": pin.name,
+            "version": pin.vllm_version,
+            "lock_sha256": pin.lock_sha256,
+            "patches_sha256": patches_sha256(pin),
+        },
+        "environment": declared_environment(pin) | figure.environment,
+        "study_sha256": study.sha256(),
+        "parameters": parameters,
+        "eager": eager,
+        "mode": mode,
+        "caches": {"warmup": "empty", "measured": "as the warm-up left them"},
+        # Sampling costs a little: such a start is a case of its own.
+        **({"samples": list(figure.samples)} if figure.samples else {}),
+    }
+
+
+def _start(model: ModelFiles, engine: Engine, parameters: dict[str, Any], eager: bool, mode: Mode) -> Start:
     if mode == "offline":
-        return OfflineStart(engine.python, model.path, figure.parameters, eager)
+        return OfflineStart(engine.python, model.path, parameters, eager)
     address = Address(port=free_port())
-    command = study.server_command(engine.python, model.path, figure.parameters, eager, address.port)
+    command = study.server_command(engine.python, model.path, parameters, eager, address.port)
     return ServerStart(tuple(command), address, prompt=study.PROMPT)
 
 
 def figure_environment(pin: Pin) -> dict[str, str]:
-    """What a figure's engine gets: a few of the caller's variables, the pin's, the study's."""
+    """What a figure's engine gets: a few of the caller's variables, the pin's, the study's.
+
+    Raises:
+        HarnessError: CUDA_VISIBLE_DEVICES names no GPU of this machine.
+    """
     inherited = {name: os.environ[name] for name in INHERITED if name in os.environ}
-    return {**inherited, **pin.environment, **study.environment()}
+    return {**inherited, **device_variables(), **pin.environment, **study.environment()}
 
 
 def declared_environment(pin: Pin) -> dict[str, str]:

@@ -2,8 +2,8 @@
 
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
+from contextlib import contextmanager, nullcontext
+from dataclasses import astuple, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -11,13 +11,17 @@ from typing import Any
 from harness.analyse.phases import COMPILING_LEAVES
 from harness.engine.process_tree import Exit, process_tree
 from harness.errors import HarnessError
+from harness.measure.core_sampler import CoreSamples, core_samples
 from harness.measure.provenance import harness_facts
 from harness.measure.result import Outcome, outcome_of
 from harness.measure.start import Ready, Start
 from harness.record.run import Run
 from harness.record.secrets import redact_file
 from harness.record.store import CaseStore
+from harness.record.tables import CORES, TIMELINE, table_csv
 from harness.state.sandbox import Sandbox, cache_certificate
+
+_NOT_OF_RUN = ("gc_s", "trace_certificate", "timeline")  # of an outcome: they stand elsewhere
 
 
 @dataclass(frozen=True)
@@ -36,6 +40,7 @@ class Case:
     always_uncached: bool = False  # measured starts too begin with empty caches
     must_hit: bool = True  # a cached start that compiles again does not count
     secrets: frozenset[str] = frozenset()  # texts that must not stay in log or record
+    samples: tuple[str, ...] = ()  # what is sampled while it starts: "cores"
 
 
 def execute(
@@ -83,7 +88,7 @@ def execute(
             environment=case.declared,
             resources={**ended.resources, "gc_s": outcome.gc_s, "leftover_processes": len(ended.ended)},
             harness=harness_facts(),
-            **{name: value for name, value in vars(outcome).items() if name not in ("gc_s", "trace_certificate")},
+            **{name: value for name, value in vars(outcome).items() if name not in _NOT_OF_RUN},
         )
         store.close_run(folder, run)
         return run
@@ -105,19 +110,31 @@ def _this_run_at_most(store: CaseStore) -> Iterator[None]:
 
 
 def _start(case: Case, sandbox: Sandbox, folder: Path) -> tuple[Exit, Outcome]:
-    """Start the engine, follow it until it is ready, end it; spans and log go into ``folder``."""
+    """Start the engine, follow it until it is ready, end it; spans, log and tables go into ``folder``."""
     spans, log = folder / "spans", folder / "engine.log"
     spans.mkdir()
     with tempfile.TemporaryDirectory(prefix="coldstart-") as name:
         scratch = Path(name)
         environment = engine_environment(case, sandbox, spans, scratch)
         command, run_in = case.start.command(scratch), case.start.run_in or scratch
-        with process_tree(command, environment, log, run_in, case.timeout_s, scratch) as tree:
+        with (
+            process_tree(command, environment, log, run_in, case.timeout_s, scratch) as tree,
+            core_samples(tree.exec_ns) if "cores" in case.samples else nullcontext() as samples,
+        ):
             ready: Ready | None = case.start.follow(tree, scratch, spans)
     assert tree.exit is not None
     for written in (log, *spans.glob("*.jsonl")):  # a hook's detail can hold an argument
         redact_file(written, case.secrets)
-    return tree.exit, outcome_of(tree.exit, ready, case.start.awaited, spans, log)
+    outcome = outcome_of(tree.exit, ready, case.start.awaited, spans, log)
+    _write_tables(folder, outcome, samples, ready)
+    return tree.exit, outcome
+
+
+def _write_tables(folder: Path, outcome: Outcome, samples: CoreSamples | None, ready: Ready | None) -> None:
+    if outcome.timeline:
+        (folder / TIMELINE.name).write_bytes(table_csv(TIMELINE, map(astuple, outcome.timeline)))
+    if samples is not None:
+        (folder / CORES.name).write_bytes(samples.csv(ready.ready_ns if ready else None))
 
 
 def engine_environment(case: Case, sandbox: Sandbox, spans: Path, scratch: Path) -> dict[str, str]:

@@ -4,10 +4,12 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+from harness.analyse.graph import graph_size
 from harness.analyse.logs import parse_log
 from harness.analyse.partition import Partition, main_process, partition
 from harness.analyse.phases import UNATTRIBUTED, group_seconds
 from harness.analyse.spans import Process, SpanFileError, read_processes
+from harness.analyse.timeline import Piece, timeline
 from harness.engine.process_tree import Exit
 from harness.measure.cause import ENGINE_PROCESSES, died, last_error, open_phase
 from harness.measure.start import Ready
@@ -38,10 +40,12 @@ class Outcome:
     import_packages: dict[str, dict[str, float]] = field(default_factory=dict)
     groups: dict[str, float] = field(default_factory=dict)
     log_quantities: dict[str, float | None] = field(default_factory=dict)
+    graph: dict[str, int] | None = None
     log_tail: list[str] = field(default_factory=list)
     tracer: dict[str, Any] = field(default_factory=dict)
     gc_s: float | None = None
     trace_certificate: dict[str, Any] = field(default_factory=dict)
+    timeline: list[Piece] = field(default_factory=list)
 
 
 def outcome_of(exit: Exit, ready: Ready | None, awaited: str, spans: Path, log: Path) -> Outcome:
@@ -102,6 +106,8 @@ def _fill_times(outcome: Outcome, exit: Exit, ready: Ready, processes: list[Proc
     outcome.gaps = [asdict(gap) for gap in parts.gaps[:KEPT_GAPS]]
     outcome.import_packages = {leaf: _longest_first(found) for leaf, found in sorted(parts.packages.items())}
     outcome.groups = group_seconds(parts.phases)
+    outcome.graph = graph_size(processes)
+    outcome.timeline = timeline(parts)
     outcome.gc_s = _gc_seconds(processes, ready.ready_ns)
 
 

@@ -1,7 +1,7 @@
 """Runs of one session per case → the slot folder of a figure."""
 
 import hashlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,6 +11,7 @@ from harness.record.run import Run
 from harness.record.slot import write_slot
 from harness.record.slotcheck import SlotError
 from harness.record.store import CaseStore
+from harness.record.tables import SAMPLED_TABLES, SLOT_TABLES, Cell, read_table, table_csv
 
 
 @dataclass(frozen=True)
@@ -64,6 +65,7 @@ def collect(figure: str, slot: str, folder: Path, cases: Iterable[CaseRuns]) -> 
                 "round": run.round,
                 "status": run.status,
                 "counts": run.counts,
+                "graph": run.graph,
                 "run_json_sha256": _sha256(case.store.run_folder(run.session, run.run) / "run.json"),
             }
             for case, runs in sessions
@@ -71,7 +73,21 @@ def collect(figure: str, slot: str, folder: Path, cases: Iterable[CaseRuns]) -> 
         ],
         "certificates": {f"{case.case}/{run.run_id}": run.certificate for case, runs in sessions for run in runs},
     }
-    write_slot(folder, rows, manifest)
+    write_slot(folder, rows, manifest, _tables(sessions))
+
+
+def _tables(sessions: list[tuple[CaseRuns, list[Run]]]) -> dict[str, bytes]:
+    """The tables of sampled cases, in the order of their runs. Raises SlotError if a run that counts lacks one."""
+    rows: dict[str, list[Sequence[Cell]]] = {}
+    for case, runs in sessions:
+        for run in runs:
+            if not run.counts or not run.case.get("samples"):
+                continue
+            run_folder = case.store.run_folder(run.session, run.run)
+            for table in SAMPLED_TABLES:
+                found = read_table(table, run_folder / table.name)
+                rows.setdefault(table.name, []).extend((case.case, run.run, run.kind, *row) for row in found)
+    return {name: table_csv(SLOT_TABLES[name], found) for name, found in rows.items()}
 
 
 def _parameters(case: dict[str, Any]) -> dict[str, Any]:

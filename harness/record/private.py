@@ -62,6 +62,14 @@ def without_private(value: Any, names: Names, kept: frozenset[str] = frozenset()
     return _text(value, names) if isinstance(value, str) and value not in kept else value
 
 
+def ties(manifest: Mapping[str, Any]) -> frozenset[str]:
+    """The names that tie the parts of a slot's manifest and its files together."""
+    entries = [*manifest.get("cases", []), *manifest.get("runs", [])]
+    found = {manifest.get("figure"), manifest.get("slot"), manifest.get("node", {}).get("id")}
+    found |= {entry.get(key) for entry in entries for key in ("case", "session", "run_id", "run", "round")}
+    return frozenset(name for name in found if isinstance(name, str))
+
+
 def _text(text: str, names: Names) -> str:
     for home in sorted(names.homes, key=len, reverse=True):
         text = re.sub(rf"(?<![\w.-]){re.escape(home)}(?![\w.-])", "~", text)

@@ -13,7 +13,8 @@ from harness.record.runcheck import problem
 
 # 1 (2026-11-20): first version.
 # 2 (2026-11-20): failed_process, phases_by_process, window, round.
-SCHEMA_VERSION = 2
+# 3 (2026-11-20): graph.
+SCHEMA_VERSION = 3
 _MAX_BYTES = 16 << 20
 
 
@@ -54,6 +55,7 @@ class Run:
     import_packages: dict[str, dict[str, float]]  # imports leaf → package → seconds
     groups: dict[str, float]
     log_quantities: dict[str, float | None]
+    graph: dict[str, int] | None  # nodes and code_bytes of the graph that the compiler traced; None: none was
     tracer: dict[str, Any]  # what tracing itself cost and could not do
     certificate: dict[str, Any]
     node: dict[str, Any]
@@ -92,8 +94,10 @@ def read_run(folder: Path) -> Run:
     if type(version) is not int or not 1 <= version <= SCHEMA_VERSION:
         found = printable(repr(version), 40)
         raise RunFileError(f"{path}: schema_version is {found}, this harness reads 1 to {SCHEMA_VERSION}")
-    if version == 1:
+    if version < 2:
         document = _from_1(document)
+    if version < 3:
+        document = {**document, "graph": None, "schema_version": 3}
     types = {field.name: field.type for field in fields(Run)}
     if set(document) != set(types):
         odd = ", ".join(sorted(set(document) ^ set(types)))

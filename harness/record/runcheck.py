@@ -15,6 +15,7 @@ KINDS = ("warmup", "measured")
 
 MAX_SECONDS = 1e9  # thirty years
 _ROUNDING_S = 1e-6
+_MAX_GRAPH = 1 << 40
 
 # pause_s is a difference of wall clocks, which may be set back; a log's quantity may be the difference of two others.
 _DURATIONS = ("ready_s", "first_token_s", "wall_s", "unattributed_s", "phases", "phases_by_process", "import_packages")
@@ -78,9 +79,18 @@ def _is_known(name: str, value: Any) -> bool:
             return all(map(_is_certificate, value.values()))
         case "case":
             return all(isinstance(value[key], kind) for key, kind in _CASE.items() if key in value)
+        case "graph":
+            return is_graph(value)
         case "window":
             return set(value) == {"pid", "exec_ns", "ready_ns"} and 0 <= value["exec_ns"] < value["ready_ns"]
     return True
+
+
+def is_graph(value: Any) -> bool:
+    """Whether it is the size of a traced graph: nodes, and bytes of its code."""
+    if not isinstance(value, dict) or set(value) != {"nodes", "code_bytes"}:
+        return False
+    return all(type(number) is int and 0 < number <= _MAX_GRAPH for number in value.values())
 
 
 def _is_certificate(part: Any) -> bool:

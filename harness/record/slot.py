@@ -1,14 +1,15 @@
 """The slot folder: the small, self-contained view of one node's runs that a figure is drawn from and that travels.
 
     data.csv       tidy rows (``rows.py``); same runs → same bytes
-    manifest.json  where the numbers come from, and the sha256 of data.csv
+    cores.csv, timeline.csv   further tables (``tables.py``) of cases whose cores were sampled
+    manifest.json  where the numbers come from, and the sha256 of every file
 
 Manifest (schema 1), what the caller gives:
     figure, slot
     node          {"id": hash of the machine's fingerprint, …hardware facts}
     cases         [{"case", "session", "engine": {pin, version, lock_sha256, patches_sha256}, "model": {name, revision,
                     files_sha256, twin}, "parameters": {…}}]
-    runs          [{"run_id", "case", "run", "kind", "status", "run_json_sha256"}], failed ones included
+    runs          [{"run_id", "case", "run", "kind", "status", "graph", "run_json_sha256"}], failed ones included
     certificates  {run_id: certificate}
 and what ``write_slot`` adds: schema_version, outcomes {status: count}, files [{name, columns, units, sha256}].
 No host name, no user name, no home folder: texts are written without them, and base names stand for absolute paths.
@@ -19,33 +20,38 @@ import json
 import os
 import shutil
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from harness.record.bounded import UnreadableError, parse_json
 from harness.record.folder import replace_folder
-from harness.record.private import Names, names_here, without_private
+from harness.record.private import Names, names_here, ties, without_private
 from harness.record.rows import COLUMNS, Row, from_csv, to_csv
 from harness.record.slotcheck import STATUSES, ForeignSlotError, SlotError, check_manifest, read_bounded
+from harness.record.tables import MAX_TABLE_BYTES, SLOT_TABLES, parse_table
 
 # 1: first version.
 SCHEMA_VERSION = 1
 DATA, MANIFEST = "data.csv", "manifest.json"
 _MAX_BYTES = {DATA: 16 << 20, MANIFEST: 8 << 20}
-_MAX_OTHER_BYTES = 64 << 20
 
 
 @dataclass(frozen=True)
 class Slot:
-    """A slot as read from its folder: rows in file order and the manifest as a JSON object."""
+    """A slot as read from its folder: rows in file order, the manifest as a JSON object, the other files by name."""
 
     rows: tuple[Row, ...]
     manifest: dict[str, Any]
+    tables: dict[str, bytes] = field(default_factory=dict)
 
 
-def write_slot(folder: Path, rows: Iterable[Row], manifest: Mapping[str, Any]) -> None:
+def write_slot(
+    folder: Path, rows: Iterable[Row], manifest: Mapping[str, Any], tables: Mapping[str, bytes] | None = None
+) -> None:
     """Write the slot folder under a temporary name, then put it in place in one step.
+
+    ``tables``: further files, each one of ``SLOT_TABLES``.
 
     Raises:
         ForeignSlotError: ``folder`` holds a slot of another node.
@@ -54,16 +60,20 @@ def write_slot(folder: Path, rows: Iterable[Row], manifest: Mapping[str, Any]) -
     folder = folder.resolve() if folder.is_symlink() else folder  # replace what the link points to, not the link
     names = names_here()
     data = to_csv(replace(row, model=without_private(row.model, names)) for row in rows)
-    text = json.dumps(_complete(manifest, data, names), indent=2, allow_nan=False).encode() + b"\n"
+    tables = dict(sorted((tables or {}).items()))
+    text = json.dumps(_complete(manifest, data, tables, names), indent=2, allow_nan=False).encode() + b"\n"
     document = _manifest(text, f"{folder / MANIFEST}")
     _check_together(from_csv(data, f"{folder / DATA}"), document, f"{folder / DATA}")
+    for name, content in tables.items():
+        _check_table(name, content, document, f"{folder / name}")
     new = folder.with_name(f".{folder.name}.{os.getpid()}.tmp")
     try:
         refuse_other_owner(folder, document["node"]["id"])
         folder.parent.mkdir(parents=True, exist_ok=True)
         shutil.rmtree(new, ignore_errors=True)
         new.mkdir()
-        (new / DATA).write_bytes(data)
+        for name, content in {DATA: data, **tables}.items():
+            (new / name).write_bytes(content)
         (new / MANIFEST).write_bytes(text)
         replace_folder(new, folder)
     except OSError as error:
@@ -80,15 +90,19 @@ def read_slot(folder: Path) -> Slot:
     """
     manifest = _read_manifest(folder)
     rows: list[Row] = []
+    tables: dict[str, bytes] = {}
     for entry in manifest["files"]:
         path = folder / entry["name"]
-        content = read_bounded(path, _MAX_BYTES.get(entry["name"], _MAX_OTHER_BYTES))
+        content = read_bounded(path, _MAX_BYTES.get(entry["name"], MAX_TABLE_BYTES))
         if hashlib.sha256(content).hexdigest() != entry["sha256"]:
             raise SlotError(f"{path}: changed since it was written (sha256 differs from {MANIFEST})")
         if entry["name"] == DATA:
             rows = from_csv(content, str(path))
+        else:
+            _check_table(entry["name"], content, manifest, str(path))
+            tables[entry["name"]] = content
     _check_together(rows, manifest, str(folder / DATA))
-    return Slot(tuple(rows), manifest)
+    return Slot(tuple(rows), manifest, tables)
 
 
 def find_slots(folder: Path) -> list[Path]:
@@ -120,21 +134,35 @@ def _check_together(rows: list[Row], manifest: dict[str, Any], where: str) -> No
         seen.add(key)
 
 
-def _complete(manifest: Mapping[str, Any], data: bytes, names: Names) -> dict[str, Any]:
+def _check_table(name: str, content: bytes, manifest: dict[str, Any], where: str) -> None:
+    """Every row of a known table belongs to a run of the manifest. One that this version does not know is passed on."""
+    table = SLOT_TABLES.get(name)
+    if table is None:
+        return
+    if len(content) > MAX_TABLE_BYTES:
+        raise SlotError(f"{where}: {len(content)} bytes, it may have at most {MAX_TABLE_BYTES}")
+    runs = {(run["case"], run["run"], run["kind"]) for run in manifest["runs"]}
+    for case, run, kind in dict.fromkeys(row[:3] for row in parse_table(table, content, where)):
+        if (case, run, kind) not in runs:
+            raise SlotError(f"{where}: {MANIFEST} has no {kind} run {run} of {case}")
+
+
+def _complete(manifest: Mapping[str, Any], data: bytes, tables: Mapping[str, bytes], names: Names) -> dict[str, Any]:
     """The manifest to write: the caller's facts without what is private, and what follows from them."""
     own = {"schema_version", "outcomes", "files"}
     given = {key: value for key, value in manifest.items() if key not in own}
-    entries = [*given.get("cases", []), *given.get("runs", [])]
-    ties = {given.get("figure"), given.get("slot"), given.get("node", {}).get("id")}
-    ties |= {entry.get(key) for entry in entries for key in ("case", "session", "run_id", "run", "round")}
-    facts = without_private(given, names, frozenset(tie for tie in ties if isinstance(tie, str)))
+    facts = without_private(given, names, ties(given))
     statuses = [run.get("status") for run in facts.get("runs", [])]
-    digest = hashlib.sha256(data).hexdigest()
+    files = [(DATA, data, COLUMNS, {"seconds": "s"})]
+    files += [(name, tables[name], tuple(SLOT_TABLES[name].columns), dict(SLOT_TABLES[name].units)) for name in tables]
     return {
         "schema_version": SCHEMA_VERSION,
         **facts,
         "outcomes": {status: statuses.count(status) for status in STATUSES},
-        "files": [{"name": DATA, "columns": list(COLUMNS), "units": {"seconds": "s"}, "sha256": digest}],
+        "files": [
+            {"name": name, "columns": list(columns), "units": units, "sha256": hashlib.sha256(content).hexdigest()}
+            for name, content, columns, units in files
+        ],
     }
 
 

@@ -9,6 +9,7 @@ from harness.record import bounded
 from harness.record.plain import is_name, printable
 from harness.record.runcheck import KINDS as KINDS
 from harness.record.runcheck import STATUSES as STATUSES
+from harness.record.runcheck import is_graph
 
 SOURCES = ("span", "log", "paper")
 
@@ -31,7 +32,7 @@ _RUN = {"run_id": str, "case": str, "run": str, "kind": str, "status": str, "run
 _FACTS = {"cpu_model": str, "cpus": list, "memory_bytes": int, "gpus": list, "gpu_uuids": list}
 _MODEL = {"name": str, "twin": bool}
 _ENGINE = {"pin": str, "version": str}
-_MORE = {"counts": bool, "round": str}  # of a run
+_MORE = {"counts": bool, "round": str, "graph": dict}  # of a run
 _FILE = {"name": str, "columns": list, "units": dict, "sha256": str}
 _FILE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*\.csv")  # no folder part: a slot never reaches outside itself
 
@@ -69,6 +70,8 @@ def check_manifest(document: Any, where: str) -> dict[str, Any]:
         for key, known in (("case", cases), ("kind", KINDS), ("status", STATUSES)):
             if run[key] not in known:
                 raise SlotError(f"{where}: runs[{number}].{key} is unknown (got {run[key][:80]!r})")
+        if run.get("graph") is not None and not is_graph(run["graph"]):
+            raise SlotError(f"{where}: runs[{number}].graph must have nodes and code_bytes, both above 0")
     for number, entry in enumerate(manifest["files"]):
         _fields(entry, _FILE, f"{where}: files[{number}]")
         if not _FILE_NAME.fullmatch(entry["name"]):
@@ -77,8 +80,9 @@ def check_manifest(document: Any, where: str) -> dict[str, Any]:
         raise SlotError(f"{where}: cases lists a case twice")
     if len({(run["case"], run["run"]) for run in manifest["runs"]}) != len(manifest["runs"]):
         raise SlotError(f"{where}: runs lists a run twice")
-    if "data.csv" not in [entry["name"] for entry in manifest["files"]]:
-        raise SlotError(f"{where}: files does not list data.csv")
+    names = [entry["name"] for entry in manifest["files"]]
+    if "data.csv" not in names or len(set(names)) != len(names):
+        raise SlotError(f"{where}: files does not list data.csv, or lists a file twice")
     return manifest
 
 

@@ -1,41 +1,79 @@
-"""What every ``figures/figure-N/plot.py`` does around its drawing: find slots, draw, save, print.
+"""What every ``figures/figure-N/plot.py`` does around its drawing: find the data, draw, save, print.
 
-    python3 figures/figure-N/plot.py [--data DIR]… [--out DIR]
+    python3 figures/figure-N/plot.py [--data DIR]… [--out DIR] [--allow-mismatch]
 
-Without --data: the slots beside plot.py. No engine, no run and no clock is touched.
+Without --data: the slots beside plot.py (this machine's and copied ones) and the paper's numbers in paper.csv. With
+--data: slot folders, folders of slots, or a folder of the paper's recorded logs. No engine, no run and no clock is
+touched.
 """
 
 import argparse
 import sys
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
-from matplotlib.figure import Figure
+from matplotlib.figure import Figure as Drawing
 from rich.console import Console, RenderableType
 
+from harness.analyse.dataset import Side, Whose, paper_sides, side_of_slot
+from harness.analyse.paper_facts import paper_facts
+from harness.analyse.recorded import is_recorded, recorded_rows
 from harness.errors import HarnessError
+from harness.record.agreement import disagreements
+from harness.record.paper import PAPER_CSV, PaperRow, read_paper
 from harness.record.plain import printable
 from harness.record.slot import Slot, find_slots, read_slot
 from harness.record.slotcheck import SlotError
+from harness.show.node_name import node_name
 from harness.show.style import save
+from harness.spec.figure import Figure, load_figure
+from harness.workspace import Workspace
 
-Draw = Callable[[list[Slot]], tuple[Figure, list[RenderableType]]]
+
+@dataclass(frozen=True)
+class FigureData:
+    """Everything one figure is drawn from. Own and merged sides come first, in the order of the slots."""
+
+    figure: Figure
+    folder: Path  # the figure's own folder
+    sides: tuple[Side, ...]
+    slots: tuple[Slot, ...]  # of the own and merged sides, in their order
+    recorded: tuple[Path, ...] = ()  # folders of the paper's recorded logs that were named with --data
+
+    @property
+    def own(self) -> tuple[Side, ...]:
+        """Measured here or merged."""
+        return tuple(side for side in self.sides if side.whose != "paper")
+
+    @property
+    def paper(self) -> tuple[Side, ...]:
+        """The paper's."""
+        return tuple(side for side in self.sides if side.whose == "paper")
 
 
-def plot_command(plot_file: str, figure: str, draw: Draw, argv: Sequence[str] | None = None) -> int:
-    """Run the command for ``figure`` (its name on the command line: "2", "sharing"); returns the exit code."""
+Draw = Callable[[FigureData], tuple[Drawing, list[RenderableType]]]
+
+
+def plot_command(plot_file: str, number: str, draw: Draw, argv: Sequence[str] | None = None) -> int:
+    """Run the command for the figure called ``number`` ("2", "sharing"); returns the exit code."""
     here = Path(plot_file).resolve().parent
-    parser = argparse.ArgumentParser(prog="plot.py", description=f"Draw figure {figure} from slot folders.")
-    parser.add_argument("--data", metavar="DIR", type=Path, action="append", help="a slot folder, or a folder of slots")
+    parser = argparse.ArgumentParser(prog="plot.py", description=f"Draw figure {number} from slot folders.")
+    parser.add_argument(
+        "--data", metavar="DIR", type=Path, action="append", help="a slot, a folder of slots, or of recorded logs"
+    )
     parser.add_argument("--out", metavar="DIR", type=Path, default=here, help="where the figure goes (default: here)")
+    parser.add_argument(
+        "--allow-mismatch", action="store_true", help="draw slots that do not fit together, and say so in the figure"
+    )
     options = parser.parse_args(argv)
     try:
-        slots = _read(options.data or [here], figure, own=not options.data)
-        drawing, notes = draw(slots)
-        paths = save(drawing, options.out, f"figure{figure}" if figure.isdecimal() else f"figure-{figure}")
-    except HarnessError as error:
+        data = figure_data(number, here, options.data or [], options.allow_mismatch)
+        drawing, notes = draw(data)
+        paths = save(drawing, options.out, f"figure{number}" if number.isdecimal() else f"figure-{number}")
+    except (HarnessError, SlotError) as error:
         print(f"error: {printable(str(error))}", file=sys.stderr)
-        return error.exit_code
+        return HarnessError.exit_code
     console = Console(highlight=False)
     for note in notes:
         console.print(note)
@@ -44,22 +82,50 @@ def plot_command(plot_file: str, figure: str, draw: Draw, argv: Sequence[str] | 
     return 0
 
 
-def _read(folders: Sequence[Path], figure: str, own: bool) -> list[Slot]:
+def figure_data(number: str, here: Path, folders: Sequence[Path], allow_mismatch: bool) -> FigureData:
+    """Read what a figure is drawn from: the given ``folders``, or the slots and paper.csv in ``here``.
+
+    Raises:
+        HarnessError: nothing to draw, a slot that cannot be read, or slots that do not fit together.
+    """
+    figure = load_figure(number, Workspace(here.parents[1]))
+    slots: list[Slot] = []
+    rows: list[PaperRow] = []
+    for folder in folders or [here]:
+        if folders and is_recorded(folder):
+            rows += recorded_rows(folder, figure.figure)
+            continue
+        slots += _slots(folder, figure.figure)
+        if folders and not slots:
+            raise HarnessError(f"{folder}: neither slot folders (data.csv, manifest.json) nor recorded logs here")
+    if not folders and (here / PAPER_CSV).exists():
+        rows = read_paper(here / PAPER_CSV)
+    if not slots and not rows:
+        raise HarnessError(f"no results for figure {number} yet: bash run_figure.sh {number}")
+    slots.sort(key=lambda slot: str(slot.manifest["slot"]))
+    problems = disagreements([slot.manifest for slot in slots], figure.differ)
+    if problems and not allow_mismatch:
+        raise HarnessError(f"{problems[0]}; --allow-mismatch draws it all the same and says so in the figure")
+    own = [_side(slot, here.parents[1], tuple(problems)) for slot in slots]
+    paper = paper_sides(rows, paper_facts(), figure.paper_notes)
+    recorded = tuple(folder for folder in folders if is_recorded(folder))
+    return FigureData(figure, here, (*own, *paper), tuple(slots), recorded)
+
+
+def _side(slot: Slot, root: Path, problems: tuple[str, ...]) -> Side:
+    """The slot as a side: *mine* if this checkout's store has runs of that node."""
+    whose: Whose = "mine" if (root / "runs" / slot.manifest["node"]["id"]).is_dir() else "merged"
+    return side_of_slot(slot, whose, node_name(slot.manifest["node"]), problems)
+
+
+def _slots(folder: Path, number: str) -> list[Slot]:
     slots = []
-    for folder in folders:
-        found = find_slots(folder)
-        if not found and own:
-            raise HarnessError(f"no results for figure {figure} yet: bash run_figure.sh {figure}")
-        if not found:
-            raise HarnessError(f"{folder}: no slot folder here (one holds data.csv and manifest.json)")
-        for path in found:
-            try:
-                slot = read_slot(path)
-            except SlotError as error:
-                raise HarnessError(
-                    f"{error}; copy the slot again, or measure it: bash run_figure.sh {figure}"
-                ) from None
-            if slot.manifest["figure"] != figure:
-                raise HarnessError(f"{path}: a slot of figure {slot.manifest['figure']}, not {figure}; name its folder")
-            slots.append(slot)
+    for path in find_slots(folder):
+        try:
+            slot = read_slot(path)
+        except SlotError as error:
+            raise HarnessError(f"{error}; copy the slot again, or measure it: bash run_figure.sh {number}") from None
+        if slot.manifest["figure"] != number:
+            raise HarnessError(f"{path}: a slot of figure {slot.manifest['figure']}, not {number}; name its folder")
+        slots.append(slot)
     return slots

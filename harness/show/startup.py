@@ -5,6 +5,10 @@ the measured starts), time running to the right; a table that names every block 
 as the paper's log quantities tell them; a caption that says what was measured.
 """
 
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
@@ -28,25 +32,42 @@ _KEY_WIDTH = 0.075  # the least width of a block that holds its letter
 _KEYS = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 
 
-def draw(slots: list[tuple[Slot, list[StartUp]]]) -> Figure:
-    """The figure for these slots; every case of every slot is a panel, two panels to a row."""
-    panels = [(slot, startup) for slot, startups in slots for startup in startups]
+@dataclass(frozen=True)
+class Column:
+    """One panel of the figure, before it has a place. ``end_s``: where its longest bar ends, seconds."""
+
+    title: str
+    height: float  # inches
+    end_s: float
+    paint: Callable[[Panel, float], None]  # on the panel, with the end of the common scale in seconds
+
+
+def draw(slots: list[tuple[Slot, list[StartUp]]], more: Sequence[Column] = ()) -> Figure:
+    """The figure for these slots; every case of every slot is a panel, two panels to a row, ``more`` after them."""
     several_slots = len(slots) > 1
+    panels = [_column(slot, startup, several_slots) for slot, startups in slots for startup in startups]
+    panels += more
     columns = min(2, len(panels))
     rows = -(-len(panels) // columns)
-    height = max(_height(slot, startup) for slot, startup in panels)
-    longest_s = max(_end(startup, kind) for _, startup in panels for kind in KINDS) or 1.0
+    height = max(column.height for column in panels)
+    longest_s = max(column.end_s for column in panels) or 1.0
     with style():
         figure = Figure(figsize=(columns * COLUMN_IN, rows * height))
-        for number, (slot, startup) in enumerate(panels):
+        for number, column in enumerate(panels):
             panel = Panel(figure, number % columns * COLUMN_IN, number // columns * height, height)
-            prefix = f"{slot.manifest['slot']}: " if several_slots else ""
-            panel.name(MARGIN_IN, 0.12, prefix + title(startup), RIGHT_IN, FONT_PT + 1, weight="bold")
-            _draw_panel(panel, startup, caption(slot, startup), longest_s)
+            panel.name(MARGIN_IN, 0.12, column.title, RIGHT_IN, FONT_PT + 1, weight="bold")
+            column.paint(panel, longest_s)
     return figure
 
 
-def _draw_panel(panel: Panel, startup: StartUp, caption_lines: list[str], longest_s: float) -> None:
+def _column(slot: Slot, startup: StartUp, several_slots: bool) -> Column:
+    prefix = f"{slot.manifest['slot']}: " if several_slots else ""
+    end_s = max(_end(startup, kind) for kind in KINDS)
+    paint = partial(_draw_panel, startup=startup, caption_lines=caption(slot, startup))
+    return Column(prefix + title(startup), _height(slot, startup), end_s, paint)
+
+
+def _draw_panel(panel: Panel, longest_s: float, startup: StartUp, caption_lines: list[str]) -> None:
     lines = merge_small(startup)
     keys = iter(_KEYS)
     blocks = [

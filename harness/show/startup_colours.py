@@ -7,11 +7,14 @@ from harness.show.style import BLACK, BLUE, GREEN, GREY, HATCHES, ORANGE, PURPLE
 
 Colour = tuple[float, float, float]
 
+# Steps of the paper that are no leaf here.
+_PAPER_BOOTSTRAP = ("llm_imports", "get_model_info", "worker_init")
+
 # hue → leaves; the first that holds a leaf decides.
 _FAMILIES: tuple[tuple[str, tuple[str, ...]], ...] = (
     (BLACK, (UNATTRIBUTED,)),
     (BLUE, tuple(PER_PROCESS_LEAVES)),
-    (SKY, ("launcher", *GROUPS["framework_bootstrap"])),
+    (SKY, ("launcher", *GROUPS["framework_bootstrap"], *_PAPER_BOOTSTRAP)),
     (GREEN, (*GROUPS["model_loading"], "weight_postprocess")),
     (ORANGE, ("dynamo_transform_time", *COMPILE_LEAVES)),
     (PURPLE, GROUPS["init_engine"]),

@@ -1,16 +1,22 @@
 """A figure's declaration: ``figures/figure-N/figure.yaml``."""
 
 import difflib
+import itertools
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from harness.errors import HarnessError
 from harness.spec.yamlfile import load_yaml
 from harness.workspace import Workspace
 
 Mode = Literal["offline", "serve"]  # LLM(), or vllm serve
+Device = Literal["cpu", "cuda"]
+# What the slots of one figure must differ in; everything else must be equal.
+Difference = Literal["gpu", "cpu", "storage"]
+# What a quantity can be drawn against. Numbers of the model files, of the traced graph, of the engine's arguments.
+Axis = Literal["tokenizer_mb", "size_b", "checkpoint_mb", "graph_kb", "graph_code_kb", "captured_sizes"]
 
 
 class Smoke(BaseModel):
@@ -18,6 +24,19 @@ class Smoke(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
     iterations: int = Field(ge=1)
+    models: tuple[str, ...] | None = Field(default=None, min_length=1)  # a few of the figure's
+
+
+class Shows(BaseModel):
+    """What the figure draws: ``quantity`` per model or setting, against ``x`` (the paper's x where it is another)."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+    quantity: str  # a leaf or group of the spans, or one of the paper's log quantities
+    x: Axis | None = None
+    paper_x: Axis | None = None
+    outside_fit: tuple[str, ...] = ()  # models that are drawn but left out of the line
+    # log: as the paper's log line bounds it, where the leaf of that name is only a part of it.
+    source: Literal["span", "log"] = "span"
 
 
 class Figure(BaseModel):
@@ -25,13 +44,43 @@ class Figure(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
     figure: str
+    question: str
     study: Literal["cold_start"]
     models: tuple[str, ...] = Field(min_length=1)
     iterations: int = Field(ge=1)
     smoke: Smoke
     parameters: dict[str, Any]  # engine arguments every case gets
+    parameters_of: dict[str, dict[str, Any]] = {}  # by model; they win over the common ones
+    parameters_on: dict[Device, dict[str, Any]] = {}  # by the engine's device; they win over both
+    environment: dict[str, str] = {}  # variables of every start
+    vary: dict[str, tuple[Any, ...]] = {}  # engine argument → its values: one case for each combination
+    engines: Literal["one", "all"] = "one"  # all: a case for each pin of this machine's device
+    samples: tuple[Literal["cores"], ...] = ()  # what is sampled while a start runs
+    paper_notes: tuple[str, ...] = ()  # what a reader must know of the paper's recording; goes into the caption
+    # None: the figure shows a whole start.
+    shows: Shows | None = None
     slots: tuple[str, ...] = Field(min_length=1)
+    differ: Difference | None = None
     timeout_s: float = Field(gt=0, allow_inf_nan=False)  # of one run
+
+    def case_parameters(self, model: str, device: Device) -> list[dict[str, Any]]:
+        """Engine arguments of each of the model's cases, in the declared order."""
+        common = {**self.parameters, **self.parameters_of.get(model, {}), **self.parameters_on.get(device, {})}
+        combinations = itertools.product(*self.vary.values())
+        return [common | dict(zip(self.vary, values, strict=True)) for values in combinations]
+
+    @model_validator(mode="after")
+    def _names_are_declared(self) -> "Figure":
+        named = {"parameters_of": self.parameters_of, "smoke.models": self.smoke.models or ()}
+        named["shows.outside_fit"] = self.shows.outside_fit if self.shows else ()
+        for field, models in named.items():
+            if unknown := [model for model in models if model not in self.models]:
+                raise ValueError(f"{field} names '{unknown[0]}', which is not among this figure's models")
+        if self.differ and len(self.slots) < 2:
+            raise ValueError("differ needs at least two slots")
+        if len(set(self.slots)) != len(self.slots) or len(set(self.models)) != len(self.models):
+            raise ValueError("a slot or model is listed twice")
+        return self
 
 
 def figure_numbers(workspace: Workspace) -> list[str]:

@@ -34,6 +34,7 @@ class Pin(BaseModel):
     python: tuple[str, ...]  # minor versions it installs on, e.g. 3.11
     torch: str  # requirement, installed after the lock: its build depends on the index (TORCH_INDEX_URL)
     environment: dict[str, str]  # variables every run of this pin gets
+    lacks: dict[str, str] = {}  # phase, or argument=value, that this engine does not have → why, in a few words
     files: dict[str, PatchedFile]  # path relative to the folder that holds vllm/ → content
 
     @property

@@ -13,7 +13,7 @@ from typing import Any
 
 import psutil
 
-from harness.engine.detect import driver_versions, gpus
+from harness.engine.detect import driver_versions, visible_gpus
 
 
 def _cpu_model() -> str:
@@ -55,7 +55,7 @@ def _device_model(major_minor: str) -> str | None:
 
 def machine_facts(storage: Path) -> dict[str, Any]:
     """Facts of this machine; ``storage`` is the folder whose file system matters (models and results)."""
-    found = gpus()
+    found = visible_gpus()  # a start on one GPU of eight is another node than one on its neighbour
     return {
         "cpu_model": _cpu_model(),
         "cpus": sorted(os.sched_getaffinity(0)),

@@ -8,52 +8,26 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.analyse.logs import QUANTITIES, parse_log
+from harness.analyse import log_lines
+from harness.analyse.log_lines import Reading, read_lines
+from harness.analyse.logs import QUANTITIES, parse_log, quantities_as_paper
+from tests.synthetic_recording import CACHED_QUANTITIES, CACHED_START
 
 BESIDE = Path(__file__).resolve().parents[2].parent / "shared" / "paper-data"
 RECORDED = Path(os.environ.get("HARNESS_RECORDED_DATA") or BESIDE)
-
-# Synthesised in the shape that vLLM 0.10.1.1 with the paper's two added lines writes.
-CACHED_START = """\
-DEBUG 03-04 05:06:07.100 [a.py:1] No plugins for group x.platform found.
-INFO 03-04 05:06:07.350 [a.py:2] Automatically detected platform none.
-DEBUG 03-04 05:06:08.350 [a.py:3] Available plugins for group x.general:
-INFO 03-04 05:06:12.100 [a.py:4] Chunked prefill is enabled with max_num_batched_tokens=64.
-INFO 03-04 05:06:12.300 [a.py:5] NEW: Init Tokenizer took 0.25 seconds
-\x1b[1;36m(EngineCore_0 pid=7)\x1b[0;0m INFO 03-04 05:06:12.400 [a.py:6] Waiting for init message from front-end.
-\x1b[1;36m(EngineCore_0 pid=7)\x1b[0;0m INFO 03-04 05:06:13.900 [a.py:7] Starting to load model some/model...
-\x1b[1;36m(EngineCore_0 pid=7)\x1b[0;0m INFO 03-04 05:06:14.100 [a.py:8] NEW: Initializing Model took 0.5 seconds
-INFO 03-04 05:06:15.000 [a.py:9] Loading weights took 0.75 seconds
-INFO 03-04 05:06:15.000 [a.py:9] Model loading took 1.5000 GiB and 1.250000 seconds
-INFO 03-04 05:06:16.000 [a.py:9] Dynamo bytecode transform time: 4.50 s
-INFO 03-04 05:06:17.000 [a.py:9] Directly load the compiled graph(s) for dynamic shape from the cache, took 2.125 s
-INFO 03-04 05:06:17.000 [a.py:9] torch.compile takes 4.50 s in total
-DEBUG 03-04 05:06:18.000 [a.py:9] Memory profiling takes 8.00 seconds. Total non KV cache memory: 1GiB
-INFO 03-04 05:06:19.000 [a.py:9] Graph capturing finished in 1.25 secs, took 0.40 GiB
-INFO 03-04 05:06:19.500 [a.py:9] init engine (profile, create kv cache, warmup model) took 9.50 seconds
-INFO 03-04 05:06:20.100 [a.py:9] bye
-initialize_engine took 12.0 seconds
+# As vLLM 0.8 to 0.10 write them where they differ from 0.10.1.1; each but the last states what it is about.
+VLLM_0_8 = """\
+INFO 03-04 05:06:08.000 [core.py:1] Initializing a V1 LLM engine (v0.8.0) with config: model='m'
+INFO 03-04 05:06:09.000 [a.py:1] Loading weights took 2.50 seconds
+INFO 03-04 05:06:09.100 [a.py:1] Model loading took 1.5000 GB and 2.625000 seconds
+INFO 03-04 05:06:10.000 [a.py:1] Directly load the compiled graph for shape None from the cache
+INFO 03-04 05:06:11.000 [a.py:1] init engine (profile, create kv cache, warmup model) took 9.50 seconds
 """
-CACHED_QUANTITIES = {
-    "detect_platform": 0.25,
-    "llm_imports": 1.0,
-    "get_model_info": 3.75,
-    "worker_init": 1.5,
-    "framework_bootstrap": 6.5,
-    "load_weights": 0.75,
-    "model_init": 0.5,
-    "model_loading": 1.25,
-    "dynamo_transform_time": 4.5,
-    "graph_compile_general_shape": None,
-    "graph_compile_cached": 2.125,
-    "torch.compile": 4.5,
-    "kv_cache_profiling": 1.375,
-    "graph_capturing": 1.25,
-    "init_engine": 9.5,
-    "tokenizer_init": 0.25,
-    "total_time": 17.5,
-    "actual_total_time": 13.0,
-}
+VLLM_0_3 = """\
+INFO 03-04 05:06:08 a.py:1] Initializing an LLM engine with config: model='m'
+INFO 03-04 05:06:16 a.py:1] Graph capturing finished in 2 secs.
+initialize_engine took 8.17 seconds
+"""
 
 
 def without(phrase: str) -> str:
@@ -143,6 +117,80 @@ def test_a_start_over_new_year_takes_seconds_not_minus_a_year() -> None:
     assert parse_log(text)["actual_total_time"] == 2.5
 
 
+def test_vllm_0_8_states_its_loading_time_beside_gb_and_no_seconds_of_the_graph_load() -> None:
+    reading = read_lines(VLLM_0_8)
+    assert (reading.version, reading.unnumbered) == ("0.8.0", {"model_loading", "graph_compile_cached"})
+    parsed = parse_log(VLLM_0_8)
+    assert (parsed["model_loading"], parsed["graph_compile_cached"]) == (2.625, None)
+
+
+def test_the_papers_own_rules_make_zeros_and_intervals_below_zero_of_such_a_log() -> None:
+    late = "DEBUG 03-04 05:06:{} [a.py:1] {}\n"
+    text = VLLM_0_8 + late.format("07.000", "detected platform") + late.format("07.500", "No plugins for group")
+    papers = quantities_as_paper(read_lines(text))
+    assert (papers["model_loading"], papers["graph_compile_cached"]) == (0, 0)
+    assert papers["detect_platform"] == -0.5
+    assert parse_log(text)["detect_platform"] is None
+
+
+def test_a_line_without_its_number_is_no_matter_where_another_one_has_it() -> None:
+    without_number = "INFO Directly load the compiled graph for shape None from the cache\n"
+    reading = read_lines(without_number + CACHED_START + without_number)
+    assert reading.unnumbered == set()
+    assert reading.values["graph_compile_cached"] == 2.125
+
+
+def test_a_log_of_vllm_0_3_states_little_and_the_driver_the_whole_start() -> None:
+    reading = read_lines(VLLM_0_3)
+    assert (reading.version, reading.values) == (None, {"graph_capturing": 2.0, "start_s": 8.17})
+    found = {name: value for name, value in parse_log(VLLM_0_3).items() if value is not None}
+    assert found == {"graph_capturing": 2.0, "actual_total_time": 8.0}
+
+
+@pytest.mark.parametrize("number", ["nan", "inf", "-1.0", "9" * 400, "1e9", "", "1.2.3"])
+def test_what_is_no_duration_is_no_value(number: str) -> None:
+    assert parse_log(f"INFO Loading weights took {number} seconds\n")["load_weights"] is None
+
+
+def line_by_line(text: str) -> Reading:
+    """What reading must come to, slow and plain: every line is held against every pattern."""
+    found = Reading()
+    for line in text.split("\n"):
+        for name, phrase, pattern in log_lines._VALUES:
+            if match := pattern.search(line):
+                found.values[name] = float(match[1])
+                found.unnumbered.discard(name)
+            elif phrase in line and name not in found.values:
+                found.unnumbered.add(name)
+        time = log_lines._time(log_lines._STAMP.search(line))
+        found.milestones |= {phrase: time for phrase in log_lines._MILESTONES if time and phrase in line}
+        found.first, found.last = found.first or time, time or found.last
+        found.version = match[1] if (match := log_lines._BANNER.search(line)) else found.version
+    return found
+
+
+lines_of_a_log = st.lists(
+    st.text("0123456789-: .\x1b", max_size=40)
+    | st.sampled_from(
+        [*CACHED_START.split("\n"), *VLLM_0_3.split("\n"), "Loading weights took", "INFO 99-99 99:99:99 x"]
+    )
+    | st.sampled_from(["Directly load the compiled graph", "x" * 400, "1 01-02 03:04:05", "901-02 03:04:05"]),
+    max_size=40,
+)
+
+
+@given(lines_of_a_log, st.integers(1, 400))
+def test_searching_from_the_end_in_pieces_finds_what_reading_line_by_line_does(lines: list[str], size: int) -> None:
+    text = "\n".join(lines)
+    assert read_lines(text) == line_by_line(text)
+    pieces, begin = [], 0
+    while begin < len(text):
+        end = text.find("\n", begin + size) + 1 or len(text)
+        pieces.append(text[begin:end])
+        begin = end
+    assert read_lines(pieces) == read_lines(text)
+
+
 @given(st.lists(st.text(max_size=200) | st.sampled_from(CACHED_START.split("\n")), max_size=60))
 def test_any_text_is_read_without_an_error(lines: list[str]) -> None:
     parsed = parse_log("\n".join(lines))
@@ -151,7 +199,15 @@ def test_any_text_is_read_without_an_error(lines: list[str]) -> None:
 
 
 @pytest.mark.parametrize(
-    "piece", ["Compiling a graph for ", "Directly load the compiled graph ", "05-05 05:05:05 took "]
+    "piece",
+    [
+        "Compiling a graph for ",
+        "Directly load the compiled graph ",
+        "05-05 05:05:05 took ",
+        "-05 05:05:05 ",
+        "99-05 05:05:05\n",
+        ":\n",
+    ],
 )
 def test_a_hostile_line_costs_linear_time(piece: str) -> None:
     began = time.perf_counter()

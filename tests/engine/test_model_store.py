@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from safetensors_bytes import safetensors
 
 from harness.engine import model_files
 from harness.engine import twin as twin_module
@@ -25,7 +26,10 @@ with open(os.environ["CALLS"], "a") as calls:
     calls.write(sys.argv[2] + "\\n")
 folder = Path(request["directory"])
 (folder / "config.json").write_text(json.dumps(request["config"]))
-(folder / "model.safetensors").write_text("weights of seed %d" % request["seed"])
+(folder / "tokenizer.json").write_text("tokenizer")
+header = b'{"a": {"dtype": "U8", "shape": [2, 1], "data_offsets": [0, 2]}}'
+weights = b"%d%d" % (request["seed"], request.get("scale", 0.01) > 0.01)
+(folder / "model.safetensors").write_bytes(len(header).to_bytes(8, "little") + header + weights)
 if os.environ.get("FAIL") == "message":
     print("Traceback", file=sys.stderr)
     sys.exit("ValueError: no rule for tensor 'x'")
@@ -46,8 +50,8 @@ class Store:
         self.python.chmod(0o755)
         self.said: list[str] = []
 
-    def ensure(self, synthetic: bool | None = True, seed: int | None = None) -> ModelFiles:
-        return ensure_model(NAME, lambda: self.python, self.models, synthetic, seed, self.said.append)
+    def ensure(self, synthetic: bool | None = True, seed: int | None = None, scale: float | None = None) -> ModelFiles:
+        return ensure_model(NAME, lambda: self.python, self.models, synthetic, seed, self.said.append, scale)
 
     @property
     def made(self) -> int:
@@ -59,7 +63,7 @@ class Store:
         (self.real / "config.json").write_text(json.dumps(config))
         shards = [f"model-0000{n}-of-00002.safetensors" for n in (1, 2)]
         for shard in shards:
-            (self.real / shard).write_text(f"the weights in {shard}")
+            (self.real / shard).write_bytes(safetensors({shard: ("BF16", [16])}))
         index = {"metadata": {}, "weight_map": {"a": shards[0], "b": shards[1]}}
         (self.real / "model.safetensors.index.json").write_text(json.dumps(index))
 
@@ -110,7 +114,33 @@ def test_another_seed_makes_the_twin_again_and_no_seed_keeps_it(store: Store):
     assert store.ensure(seed=None).files_sha256 == first.files_sha256
     assert store.ensure(seed=2).files_sha256 != first.files_sha256
     assert store.made == 2
-    assert "recipe or seed has changed" in store.said[-1]
+    assert "its recipe, seed or scale has changed" in store.said[-1]
+
+
+def test_an_existing_twin_keeps_its_seed_and_scale_unless_asked_otherwise(store: Store):
+    first = store.ensure(seed=3, scale=0.02)
+    assert store.ensure() == first
+    assert store.ensure(seed=4) != first
+    assert store.ensure(scale=0.02).files_sha256 == store.ensure(seed=4, scale=0.02).files_sha256
+    assert store.made == 2
+
+
+def test_the_sizes_of_the_files_are_measured_not_declared(store: Store):
+    twin = store.ensure()
+    assert (twin.tokenizer_bytes, twin.tensor_bytes, twin.parameters) == (len("tokenizer"), 2, 2)
+    store.place_real_weights()
+    real = store.ensure(synthetic=None)
+    assert (real.tokenizer_bytes, real.tensor_bytes, real.parameters) == (None, 64, 32)
+    (store.real / "tokenizer.model").write_bytes(b"12345")
+    (store.models / f"{NAME}.snapshot.json").unlink()
+    assert store.ensure(synthetic=None).tokenizer_bytes == 5
+
+
+def test_a_damaged_checkpoint_is_refused_by_name(store: Store):
+    store.place_real_weights()
+    (store.real / "model-00001-of-00002.safetensors").write_bytes(b"not weights")
+    with pytest.raises(HarnessError, match=r"model-00001-of-00002\.safetensors: not a complete safetensors file"):
+        store.ensure(synthetic=None)
 
 
 def test_another_recipe_makes_the_twin_again(store: Store, monkeypatch: pytest.MonkeyPatch):
@@ -142,10 +172,10 @@ def test_a_failed_making_keeps_the_twin_that_was_there(store: Store, monkeypatch
 def test_what_a_killed_making_left_is_not_taken_for_a_twin(store: Store):
     leftover = store.models / f".{NAME}-twin.making"
     leftover.mkdir(parents=True)
-    (leftover / "tokenizer.json").write_text("half a tok")
+    (leftover / "merges.txt").write_text("half a tok")
     files = store.ensure()
     assert not leftover.exists()
-    assert not (files.path / "tokenizer.json").exists()
+    assert not (files.path / "merges.txt").exists()
 
 
 def test_a_twin_folder_without_its_manifest_is_made_again(store: Store):
@@ -157,7 +187,7 @@ def test_a_twin_folder_without_its_manifest_is_made_again(store: Store):
 
 
 def change(path: Path) -> None:
-    path.write_text(path.read_text()[:-1] + "~")  # same size
+    path.write_bytes(path.read_bytes()[:-1] + b"~")  # same size
 
 
 @pytest.mark.parametrize(
@@ -228,7 +258,7 @@ def test_real_weights_are_read_once_and_again_only_when_size_or_time_changed(
 def test_real_weights_that_changed_are_refused_by_name(store: Store):
     store.place_real_weights()
     store.ensure(synthetic=False)
-    (store.real / "model-00002-of-00002.safetensors").write_text("other weights")
+    change(store.real / "model-00002-of-00002.safetensors")
     with pytest.raises(HarnessError, match=r"model-00002-of-00002\.safetensors was changed by hand"):
         store.ensure(synthetic=None)
 
@@ -244,6 +274,7 @@ def spoil_shape(real: Path) -> None:
         (lambda real: (real / "config.json").unlink(), "no complete real weights"),
         (lambda real: [shard.unlink() for shard in real.glob("*.safetensors")], "no complete real weights"),
         (lambda real: (real / "model-00002-of-00002.safetensors").unlink(), "the download is incomplete"),
+        (lambda real: (real / "model.safetensors.index.json").write_text("{}"), "no index of shards"),
         (lambda real: (real / "config.json").write_text("{"), "damaged"),
         (lambda real: (real / "config.json").write_text("[]"), "damaged"),
         (lambda real: (real / "config.json").write_text("{}"), "damaged"),

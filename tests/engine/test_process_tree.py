@@ -8,6 +8,7 @@ import subprocess
 import sys
 import threading
 import time
+from multiprocessing import resource_tracker
 from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
@@ -42,6 +43,12 @@ def noted(folder: Path) -> list[int]:
 
 def descendants() -> list[psutil.Process]:
     return psutil.Process().children(recursive=True)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _no_helper_of_python_itself() -> None:
+    """Earlier tests may have used multiprocessing, whose resource tracker lives as long as this process."""
+    resource_tracker._resource_tracker._stop()
 
 
 @pytest.fixture(autouse=True)

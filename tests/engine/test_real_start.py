@@ -40,6 +40,12 @@ def test_the_compiler_is_split_into_its_stages(cold_compiled: tuple[Run, Path]) 
     assert all(run.phases[stage] > 0.1 for stage in (*stages, "isa_probe"))
 
 
+def test_the_size_of_the_traced_graph_is_recorded(cold_compiled: tuple[Run, Path]) -> None:
+    run, _ = cold_compiled
+    assert run.graph is not None
+    assert 28 * 20 < run.graph["nodes"] < run.graph["code_bytes"] / 20  # 28 layers; a node is a line of code
+
+
 def test_every_process_of_the_engine_has_its_imports_named_by_package(cold_compiled: tuple[Run, Path]) -> None:
     run, _ = cold_compiled
     for role in ("main", "inspect", "engine", "worker"):

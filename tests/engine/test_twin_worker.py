@@ -1,14 +1,17 @@
 """The twin worker under the real engine's Python, with a model small enough for seconds."""
 
 import json
+import math
 import os
+import statistics
 import subprocess
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from harness.engine.twin import make_twin
+from harness.engine.parameter_count import parameter_count
+from harness.engine.twin import make_twin, twin_config
 from harness.spec.models import Model, find_model, load_models
 from harness.spec.pin import DEFAULT_CPU_PIN
 from harness.workspace import ROOT
@@ -78,12 +81,75 @@ def test_a_twin_is_reproducible_byte_for_byte_and_loads_as_what_it_stands_for(tm
             assert (mean, std) == (1.0, 0.0), name
 
 
+DESCRIBE = """\
+import json, math, sys
+from experiments.cold_start.worker_make_twin import published_shapes
+shapes = {name: published_shapes(config) for name, config in json.loads(sys.argv[1]).items()}
+parameters = {name: sum(math.prod(shape) for shape in found.values()) for name, found in shapes.items()}
+print(json.dumps({"parameters": parameters, "names": {name: list(found) for name, found in shapes.items()}}))
+"""
+
+
+@pytest.fixture(scope="module")
+def described() -> dict[str, Any]:
+    """Parameters and tensor names of every original, by its model class, and of every twin (``NAME twin``)."""
+    configs = {}
+    for name, model in load_models().models.items():
+        original = {key: value for key, value in model.config.as_dict().items() if key != "quantization_config"}
+        configs |= {name: original, f"{name} twin": twin_config(model)}
+    found: dict[str, Any] = under_engine(DESCRIBE, json.dumps(configs))
+    return found
+
+
 @pytest.mark.parametrize("name", sorted(load_models().models))
-def test_the_full_width_architecture_has_the_stated_checkpoint_bytes(name: str):
-    program = (
-        "import json, math, sys\n"
-        "from experiments.cold_start.worker_make_twin import published_shapes\n"
-        "print(2 * sum(math.prod(shape) for shape in published_shapes(json.loads(sys.argv[1])).values()))"
-    )
+def test_the_formula_counts_what_the_model_class_has(described: dict[str, Any], name: str):
     model = find_model(name)
-    assert under_engine(program, json.dumps(model.config.as_dict())) == model.checkpoint.tensor_bytes
+    assert described["parameters"][name] == parameter_count(model.config.as_dict())
+    assert described["parameters"][f"{name} twin"] == parameter_count(twin_config(model))
+
+
+@pytest.mark.parametrize("name", sorted(load_models().models))
+def test_a_twin_has_every_tensor_of_its_original(described: dict[str, Any], name: str):
+    assert described["names"][f"{name} twin"] == described["names"][name]
+
+
+@pytest.mark.parametrize(
+    ("name", "tensor"),
+    [
+        ("qwen-14.3b", "model.layers.23.mlp.experts.59.down_proj.weight"),
+        ("olmoe-7b", "model.layers.15.mlp.experts.63.gate_proj.weight"),
+        ("deepseek-v2-lite-16b", "model.layers.26.mlp.experts.63.up_proj.weight"),
+        ("deepseek-v2-lite-16b", "model.layers.0.self_attn.kv_a_proj_with_mqa.weight"),
+        ("granite4.0-h-32b", "model.layers.39.block_sparse_moe.input_linear.weight"),
+        ("granite4.0-h-3b", "model.layers.0.mamba.A_log"),
+        ("gpt-oss-20b", "model.layers.0.mlp.experts.gate_up_proj"),
+        ("opt-125m", "model.decoder.embed_positions.weight"),
+    ],
+)
+def test_tensors_have_their_published_names_not_those_in_memory(described: dict[str, Any], name: str, tensor: str):
+    assert tensor in described["names"][name]
+
+
+VALUES = """\
+import json, sys
+from experiments.cold_start.worker_twin_tensors import make_tensor, normal_quantiles
+quantiles = normal_quantiles(0.12)
+made = {name: make_tensor(name, (64,), 0, quantiles).double() for name in json.loads(sys.argv[1])}
+print(json.dumps({name: values.tolist() for name, values in made.items()}))
+"""
+
+
+def test_every_vector_has_a_rule_by_its_name():
+    ones = (
+        "a.input_layernorm.weight a.norm_1.weight a.ln_f.weight a.self_attn_layer_norm.weight a.q_norm.weight a.mamba.D"
+    )
+    zeros = "a.q_proj.bias a.mlp.experts.down_proj_bias a.ln_f.bias a.router.bias"
+    names = [*ones.split(), *zeros.split(), "a.mamba.A_log", "a.mamba.dt_bias", "a.self_attn.sinks"]
+    values = under_engine(VALUES, json.dumps(names))
+    assert all(set(values[name]) == {1.0} for name in [*ones.split(), "a.mamba.dt_bias"])
+    assert all(set(values[name]) == {0.0} for name in zeros.split())
+    assert values["a.mamba.A_log"] == pytest.approx([math.log(n) for n in range(1, 65)], rel=0.004)
+    assert 0.05 < statistics.stdev(values["a.self_attn.sinks"]) < 0.2
+    with pytest.raises(subprocess.CalledProcessError) as failure:
+        under_engine(VALUES, json.dumps(["a.gate.scale"]))
+    assert "no rule for the values of tensor 'a.gate.scale'" in failure.value.stderr

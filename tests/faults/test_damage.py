@@ -31,7 +31,7 @@ def delete(path: Path) -> None:
 
 
 def another(path: Path) -> None:
-    path.write_text(path.read_text().replace('"schema_version": 2', '"schema_version": 99'))
+    path.write_text(path.read_text().replace('"schema_version": 3', '"schema_version": 99'))
 
 
 @pytest.mark.parametrize(

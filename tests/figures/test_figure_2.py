@@ -1,4 +1,5 @@
 import runpy
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -16,11 +17,11 @@ PLOT = Path(__file__).resolve().parents[2] / "figures" / "figure-2" / "plot.py"
 @pytest.fixture
 def plot(capsys: pytest.CaptureFixture[str]) -> Any:
     """Run plot.py's command in this process: arguments → (exit code, stdout, stderr)."""
-    figure2 = runpy.run_path(str(PLOT))["figure2"]
+    draw = runpy.run_path(str(PLOT))["draw"]
 
     def run(*arguments: object) -> tuple[int, str, str]:
         capsys.readouterr()
-        code = plot_command(str(PLOT), "2", figure2, [str(argument) for argument in arguments])
+        code = plot_command(str(PLOT), "2", draw, [str(argument) for argument in arguments])
         return (code, *capsys.readouterr())
 
     return run
@@ -57,21 +58,21 @@ def test_a_folder_of_slots_and_its_slots_one_by_one_are_the_same_figure(slots: P
     assert (tmp_path / "a" / "figure2.pdf").read_bytes() == (tmp_path / "b" / "figure2.pdf").read_bytes()
 
 
-def test_without_results_it_says_how_to_get_them(tmp_path: Path) -> None:
-    copy = tmp_path / "plot.py"
-    code = plot_command(str(copy), "2", lambda _: pytest.fail("nothing to draw"), [])
+def test_without_results_it_says_in_one_line_how_to_get_them(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    bare = tmp_path / "figures" / "figure-2"
+    bare.mkdir(parents=True)
+    shutil.copy(PLOT.with_name("figure.yaml"), bare)
+    code = plot_command(str(bare / "plot.py"), "2", lambda _: pytest.fail("nothing to draw"), [])
     assert code == 2
-
-
-def test_the_message_without_results_is_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    plot_command(str(tmp_path / "plot.py"), "2", lambda _: pytest.fail("nothing to draw"), [])
     assert capsys.readouterr().err == "error: no results for figure 2 yet: bash run_figure.sh 2\n"
 
 
 def test_a_data_folder_without_slots_is_named(tmp_path: Path, plot: Any) -> None:
     code, out, err = plot("--data", tmp_path)
     assert (code, out) == (2, "")
-    assert err == f"error: {tmp_path}: no slot folder here (one holds data.csv and manifest.json)\n"
+    assert err == f"error: {tmp_path}: neither slot folders (data.csv, manifest.json) nor recorded logs here\n"
 
 
 def test_a_corrupt_slot_is_one_line_and_draws_nothing(slots: Path, tmp_path: Path, plot: Any) -> None:

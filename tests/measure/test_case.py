@@ -8,7 +8,7 @@ import pytest
 
 from harness.engine.environment import Engine
 from harness.engine.model_store import ModelFiles
-from harness.measure.case import Options, declared_environment, make_case
+from harness.measure.case import Options, declared_definition, declared_environment, make_case
 from harness.measure.one_run import Case
 from harness.measure.start import OfflineStart
 from harness.spec.figure import Figure, Mode
@@ -19,6 +19,7 @@ MODEL = ModelFiles(Path("models/tiny-twin"), "tiny", twin=True, revision=None, f
 FIGURE = Figure.model_validate(
     {
         "figure": "2",
+        "question": "How long?",
         "study": "cold_start",
         "models": ["tiny"],
         "iterations": 5,
@@ -54,6 +55,9 @@ def test_the_name_says_model_engine_and_mode() -> None:
         {"pin": {"environment": {**PIN.environment, "VLLM_USE_AOT_COMPILE": "1"}}},
         {"pin": {"torch": "torch==0.0.1"}},
         {"pin": {"vllm_version": "9.9"}},
+        {"figure": {"environment": {"TORCH_COMPILE_DISABLE": "1"}}},
+        {"figure": {"samples": ("cores",)}},
+        {"figure": {"vary": {"load_format": ("dummy",)}}},
         {"eager": True},
         {"mode": "serve"},
     ],
@@ -62,13 +66,21 @@ def test_whatever_changes_a_start_makes_another_case(change: dict[str, Any]) -> 
     assert case(**change).name.rpartition("-")[2] != case().name.rpartition("-")[2]
 
 
-def test_the_callers_thread_count_and_devices_make_another_case(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("OMP_NUM_THREADS", "CUDA_VISIBLE_DEVICES"):
-        monkeypatch.delenv(name, raising=False)
-        plain = case().name
-        monkeypatch.setenv(name, "1")
-        assert case().name != plain
-        monkeypatch.delenv(name)
+def test_the_callers_thread_count_makes_another_case(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+    plain = case().name
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+    assert case().name != plain
+
+
+def test_which_gpu_is_visible_reaches_the_engine_and_is_the_node_s_identity_not_the_case_s(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    plain = case().name
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "1")
+    assert case().name == plain
+    assert case().environment["CUDA_VISIBLE_DEVICES"] == "1"
 
 
 def test_a_variable_that_the_pin_sets_is_declared_as_the_engine_gets_it(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -111,3 +123,22 @@ def test_a_case_carries_what_a_run_needs() -> None:
 )
 def test_what_was_typed_beats_smoke_which_beats_the_figure(options: Options, iterations: int) -> None:
     assert options.iterations_of(FIGURE) == iterations
+
+
+def test_a_varied_argument_stands_in_name_label_and_parameters() -> None:
+    varied = case(figure={"vary": {"cuda_graph_sizes": ([1, 8], 56)}})
+    assert varied.name.startswith(f"tiny-twin_{DEFAULT_CPU_PIN}_compiled_cuda-graph-sizes-1-8-")
+    assert varied.label == "tiny-twin cuda_graph_sizes=[1, 8]"
+    assert varied.definition["parameters"] == {"max_model_len": 64, "cuda_graph_sizes": [1, 8]}
+
+
+def test_the_figures_variables_reach_the_engine_and_the_record() -> None:
+    disabled = case(figure={"environment": {"TORCH_COMPILE_DISABLE": "1"}})
+    assert disabled.environment["TORCH_COMPILE_DISABLE"] == disabled.declared["TORCH_COMPILE_DISABLE"] == "1"
+
+
+def test_what_is_known_before_the_engine_is_there_is_part_of_the_definition() -> None:
+    known = declared_definition(FIGURE, PIN, "tiny", {"max_model_len": 64}, eager=False, mode="offline")
+    whole = case().definition
+    assert all(whole[name] == value for name, value in known.items() if name != "engine")
+    assert known["engine"].items() <= whole["engine"].items()

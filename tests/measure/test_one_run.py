@@ -11,6 +11,7 @@ from harness.analyse.phases import LEAVES, PER_PROCESS_LEAVES, UNATTRIBUTED
 from harness.analyse.spans import Process, Span
 from harness.measure.case import INHERITED
 from harness.measure.result import trace_certificate
+from harness.record.tables import CORES, TIMELINE, read_table
 from harness.state.sandbox import Sandbox
 from tests.measure.fake_engine import CACHES, NODE, FakeEngine
 
@@ -113,6 +114,34 @@ def test_span_files_and_the_whole_log_lie_beside_the_record(fake: FakeEngine) ->
     assert roles == ["engine", "main"]
     assert "Init Tokenizer took 0.29" in (fake.folder(run) / "engine.log").read_text()
     assert [path for path in folder.parent.iterdir() if path.name.startswith(".")] == []
+
+
+def test_the_timeline_beside_the_record_adds_up_to_its_phases(fake: FakeEngine) -> None:
+    run = fake.start()
+    pieces = read_table(TIMELINE, fake.folder(run) / "timeline.csv")
+    seconds: dict[str, float] = {}
+    for begin_s, end_s, phase, _ in pieces:
+        assert isinstance(begin_s, float)
+        assert isinstance(end_s, float)
+        seconds[str(phase)] = seconds.get(str(phase), 0.0) + end_s - begin_s
+    assert (pieces[0][0], pieces[-1][1]) == (0.0, run.ready_s)
+    assert seconds == pytest.approx({phase: s for phase, s in run.phases.items() if s}, abs=1e-9)
+    assert not (fake.folder(run) / "cores.csv").exists()  # nobody asked for samples
+
+
+def test_cores_are_sampled_from_exec_to_ready_where_the_case_says_so(fake: FakeEngine) -> None:
+    run = fake.start(samples=("cores",))
+    assert run.counts
+    assert run.ready_s is not None
+    samples = read_table(CORES, fake.folder(run) / "cores.csv")
+    assert all(isinstance(row[0], float) and 0 < row[0] <= run.ready_s for row in samples)
+
+
+def test_a_start_that_failed_leaves_its_samples_but_no_timeline(fake: FakeEngine) -> None:
+    fake.behave("crash")
+    run = fake.start(samples=("cores",))
+    assert (run.status, run.graph) == ("failed", None)
+    assert sorted(path.name for path in fake.folder(run).iterdir()) == ["cores.csv", "engine.log", "run.json", "spans"]
 
 
 def test_a_run_that_finds_files_where_none_may_be_does_not_count(fake: FakeEngine) -> None:

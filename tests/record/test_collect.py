@@ -8,8 +8,9 @@ import pytest
 
 from harness.record.collect import CaseRuns, collect
 from harness.record.slot import read_slot
-from harness.record.slotcheck import ForeignSlotError
+from harness.record.slotcheck import ForeignSlotError, SlotError
 from harness.record.store import CaseStore
+from harness.record.tables import CORES, TIMELINE, table_csv
 from tests.synthetic_run import NODE, certificate, make_run, put
 
 CASE = "tiny-00000000"
@@ -144,3 +145,55 @@ def test_the_slot_of_another_node_is_refused_and_kept(store: CaseStore, tmp_path
         collect("2", "node0", tmp_path / "node0", [CaseRuns(CASE, here, "s1")])
     assert contents(tmp_path / "node0") == before
     assert json.loads(before["manifest.json"])["node"] == NODE
+
+
+def sampled_store(tmp_path: Path) -> CaseStore:
+    """Two starts with tables that count, and one that does not."""
+    store = CaseStore(tmp_path / "sampled" / CASE)
+    case = {"model": "tiny", "parameters": {}, "eager": False, "samples": ["cores"]}
+    graph = {"nodes": 30, "code_bytes": 900}
+    put(store, make_run("warmup-0", case=case), make_run("1", case=case, graph=graph))
+    put(store, make_run("2", case=case, certificate=certificate(holds=False)))
+    for number, run in enumerate(("warmup-0", "1", "2")):
+        folder = store.run_folder("s1", run)
+        (folder / CORES.name).write_bytes(table_csv(CORES, [(0.1, 0, 50.0), (0.1, 1, float(number))]))
+        (folder / TIMELINE.name).write_bytes(table_csv(TIMELINE, [(0.0, 3.0, "config", "main")]))
+    return store
+
+
+def test_tables_of_sampled_starts_that_count_become_tables_of_the_slot(tmp_path: Path) -> None:
+    store = sampled_store(tmp_path)
+    collect("12", "node0", tmp_path / "node0", [CaseRuns(CASE, store, "s1")])
+    slot = read_slot(tmp_path / "node0")
+    assert slot.tables["cores.csv"].decode().splitlines() == [
+        "case,run,kind,time_s,core,percent",
+        f"{CASE},warmup-0,warmup,0.1,0,50.0",
+        f"{CASE},warmup-0,warmup,0.1,1,0.0",
+        f"{CASE},1,measured,0.1,0,50.0",
+        f"{CASE},1,measured,0.1,1,1.0",
+    ]
+    assert len(slot.tables["timeline.csv"].splitlines()) == 3
+    listed = {entry["name"]: entry for entry in slot.manifest["files"]}
+    assert list(listed) == ["data.csv", "cores.csv", "timeline.csv"]
+    assert listed["cores.csv"]["units"] == {"time_s": "s since exec", "percent": "% busy"}
+    assert listed["timeline.csv"]["sha256"] == hashlib.sha256(slot.tables["timeline.csv"]).hexdigest()
+
+
+def test_the_manifest_has_the_size_of_each_starts_graph(tmp_path: Path) -> None:
+    collect("12", "node0", tmp_path / "node0", [CaseRuns(CASE, sampled_store(tmp_path), "s1")])
+    runs = read_slot(tmp_path / "node0").manifest["runs"]
+    assert [run["graph"] for run in runs] == [None, {"nodes": 30, "code_bytes": 900}, None]
+
+
+def test_a_sampled_start_that_lost_its_table_is_named(tmp_path: Path) -> None:
+    store = sampled_store(tmp_path)
+    (store.run_folder("s1", "1") / CORES.name).unlink()
+    with pytest.raises(SlotError, match=r"1/cores\.csv: cannot read"):
+        collect("12", "node0", tmp_path / "node0", [CaseRuns(CASE, store, "s1")])
+    assert not (tmp_path / "node0").exists()
+
+
+def test_starts_that_were_not_sampled_bring_no_table(store: CaseStore, tmp_path: Path) -> None:
+    collect("2", "node0", tmp_path / "node0", [CaseRuns(CASE, store, "s2")])
+    assert read_slot(tmp_path / "node0").tables == {}
+    assert sorted(path.name for path in (tmp_path / "node0").iterdir()) == ["data.csv", "manifest.json"]

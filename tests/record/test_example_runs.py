@@ -6,20 +6,28 @@ from typing import Any
 
 import pytest
 
+from harness.analyse.cores import sampled_starts
+from harness.analyse.graph import graph_size
 from harness.analyse.logs import parse_log
 from harness.analyse.partition import partition
 from harness.analyse.phases import UNATTRIBUTED
 from harness.analyse.spans import read_processes
+from harness.analyse.timeline import Piece, phase_seconds
 from harness.analyse.window import window_of
 from harness.record.collect import CaseRuns, collect
 from harness.record.logtext import read_log
 from harness.record.run import SCHEMA_VERSION, Run
 from harness.record.slot import read_slot
 from harness.record.store import CaseStore, canonical_sha256
+from harness.record.tables import TIMELINE, read_table
 
 EXAMPLES = Path(__file__).resolve().parents[1] / "example_runs"
 VERSIONS = range(1, SCHEMA_VERSION + 1)
-ADDED = {2: {"failed_process": None, "phases_by_process": {}, "window": None, "round": None}}
+ADDED = {
+    2: {"failed_process": None, "phases_by_process": {}, "window": None, "round": None},
+    3: {"graph": None},
+}
+SAME_STARTS = (1, 2)  # later versions have starts of their own
 
 every_version = pytest.mark.parametrize("version", VERSIONS)
 
@@ -68,18 +76,33 @@ def test_the_records_agree_with_the_spans_and_the_log_beside_them(version: int) 
         assert parts.phases == run.phases
         assert parts.phases[UNATTRIBUTED] == run.unattributed_s
         assert run.phases_by_process == ({} if version < 2 else parts.by_process)
+        assert run.graph == (None if version < 3 else graph_size(processes))
         assert parse_log(read_log(folder / "engine.log").text) == run.log_quantities
         assert sum(process.malformed_lines for process in processes) == 0
 
 
-def test_every_version_tells_the_same_of_the_same_starts(tmp_path: Path) -> None:
+def test_versions_tell_the_same_of_the_same_starts(tmp_path: Path) -> None:
     slots = []
-    for version in VERSIONS:
+    for version in SAME_STARTS:
         store = store_of(version)
         collect("2", "node0", tmp_path / str(version), [CaseRuns(store.folder.name, store, "s1")])
         slots.append(read_slot(tmp_path / str(version)))
     assert len(slots[0].rows) > 60
     assert all(slot.rows == slots[0].rows for slot in slots)
+
+
+def test_sampled_starts_of_version_3_make_a_slot_with_their_tables(tmp_path: Path) -> None:
+    store = store_of(3)
+    for run in store.runs():
+        folder = store.run_folder(run.session, run.run)
+        pieces = read_table(TIMELINE, folder / TIMELINE.name)
+        assert phase_seconds(Piece(*piece) for piece in pieces) == pytest.approx(  # type: ignore[arg-type]
+            {leaf: seconds for leaf, seconds in run.phases.items() if seconds}
+        )
+    collect("12", "node0", tmp_path / "node0", [CaseRuns(store.folder.name, store, "s1")])
+    slot = read_slot(tmp_path / "node0")
+    assert [start.run for start in sampled_starts(slot)] == ["warmup-0", "1"]
+    assert [run["graph"] for run in slot.manifest["runs"]] == [{"nodes": 3016, "code_bytes": 271592}] * 2
 
 
 @every_version

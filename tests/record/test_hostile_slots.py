@@ -100,6 +100,8 @@ def test_damaged_rows_are_refused_in_one_line_or_can_be_told(
         (("cases", 0, "engine", "version"), ["0.32"], "cases[0].engine: version must be str (got list)"),
         (("cases", 0, "parameters"), {"\x1b": 1}, "holds text that cannot be printed: \\x1b"),
         (("runs", 0, "counts"), "no", "runs[0]: counts must be bool (got str)"),
+        (("runs", 0, "graph"), {"nodes": 1}, "runs[0].graph must have nodes and code_bytes"),
+        (("runs", 0, "graph"), [3], "runs[0]: graph must be dict (got list)"),
         (("certificates",), {"x": "y" * 20_000}, "holds text that cannot be printed"),
         (("schema_version",), True, "schema_version must be"),
         (("cases",), [{}] * (MAX_CASES + 1), "65 cases, a slot has at most 64"),

@@ -147,6 +147,10 @@ def test_a_field_of_another_type_is_refused_or_harmless(tmp_path: Path, name: st
         ("window", {"pid": 1, "exec_ns": 5, "ready_ns": 5}),
         ("window", {"pid": 1}),
         ("failed_in", "\x1b[2J"),
+        ("graph", {"nodes": 5}),
+        ("graph", {"nodes": 5, "code_bytes": 0}),
+        ("graph", {"nodes": 5, "code_bytes": 1 << 50}),
+        ("graph", {"nodes": 5.0, "code_bytes": 9}),
     ],
 )
 def test_a_value_that_cannot_be_is_refused_with_file_and_field(tmp_path: Path, field: str, value: Any) -> None:

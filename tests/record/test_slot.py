@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from harness.record import folder as folder_module
 from harness.record.slot import find_slots, read_slot, write_slot
 from harness.record.slotcheck import ForeignSlotError, SlotError
+from tests.sampled_slot import sampled
 from tests.synthetic_slot import synthetic
 
 
@@ -216,3 +217,49 @@ def test_slots_are_found_by_name_and_unfinished_ones_are_not(tmp_path: Path) -> 
     assert [path.name for path in find_slots(tmp_path)] == ["node0", "node1"]
     assert find_slots(tmp_path / "node1") == [tmp_path / "node1"]
     assert find_slots(tmp_path / "other") == find_slots(tmp_path / "absent") == []
+
+
+def test_further_tables_travel_with_the_slot_and_read_back_equal(tmp_path: Path) -> None:
+    rows, manifest, tables = sampled()
+    write_slot(tmp_path / "node0", rows, manifest, tables)
+    assert read_slot(tmp_path / "node0").tables == tables
+    assert sorted(path.name for path in (tmp_path / "node0").iterdir()) == [
+        "cores.csv",
+        "data.csv",
+        "manifest.json",
+        "timeline.csv",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "complaint"),
+    [
+        (b",2,measured,", b",9,measured,", "has no measured run 9"),
+        (b",2,measured,", b",2,warmup,", "has no warmup run 2"),
+        (b"9.1", b"nan", "percent must be a number"),
+        (b"time_s", b"time", "cores.csv:1: columns must be case,run,kind,time_s,core,percent"),
+    ],
+)
+def test_a_table_that_is_not_of_the_slots_runs_is_refused_even_if_the_manifest_vouches_for_it(
+    tmp_path: Path, old: bytes, new: bytes, complaint: str
+) -> None:
+    rows, manifest, tables = sampled()
+    write_slot(tmp_path / "node0", rows, manifest, tables)
+    content = tables["cores.csv"].replace(old, new)
+    (tmp_path / "node0" / "cores.csv").write_bytes(content)
+    assert "changed since it was written" in refused(tmp_path / "node0")
+    digest = hashlib.sha256(content).hexdigest()
+    edit(tmp_path / "node0", lambda m: next(f for f in m["files"] if f["name"] == "cores.csv").update(sha256=digest))
+    assert complaint in refused(tmp_path / "node0")
+    with pytest.raises(SlotError):
+        write_slot(tmp_path / "node1", rows, manifest, {**tables, "cores.csv": content})
+    assert not (tmp_path / "node1").exists()
+
+
+def test_a_table_of_a_later_version_is_kept_unread(slot: Path) -> None:
+    (slot / "later.csv").write_bytes(b"whatever")
+    entry = {"name": "later.csv", "columns": [], "units": {}, "sha256": hashlib.sha256(b"whatever").hexdigest()}
+    edit(slot, lambda manifest: manifest["files"].append(entry))
+    assert read_slot(slot).tables == {"later.csv": b"whatever"}
+    edit(slot, lambda manifest: manifest["files"].append(entry))
+    assert "lists a file twice" in refused(slot)

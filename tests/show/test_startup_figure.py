@@ -48,12 +48,13 @@ def boxes(figure: Figure) -> list[tuple[str, Bbox]]:
     figure.set_dpi(600)  # fine enough that rounding to pixels does not matter
     with style():
         renderer = FigureCanvasAgg(figure).get_renderer()  # type: ignore[no-untyped-call]
-        figure.draw(renderer)
+        figure.draw_without_rendering()
     not_drawn = {
         tick.label1
         for axes in figure.axes
-        for tick in axes.xaxis.get_major_ticks()
-        if not axes.get_xlim()[0] <= tick.get_loc() <= axes.get_xlim()[1]
+        for axis in (axes.xaxis, axes.yaxis)
+        for tick in axis.get_major_ticks()
+        if not min(axis.get_view_interval()) <= tick.get_loc() <= max(axis.get_view_interval())
     }
     shown = [text for text in texts(figure) if len(text.get_text()) > 1 and text not in not_drawn]
     return [(text.get_text(), text.get_window_extent(renderer)) for text in shown]

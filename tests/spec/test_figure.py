@@ -12,7 +12,7 @@ from harness.workspace import Workspace
 
 GOOD = """\
 figure: "2"
-# a comment counts as a line
+question: "Where?" # this comment and the question are on line 2
 study: cold_start
 models: [llama3-3b]
 iterations: 5
@@ -46,6 +46,7 @@ def test_every_figure_of_the_repository_declares_known_models_and_a_plot(number:
     figure = load_figure(number, Workspace())
     assert set(figure.models) <= load_models().models.keys()
     assert figure.smoke.iterations <= figure.iterations
+    assert figure.timeout_s >= 900  # the slowest start of a full-size model
     assert (Workspace().figure(number) / "plot.py").is_file()
     assert (Workspace().root / "experiments" / figure.study / "study.py").is_file()
 

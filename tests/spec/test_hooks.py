@@ -51,6 +51,13 @@ def test_a_table_is_read_with_defaults_for_what_it_does_not_say(tmp_path: Path):
     (tmp_path / "hooks.toml").write_text(GOOD, encoding="utf-8")
     [hook] = load_hooks(tmp_path / "hooks.toml").hook
     assert (hook.kind, hook.phase, hook.min_ms, hook.optional, hook.detail) == ("work", "config", 0, False, None)
+    assert hook.graph is None
+
+
+@pytest.mark.parametrize("name", pin_names())
+def test_every_pin_measures_the_traced_graph_once(name: str):
+    [hook] = [hook for hook in load_hooks(load_pin(name).hooks).hook if hook.graph is not None]
+    assert (hook.name, hook.phase) == ("OutputGraph.call_user_compiler", "dynamo_transform_time")
 
 
 @pytest.mark.parametrize(

@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import pynvml
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -107,6 +108,25 @@ def test_a_part_of_the_cpus_is_a_node_of_its_own(tmp_path: Path) -> None:
     part = facts_of(tmp_path, "taskset", "--cpu-list", str(first))
     assert part["cpus"] == [first]
     assert part["id"] != node_id(machine_facts(tmp_path))
+
+
+def test_a_part_of_the_gpus_is_a_node_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("nvmlInit", "nvmlShutdown"):
+        monkeypatch.setattr(pynvml, name, lambda: None)
+    monkeypatch.setattr(pynvml, "nvmlDeviceGetCount", lambda: 2)
+    monkeypatch.setattr(pynvml, "nvmlSystemGetCudaDriverVersion_v2", lambda: 13000)
+    monkeypatch.setattr(pynvml, "nvmlSystemGetDriverVersion", lambda: "580.1")
+    monkeypatch.setattr(pynvml, "nvmlDeviceGetHandleByIndex", lambda index: index)
+    monkeypatch.setattr(pynvml, "nvmlDeviceGetUUID", lambda index: f"GPU-{index}")
+    monkeypatch.setattr(pynvml, "nvmlDeviceGetName", lambda index: f"name {index}")
+    nodes = []
+    for chosen, uuids in (("0,1", ["GPU-0", "GPU-1"]), ("1", ["GPU-1"]), ("GPU-0", ["GPU-0"]), ("", [])):
+        monkeypatch.setenv("CUDA_VISIBLE_DEVICES", chosen)
+        facts = machine_facts(tmp_path)
+        assert facts["gpu_uuids"] == uuids
+        assert facts["gpus"] == [uuid.replace("GPU-", "name ") for uuid in uuids]
+        nodes.append(node_id(facts))
+    assert len(set(nodes)) == 4
 
 
 def test_another_host_name_is_the_same_node_and_is_nowhere_in_the_facts(tmp_path: Path) -> None:

@@ -214,6 +214,38 @@ def test_a_hook_that_fails_gives_children_their_parents_role_back_and_passes_exc
     assert span_of(world.process(), "target").attrs["raised"] == "LookupError"
 
 
+def test_a_graph_that_is_handed_over_leaves_its_size_as_it_was_before_the_call(world: World):
+    world.module(
+        "toy",
+        """
+        from types import SimpleNamespace
+        class Graph:
+            def __init__(self, nodes, code):
+                self.nodes, self.code = nodes, code
+            def python_code(self, root):
+                return SimpleNamespace(src=self.code)
+        class Output:
+            def compile(self, module, inputs=None):
+                module.graph.nodes.clear()
+                module.graph.code = ""
+        """,
+    )
+    world.hooks(hook("Output.compile", phase="dynamo_transform_time", graph=1))
+    program = """
+        import toy
+        for given in (toy.SimpleNamespace(graph=toy.Graph([1, 2, 3], "déf")),), (object(),), ():
+            try:
+                toy.Output().compile(*given)
+            except (AttributeError, TypeError):
+                pass
+    """
+    assert world.run(program).code == 0
+    process = world.process()
+    sizes = [(s.attrs.get("graph_nodes"), s.attrs.get("graph_code_bytes")) for s in spans_of(process, "Output.compile")]
+    assert sizes == [(3, 4), (None, None)]  # of what is no graph there is no span, and what is absent has no size
+    assert [note["hook"] for note in process.notes("hook error")] == ["Output.compile"]
+
+
 def test_the_detail_names_the_span_and_its_prefix_chooses_the_phase(world: World):
     world.module(
         "toy",

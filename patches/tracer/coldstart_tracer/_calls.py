@@ -24,7 +24,21 @@ def _attrs(hook, args):
                 break
     if phase:
         attrs["phase"] = phase
+    if hook.get("graph") is not None and len(args) > hook["graph"]:
+        attrs.update(_graph_size(args[hook["graph"]].graph))
     return attrs
+
+
+def _graph_size(graph):
+    """Nodes of a traced graph and bytes of its Python code, before the back end changes it.
+
+    The code is written for this (0.03 s for a model of 3,000 nodes): to ask the module for its own would compile it
+    too, and what the back end has it write later is of another form.
+    """
+    began = now()
+    size = {"graph_nodes": len(graph.nodes), "graph_code_bytes": len(graph.python_code("self").src.encode())}
+    tracer.self_ns += now() - began
+    return size
 
 
 def _is_for_this_process(hook):

@@ -1,0 +1,180 @@
+"""What figures are drawn from, whoever measured it: sides, their cases, and each case's repeats.
+
+A **side** is one node's slot: *mine* (measured in this checkout), *merged* (copied or merged from another machine) or
+the *paper's* (its recorded data). Sides are never mixed: each keeps its own points, line and label.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from harness.analyse.phases import LEAVES, group_seconds
+from harness.record.paper import PaperRow
+from harness.record.slot import Slot
+
+Whose = Literal["mine", "merged", "paper"]
+Source = Literal["span", "log"]
+TOTAL = "total"  # exec→ready by spans; first to last log line in the paper's data
+WARMUP, MEASURED = "warmup", "measured"
+
+
+@dataclass(frozen=True)
+class Repeat:
+    """One start: seconds by leaf (``span``) and by the paper's log quantities (``log``). Absent is absent, never 0."""
+
+    kind: str
+    run: str
+    span: Mapping[str, float] = field(default_factory=dict)
+    log: Mapping[str, float] = field(default_factory=dict)
+
+    def value(self, quantity: str, source: Source = "span") -> float | None:
+        """Seconds of a quantity: what the spans say where this start was traced, else what its log says; or None.
+
+        ``source`` log: what the log says, of traced starts too.
+
+        A traced start spent no time in a leaf that its spans do not name, but that is absent here too: whether the
+        phase exists on an engine is not for a zero to say.
+        """
+        if quantity == TOTAL:
+            return sum(self.span.values()) if self.span else self.log.get("actual_total_time")
+        if self.span and source == "span":
+            base = {leaf: seconds for leaf, seconds in self.span.items() if leaf.split(":")[0] == quantity}
+            if base:
+                return sum(base.values())
+            if (group := group_seconds(dict(self.span)).get(quantity)) is not None and quantity not in LEAVES:
+                return group
+        return self.log.get(quantity)
+
+
+@dataclass(frozen=True)
+class CaseData:
+    """One case's repeats. ``facts`` are numbers to draw against (``harness.spec.figure.Axis``)."""
+
+    model: str
+    twin: bool
+    parameters: Mapping[str, Any]
+    facts: Mapping[str, float]
+    repeats: tuple[Repeat, ...]
+    engine: str = ""  # version, for figure 1
+
+    def values(self, quantity: str, kind: str = MEASURED, source: Source = "span") -> list[float]:
+        """One value per repeat that states it."""
+        found = (repeat.value(quantity, source) for repeat in self.repeats if repeat.kind == kind)
+        return [value for value in found if value is not None]
+
+
+@dataclass(frozen=True)
+class Side:
+    """One node's slot, or the paper's."""
+
+    slot: str
+    whose: Whose
+    node: str  # the machine in a few words
+    cases: tuple[CaseData, ...]
+    notes: tuple[str, ...] = ()  # what the reader must know: twins, accepted mismatches
+
+    @property
+    def twins(self) -> bool:
+        """Whether any of it is of structural twins."""
+        return any(case.twin for case in self.cases)
+
+
+def side_of_slot(slot: Slot, whose: Whose, node: str, notes: tuple[str, ...] = ()) -> Side:
+    """The slot as a side."""
+    repeats: dict[str, dict[str, dict[str, Any]]] = {}
+    for row in slot.rows:
+        if row.status != "ok" or row.source not in ("span", "log"):
+            continue
+        run = repeats.setdefault(row.case, {}).setdefault(row.run, {"kind": row.kind, "span": {}, "log": {}})
+        run[row.source][row.phase] = row.seconds
+    cases = tuple(
+        CaseData(
+            model=str(case["model"].get("name", case["case"])),
+            twin=bool(case["model"].get("twin")),
+            parameters=case["parameters"],
+            facts=_facts_of_case(slot, case),
+            repeats=tuple(Repeat(run=name, **run) for name, run in repeats.get(case["case"], {}).items()),
+            engine=str(case["engine"].get("version", "")),
+        )
+        for case in slot.manifest["cases"]
+    )
+    return Side(str(slot.manifest["slot"]), whose, node, cases, notes)
+
+
+def _facts_of_case(slot: Slot, case: Mapping[str, Any]) -> dict[str, float]:
+    """Sizes of the model files, of the traced graph (mean over the case's runs), and of what is captured."""
+    model = case["model"]
+    facts: dict[str, float] = {}
+    for name, key, unit in (
+        ("tokenizer_mb", "tokenizer_bytes", 1e6),
+        ("size_b", "parameters", 1e9),
+        ("checkpoint_mb", "tensor_bytes", 1e6),
+    ):
+        if isinstance(model.get(key), int):
+            facts[name] = model[key] / unit
+    graphs = [run["graph"] for run in slot.manifest["runs"] if run["case"] == case["case"] and run.get("graph")]
+    if graphs:
+        facts["graph_code_kb"] = sum(graph["code_bytes"] for graph in graphs) / len(graphs) / 1e3
+    return facts | captured(case["parameters"])
+
+
+def captured(parameters: Mapping[str, Any]) -> dict[str, float]:
+    """How many batch sizes vLLM 0.10.1.1 captures graphs for: 1, 2, 4 and the multiples of 8 up to the given one."""
+    sizes = parameters.get("cuda_graph_sizes")
+    if isinstance(sizes, list | tuple) and len(sizes) == 1:
+        sizes = sizes[0]
+    if isinstance(sizes, int):
+        return {"captured_sizes": 3 + sizes // 8}
+    return {"captured_sizes": len(sizes)} if isinstance(sizes, list | tuple) else {}
+
+
+def paper_sides(
+    rows: Iterable[PaperRow], facts: Mapping[str, Mapping[str, float]], notes: tuple[str, ...] = ()
+) -> list[Side]:
+    """The paper's sides, one for each slot; ``facts``: model → the numbers that the paper draws against."""
+    slots: dict[str, dict[tuple[str, str], dict[tuple[str, int], dict[str, float]]]] = {}
+    for row in rows:
+        cases = slots.setdefault(row.slot, {})
+        repeats = cases.setdefault((row.model, row.setting), {})
+        repeats.setdefault((row.kind, row.iteration), {})[row.phase] = row.seconds
+    return [
+        Side(
+            slot,
+            "paper",
+            paper_node(slot),
+            tuple(_paper_case(*key, repeats, facts) for key, repeats in cases.items()),
+            notes,
+        )
+        for slot, cases in sorted(slots.items())
+    ]
+
+
+def _paper_case(
+    model: str,
+    setting: str,
+    repeats: Mapping[tuple[str, int], Mapping[str, float]],
+    facts: Mapping[str, Mapping[str, float]],
+) -> CaseData:
+    parameters = {name.replace("-", "_"): _value(text) for name, _, text in (s.partition("=") for s in setting.split())}
+    starts = tuple(Repeat(kind, str(number), {}, log) for (kind, number), log in sorted(repeats.items()))
+    return CaseData(
+        model,
+        False,
+        parameters,
+        {**facts.get(model, {}), **captured(parameters)},
+        starts,
+        str(parameters.get("vllm", "")),
+    )
+
+
+def _value(text: str) -> Any:
+    return int(text) if text.isdecimal() else text
+
+
+# The machines of the paper (its recorded environment); slot → machine. Everything that is not listed is n1.
+_NODES = {"gpu1": "n2: EPYC 9354, L40S", "cpu1": "n3: 2× Xeon 8568Y+, H100 80 GB"}
+
+
+def paper_node(slot: str) -> str:
+    """The paper's machine behind a slot."""
+    return _NODES.get(slot, "n1: EPYC 9354, H100 NVL")

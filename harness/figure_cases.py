@@ -1,0 +1,104 @@
+"""What a call of ``run_figure.sh`` asks for: figures, the slot they go to, the engines and cases of each.
+
+Nothing here acts: what can be said before anything is installed or made is said from here.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from harness.engine.detect import default_pin, visible_gpus
+from harness.errors import HarnessError
+from harness.measure.case import Options
+from harness.spec.figure import Figure
+from harness.spec.figure_groups import figures_of
+from harness.spec.models import find_model
+from harness.spec.pin import DEFAULT_CPU_PIN, Pin, load_pin, pin_names
+from harness.workspace import Workspace
+
+
+@dataclass(frozen=True)
+class Point:
+    """One point of a figure's grid, before its model and engine are there."""
+
+    model: str
+    parameters: dict[str, Any]
+    pin: Pin
+
+    def setting(self, figure: Figure) -> str:
+        """What the figure varies besides the model, in a few words."""
+        varied = [f"{name}={self.parameters[name]}" for name in figure.vary]
+        return " ".join([*varied, *([self.pin.name] if figure.engines == "all" else [])])
+
+
+@dataclass(frozen=True)
+class Asked:
+    """One figure of a call."""
+
+    figure: Figure
+    slot: str
+    points: tuple[Point, ...]
+    notes: tuple[str, ...]  # what cannot be measured here, and why
+
+    @property
+    def number(self) -> str:
+        """The figure's name on the command line."""
+        return self.figure.figure
+
+
+def asked_figures(
+    name: str, slot_index: int | None, options: Options, pin_name: str | None, workspace: Workspace
+) -> list[Asked]:
+    """The figures that a call asks for, with everything that can be measured of them here.
+
+    Raises:
+        HarnessError: unknown figure, model, engine or slot; an engine that this machine cannot run.
+    """
+    figures = figures_of(name, workspace)
+    for model in options.models or ():
+        find_model(model)
+    pin = load_pin(pin_name or default_pin())
+    if pin.device == "cuda" and not visible_gpus():
+        raise HarnessError(
+            f"engine {pin.name} needs an NVIDIA GPU and its driver, found none; try --engine {DEFAULT_CPU_PIN}"
+        )
+    return [_asked(figure, _slot(figure, slot_index), options, pin, chosen=pin_name is not None) for figure in figures]
+
+
+def _slot(figure: Figure, index: int | None) -> str:
+    if index is not None and not 0 <= index < len(figure.slots):
+        slots = ", ".join(f"{number} ({slot})" for number, slot in enumerate(figure.slots))
+        raise HarnessError(f"figure {figure.figure} has no slot {index}; it has {slots}")
+    return figure.slots[index or 0]
+
+
+def _asked(figure: Figure, slot: str, options: Options, pin: Pin, chosen: bool) -> Asked:
+    if reason := _impossible(figure, pin):
+        return Asked(figure, slot, (), (f"figure {figure.figure}: {reason}; only the paper's data is drawn",))
+    pins = [pin] if chosen or figure.engines == "one" else _pins_like(pin)
+    points: list[Point] = []
+    lacking: dict[str, str] = {}
+    for each in pins:
+        for model in options.models_of(figure):
+            for parameters in figure.case_parameters(model, each.device):
+                lacks = [f"{name}={value}" for name, value in parameters.items() if f"{name}={value}" in each.lacks]
+                lacking |= {item: each.lacks[item] for item in lacks}
+                points += [] if lacks else [Point(model, parameters, each)]
+    notes = [f"figure {figure.figure}: engine {pin.name} lacks {item} ({why})" for item, why in lacking.items()]
+    return Asked(figure, slot, tuple(points), tuple(notes))
+
+
+def _pins_like(pin: Pin) -> Sequence[Pin]:
+    """Every pin for the same device."""
+    return [other for other in map(load_pin, pin_names()) if other.device == pin.device]
+
+
+def _impossible(figure: Figure, pin: Pin) -> str | None:
+    """Why nothing of the figure can be measured with this engine; None if something can."""
+    if figure.differ == "gpu" and pin.device != "cuda":
+        return f"it compares two GPUs, and engine {pin.name} runs on the CPU"
+    if figure.differ == "storage":
+        return "it needs control over the page cache, which this version does not have yet"
+    if figure.shows and (why := pin.lacks.get(figure.shows.quantity)):
+        return f"engine {pin.name} has no {figure.shows.quantity} ({why})"
+    return None

@@ -1,0 +1,103 @@
+"""``run_figure.sh NUM --dry-run``: which starts would be made, and how long they would take. Writes nothing."""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from harness.figure_cases import Asked
+from harness.measure.case import Options, declared_definition
+from harness.record.run import Run
+from harness.record.store import CaseStore
+from harness.state.machine import this_node
+from harness.workspace import Workspace
+
+# Seconds of one whole start where this machine has made none like it: on 2 cores without a GPU.
+USUAL_S = {("warmup", False): 85.0, ("measured", False): 38.0, ("warmup", True): 30.0, ("measured", True): 26.0}
+
+
+@dataclass(frozen=True)
+class Planned:
+    """The starts that one case of the figures still needs."""
+
+    figures: list[str]
+    model: str
+    setting: str
+    warmups: int
+    measured: int
+    seconds: float
+
+
+def plan(asked: list[Asked], options: Options, workspace: Workspace) -> list[Planned]:
+    """The starts of a call, each case once. Runs that are stored and count are not made again."""
+    runs = _stored(workspace)
+    planned: dict[str, Planned] = {}
+    for each in asked:
+        for point in each.points:
+            mode = options.mode or "offline"
+            wanted = declared_definition(each.figure, point.pin, point.model, point.parameters, options.eager, mode)
+            key = json.dumps(wanted, sort_keys=True)
+            if key in planned:
+                planned[key].figures.append(each.number)
+                continue
+            mine = [] if options.again else [run for run in runs if run.counts and _is_of(run.case, wanted)]
+            measured = sum(run.kind == "measured" for run in mine)
+            missing = max(0, options.iterations_of(each.figure) - measured)
+            warmups = int(missing > 0 and not any(run.kind == "warmup" for run in mine))
+            seconds = warmups * _usual(runs, wanted, "warmup") + missing * _usual(runs, wanted, "measured")
+            setting = point.setting(each.figure)
+            planned[key] = Planned([each.number], point.model, setting, warmups, missing, seconds)
+    return list(planned.values())
+
+
+def print_plan(planned: list[Planned], notes: list[str], as_json: bool) -> None:
+    """The plan as a table, or as one JSON document on the last line of stdout."""
+    minutes = sum(each.seconds for each in planned) / 60
+    console = Console(highlight=False, markup=False, stderr=as_json)
+    for note in notes:
+        console.print(note, soft_wrap=True)
+    table = Table("figure", "model", "setting", "warm-up", "measured", "minutes")
+    for each in planned:
+        cells = (",".join(each.figures), each.model, each.setting, str(each.warmups), str(each.measured))
+        table.add_row(*cells, f"{each.seconds / 60:.1f}")
+    console.print(table)
+    console.print(f"about {minutes:.0f} minutes of starts, in turns: every case's warm-up, then iteration by iteration")
+    if as_json:
+        print(json.dumps({"minutes": minutes, "notes": notes, "cases": [vars(each) for each in planned]}))
+
+
+def _stored(workspace: Workspace) -> list[Run]:
+    """The runs of every case's last session on this node."""
+    folder = workspace.runs / str(this_node(_existing(workspace.runs))["id"]) / "cold_start"
+    stores = [CaseStore(path) for path in sorted(folder.iterdir()) if path.is_dir()] if folder.is_dir() else []
+    return [run for store in stores for run in store.session_runs(store.last_session() or "")]
+
+
+def _existing(folder: Path) -> Path:
+    return folder if folder.exists() else folder.parent
+
+
+def _is_of(case: dict[str, Any], wanted: dict[str, Any]) -> bool:
+    """Whether a stored case is what is wanted, as far as that is known before model and engine are there."""
+    engine = case.get("engine", {})
+    same_engine = all(engine.get(name) == value for name, value in wanted["engine"].items())
+    return same_engine and all(case.get(name) == value for name, value in wanted.items() if name != "engine")
+
+
+def _usual(runs: list[Run], wanted: dict[str, Any], kind: str) -> float:
+    """Median seconds of such a start on this machine: of this model, else of any, else a usual value."""
+    like = [
+        run
+        for run in runs
+        if run.kind == kind
+        and run.counts
+        and run.case.get("engine", {}).get("pin") == wanted["engine"]["pin"]
+        and run.case.get("eager") == wanted["eager"]
+    ]
+    of_model = [run.wall_s for run in like if run.case.get("model") == wanted["model"]]
+    found = of_model or [run.wall_s for run in like]
+    return median(found) if found else USUAL_S[kind, bool(wanted["eager"])]

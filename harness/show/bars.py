@@ -1,0 +1,83 @@
+"""Groups of horizontal bars with error bars; each bar's numbers stand at its end, each group's name at its left."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from matplotlib.axes import Axes
+
+from harness.show.caption import CAPTION_PT
+from harness.show.panel import MARGIN_IN, RIGHT_IN, draw_block
+from harness.show.startup_colours import Look
+from harness.show.style import BLACK, FONT_PT, GREY, drawable, text_width_in
+
+_BAR, _GROUP_GAP = 0.13, 0.07  # inches
+_LONGEST_NAME, _LONGEST_NAME_IN = 40, 1.5  # characters, inches
+
+
+@dataclass(frozen=True)
+class Bar:
+    """``text`` says the value with its unit and interval, or why there is none (``value`` None)."""
+
+    value: float | None
+    half_width: float | None
+    text: str
+    look: Look
+
+
+@dataclass(frozen=True)
+class BarGroup:
+    """What is measured several times: a model, a step."""
+
+    name: str
+    bars: tuple[Bar, ...]
+
+
+def bars_height(groups: Sequence[BarGroup]) -> float:
+    """Inches that the groups need."""
+    return sum(len(group.bars) * _BAR + _GROUP_GAP for group in groups) + 0.06
+
+
+def bars_left(groups: Sequence[BarGroup]) -> float:
+    """Inches from the page's edge that the groups' names need."""
+    longest = max((text_width_in(drawable(group.name, _LONGEST_NAME), FONT_PT) for group in groups), default=0.0)
+    return MARGIN_IN + min(longest, _LONGEST_NAME_IN) + 0.06
+
+
+def draw_bars(axes: Axes, groups: Sequence[BarGroup], unit: str, mark: float | None = None) -> None:
+    """Draw from top to bottom; ``mark``: a value to draw a line at."""
+    width = RIGHT_IN - bars_left(groups)
+    bars = [bar for group in groups for bar in group.bars]
+    right = max((_needs(bar, width) for bar in bars), default=0.0) or 1.0
+    axes.set(xlim=(0, right), ylim=(bars_height(groups), 0), yticks=[])
+    axes.spines["left"].set_bounds(bars_height(groups), 0)
+    axes.set_xlabel(drawable(unit), labelpad=1)
+    axes.xaxis.set_major_formatter("{x:g}")
+    if mark is not None:
+        axes.axvline(mark, color=GREY, lw=0.6, zorder=0)
+    y, per_in = _GROUP_GAP, right / width
+    for group in groups:
+        middle = y + len(group.bars) * _BAR / 2
+        name = drawable(group.name, _LONGEST_NAME)
+        points = FONT_PT * min(1.0, _LONGEST_NAME_IN / max(text_width_in(name, FONT_PT), 1e-3))
+        axes.text(-0.05 * per_in, middle, name, ha="right", va="center_baseline", fontsize=points)
+        for bar in group.bars:
+            _draw_bar(axes, bar, y, per_in)
+            y += _BAR
+        y += _GROUP_GAP
+
+
+def _draw_bar(axes: Axes, bar: Bar, y: float, per_in: float) -> None:
+    end = 0.0
+    if bar.value is not None:
+        draw_block(axes, (0, y), bar.value, _BAR, bar.look)
+        end = max(0.0, bar.value + (bar.half_width or 0))
+        if bar.half_width is not None:
+            at = (bar.value, y + _BAR / 2)
+            axes.errorbar(*at, xerr=bar.half_width, color=BLACK, capsize=1.5, lw=0.7, capthick=0.7)
+    axes.text(end + 0.04 * per_in, y + _BAR / 2, bar.text, va="center_baseline", fontsize=CAPTION_PT)
+
+
+def _needs(bar: Bar, width: float) -> float:
+    """The axis' end with which this bar's text still fits."""
+    room = width - text_width_in(bar.text, CAPTION_PT) - 0.08
+    return ((bar.value or 0) + (bar.half_width or 0)) * width / max(room, 0.2 * width)

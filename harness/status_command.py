@@ -1,0 +1,80 @@
+"""``python -m harness status``: what has been measured, figure by figure, and what is missing. It only looks."""
+
+import json
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from harness.record.paper import PAPER_CSV
+from harness.record.slot import Slot, find_slots, read_slot
+from harness.record.slotcheck import SlotError
+from harness.spec.figure import Figure, figure_numbers, load_figure
+from harness.workspace import Workspace
+
+
+def run_status(as_json: bool, workspace: Workspace) -> int:
+    """Print the state of every figure; with ``as_json`` also one JSON document as the last line of stdout."""
+    figures = [_figure_status(load_figure(number, workspace), workspace) for number in figure_numbers(workspace)]
+    console = Console(highlight=False, markup=False, stderr=as_json)
+    table = Table("figure", "slot", "cases", "measured starts", "not counted", "drawn", "question")
+    for figure in figures:
+        rows = figure["slots"] or [{"slot": "–", "cases": 0, "least": 0, "most": 0, "not_counted": 0}]
+        for number, slot in enumerate(rows):
+            if "problem" in slot:
+                table.add_row(figure["figure"], slot["slot"], "?", slot["problem"], "", "", "")
+                continue
+            starts = str(slot["least"]) if slot["least"] == slot["most"] else f"{slot['least']} to {slot['most']}"
+            of = f"{starts} of {figure['iterations']} each" if slot["cases"] else "none"
+            cases = f"{slot['cases']} of {figure['cases']}" if slot["cases"] else "–"
+            what = (figure["drawn"], figure["question"]) if number == 0 else ("", "")
+            table.add_row(figure["figure"], slot["slot"], cases, of, str(slot["not_counted"] or "–"), *what)
+    console.print(table)
+    console.print(
+        "measure or continue one: bash run_figure.sh NUM; see what it would do: bash run_figure.sh NUM --dry-run"
+    )
+    if as_json:
+        print(json.dumps({"figures": figures}))
+    return 0
+
+
+def _figure_status(figure: Figure, workspace: Workspace) -> dict[str, Any]:
+    folder = workspace.figure(figure.figure)
+    number = figure.figure
+    pdf = folder / (f"figure{number}.pdf" if number.isdecimal() else f"figure-{number}.pdf")
+    drawn = pdf.name if pdf.exists() else "not yet"
+    combinations = len(figure.case_parameters(figure.models[0], "cpu"))
+    return {
+        "figure": figure.figure,
+        "question": figure.question,
+        "cases": len(figure.models) * combinations,
+        "iterations": figure.iterations,
+        "drawn": drawn,
+        "paper_data": (folder / PAPER_CSV).exists(),
+        "slots": [_slot_status(path.name, path) for path in find_slots(folder)],
+    }
+
+
+def _slot_status(name: str, path: Any) -> dict[str, Any]:
+    try:
+        slot = read_slot(path)
+    except SlotError as error:
+        return {"slot": name, "problem": str(error)}
+    per_case = _measured(slot)
+    return {
+        "slot": name,
+        "node": slot.manifest["node"]["id"],
+        "cases": len(per_case),
+        "least": min(per_case.values(), default=0),
+        "most": max(per_case.values(), default=0),
+        "not_counted": sum(not run.get("counts", run["status"] == "ok") for run in slot.manifest["runs"]),
+    }
+
+
+def _measured(slot: Slot) -> dict[str, int]:
+    """Case → measured starts that count."""
+    counted = {case["case"]: 0 for case in slot.manifest["cases"]}
+    for run in slot.manifest["runs"]:
+        if run["kind"] == "measured" and run.get("counts", run["status"] == "ok"):
+            counted[run["case"]] += 1
+    return counted

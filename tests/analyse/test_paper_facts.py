@@ -1,0 +1,30 @@
+"""The numbers that the paper draws its models against."""
+
+import json
+import os
+from pathlib import Path
+from typing import get_args
+
+import pytest
+
+from harness.analyse.paper_facts import paper_facts
+from harness.spec.figure import Axis
+
+BESIDE = Path(__file__).resolve().parents[3] / "shared" / "paper-data"
+CONFIG = Path(os.environ.get("HARNESS_RECORDED_DATA") or BESIDE) / "models_config.json"
+
+
+def test_facts_are_numbers_of_known_axes() -> None:
+    facts = paper_facts()
+    assert facts["llama3-3b"] == {"size_b": 3.0, "tokenizer_mb": 8.7, "graph_kb": 979.0}
+    for numbers in facts.values():  # of a model that the paper does not have: none
+        assert set(numbers) <= set(get_args(Axis))
+        assert all(number > 0 for number in numbers.values())
+
+
+@pytest.mark.skipif(not CONFIG.is_file(), reason="needs the paper's recorded data: HARNESS_RECORDED_DATA=DIR")
+def test_every_model_of_the_paper_has_the_papers_numbers() -> None:
+    facts = paper_facts()
+    for model, entry in json.loads(CONFIG.read_text(encoding="utf-8")).items():
+        numbers = (entry["size"], entry["tokenizer_size"], entry["compiled_graph_sizes"])
+        assert facts[model] == dict(zip(("size_b", "tokenizer_mb", "graph_kb"), numbers, strict=True)), model

@@ -1,0 +1,128 @@
+"""CUDA_VISIBLE_DEVICES chooses GPUs as CUDA reads it, and the engine gets the same GPUs."""
+
+import pynvml
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from harness.engine.detect import default_pin, device_variables, gpus, visible_gpus
+from harness.errors import HarnessError
+from harness.spec.pin import DEFAULT_CPU_PIN, DEFAULT_CUDA_PIN
+
+UUIDS = ("GPU-8932f937-d72c", "GPU-8932f000-1111", "GPU-47b1c0de-2222")
+MIG = "MIG-377e0049-554c"
+
+
+@pytest.fixture
+def three(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A driver that knows three GPUs, and a part of one by its id only."""
+
+    def by_uuid(uuid: str) -> str:
+        if uuid != MIG:
+            raise pynvml.NVMLError(pynvml.NVML_ERROR_NOT_FOUND)
+        return uuid
+
+    monkeypatch.setattr(pynvml, "nvmlInit", lambda: None)
+    monkeypatch.setattr(pynvml, "nvmlShutdown", lambda: None)
+    monkeypatch.setattr(pynvml, "nvmlDeviceGetCount", lambda: len(UUIDS))
+    monkeypatch.setattr(pynvml, "nvmlDeviceGetHandleByIndex", lambda index: UUIDS[index])
+    monkeypatch.setattr(pynvml, "nvmlDeviceGetHandleByUUID", by_uuid)
+    monkeypatch.setattr(pynvml, "nvmlDeviceGetUUID", lambda handle: handle)
+    monkeypatch.setattr(pynvml, "nvmlDeviceGetName", lambda handle: f"name of {handle}")
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+
+
+def chosen() -> list[str]:
+    return [gpu["uuid"] for gpu in visible_gpus()]
+
+
+@pytest.mark.usefixtures("three")
+def test_unset_means_all() -> None:
+    assert visible_gpus() == gpus()
+    assert device_variables() == {"CUDA_DEVICE_ORDER": "PCI_BUS_ID"}
+
+
+@pytest.mark.usefixtures("three")
+@pytest.mark.parametrize(
+    ("value", "indices"),
+    [
+        ("0", [0]),
+        ("2,0", [2, 0]),
+        (" 1 , 2 ", [1, 2]),
+        ("GPU-47", [2]),
+        ("GPU-8932f9,2", [0, 2]),
+        (UUIDS[1], [1]),
+        ("1,-1,2", [1]),
+        ("-1", []),
+        ("NoDevFiles", []),
+        ("", []),
+        (" ", []),
+    ],
+)
+def test_indices_and_uuids_choose_in_their_order(
+    monkeypatch: pytest.MonkeyPatch, value: str, indices: list[int]
+) -> None:
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", value)
+    assert chosen() == [UUIDS[index] for index in indices]
+    assert device_variables()["CUDA_VISIBLE_DEVICES"] == ",".join(map(str, indices))
+    assert default_pin() == (DEFAULT_CUDA_PIN if indices else DEFAULT_CPU_PIN)
+
+
+@pytest.mark.usefixtures("three")
+@pytest.mark.parametrize(
+    ("value", "complaint"),
+    [
+        ("3", "'3' names no GPU"),
+        ("9" * 5000, "names no GPU"),
+        ("0,x", "'x' names no GPU"),
+        ("0,,1", "'' names no GPU"),
+        ("GPU-8932", "'GPU-8932' names more than one GPU"),
+        ("GPU-77", "names no GPU"),
+        ("8932f937", "names no GPU"),
+        ("1,GPU-8932f0", "names GPU-8932f000-1111 twice"),
+    ],
+)
+def test_an_entry_that_names_no_gpu_is_one_line_with_those_there_are(
+    monkeypatch: pytest.MonkeyPatch, value: str, complaint: str
+) -> None:
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", value)
+    with pytest.raises(HarnessError) as caught:
+        visible_gpus()
+    assert complaint in str(caught.value)
+    assert "\n" not in str(caught.value)
+    if "twice" not in complaint:
+        assert str(caught.value).endswith(", ".join(f"{index} ({uuid})" for index, uuid in enumerate(UUIDS)))
+
+
+@pytest.mark.usefixtures("three")
+@pytest.mark.parametrize(("mig", "name"), [(MIG, f"name of {MIG}"), ("MIG-GPU-47/1/0", "part of a GPU (MIG)")])
+def test_a_mig_id_stays_as_it_is_even_where_nvml_cannot_list_it(
+    monkeypatch: pytest.MonkeyPatch, mig: str, name: str
+) -> None:
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", mig)
+    assert visible_gpus() == [{"uuid": mig, "name": name}]
+    assert device_variables()["CUDA_VISIBLE_DEVICES"] == mig
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=60)
+@pytest.mark.usefixtures("three")
+@given(value=st.text(alphabet="0123-GPUMIG8932f,. x", max_size=12))
+def test_the_engine_gets_the_gpus_that_the_record_names_or_the_value_is_refused(
+    monkeypatch: pytest.MonkeyPatch, value: str
+) -> None:
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", value)
+    try:
+        named = chosen()
+    except HarnessError:
+        return
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", device_variables()["CUDA_VISIBLE_DEVICES"])
+    assert chosen() == named
+
+
+def test_without_gpus_the_variable_means_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail() -> None:
+        raise pynvml.NVMLError(pynvml.NVML_ERROR_LIBRARY_NOT_FOUND)
+
+    monkeypatch.setattr(pynvml, "nvmlInit", fail)
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "5")
+    assert (visible_gpus(), device_variables(), default_pin()) == ([], {}, DEFAULT_CPU_PIN)
