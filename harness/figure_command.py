@@ -2,12 +2,13 @@
 
 import runpy
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from harness.engine import patching
 from harness.engine.environment import Engine, ensure_engine
 from harness.engine.model_store import ensure_model
+from harness.engine.tensorize import tensorize
 from harness.errors import HarnessError, MeasurementFailed
 from harness.figure_cases import Asked, Point, asked_figures
 from harness.measure.case import Options, make_case
@@ -113,8 +114,10 @@ def open_sessions(
 
 
 def case_of(point: Point, figure: Figure, engine: Engine, options: Options, workspace: Workspace) -> Case:
-    """The case of one point, its model's files made or verified."""
+    """The case of one point, its model's files made or verified, in the format that it is loaded from."""
     files = ensure_model(point.model, lambda: engine.python, workspace.models, announce=console.print)
+    if point.parameters.get("load_format") == "tensorizer":
+        files = replace(files, path=tensorize(files, engine, console.print))
     return make_case(figure, files, engine, options.eager, options.mode or "offline", point.parameters)
 
 

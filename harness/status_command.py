@@ -17,18 +17,18 @@ def run_status(as_json: bool, workspace: Workspace) -> int:
     """Print the state of every figure; with ``as_json`` also one JSON document as the last line of stdout."""
     figures = [_figure_status(load_figure(number, workspace), workspace) for number in figure_numbers(workspace)]
     console = Console(highlight=False, markup=False, stderr=as_json)
-    table = Table("figure", "slot", "cases", "measured starts", "not counted", "drawn", "question")
+    table = Table("figure", "slot", "cases", "measured starts", "not counted", "drawn")
     for figure in figures:
         rows = figure["slots"] or [{"slot": "–", "cases": 0, "least": 0, "most": 0, "not_counted": 0}]
         for number, slot in enumerate(rows):
             if "problem" in slot:
-                table.add_row(figure["figure"], slot["slot"], "?", slot["problem"], "", "", "")
+                table.add_row(figure["figure"], slot["slot"], "?", slot["problem"], "", "")
                 continue
             starts = str(slot["least"]) if slot["least"] == slot["most"] else f"{slot['least']} to {slot['most']}"
             of = f"{starts} of {figure['iterations']} each" if slot["cases"] else "none"
             cases = f"{slot['cases']} of {figure['cases']}" if slot["cases"] else "–"
-            what = (figure["drawn"], figure["question"]) if number == 0 else ("", "")
-            table.add_row(figure["figure"], slot["slot"], cases, of, str(slot["not_counted"] or "–"), *what)
+            drawn = figure["drawn"] if number == 0 else ""
+            table.add_row(figure["figure"], slot["slot"], cases, of, str(slot["not_counted"] or "–"), drawn)
     console.print(table)
     console.print(
         "measure or continue one: bash run_figure.sh NUM; see what it would do: bash run_figure.sh NUM --dry-run"

@@ -52,6 +52,8 @@ def collect(figure: str, slot: str, folder: Path, cases: Iterable[CaseRuns]) -> 
                 "engine": runs[0].engine,
                 "model": runs[0].model,
                 "parameters": _parameters(runs[0].case),
+                "environment": runs[0].case.get("environment", {}),
+                "samples": runs[0].case.get("samples", []),
             }
             for case, runs in sessions
             if runs

@@ -20,7 +20,7 @@ from harness.analyse.dataset import Side, Whose, paper_sides, side_of_slot
 from harness.analyse.paper_facts import paper_facts
 from harness.analyse.recorded import is_recorded, recorded_rows
 from harness.errors import HarnessError
-from harness.record.agreement import disagreements
+from harness.record.agreement import confounders, disagreements
 from harness.record.paper import PAPER_CSV, PaperRow, read_paper
 from harness.record.plain import printable
 from harness.record.slot import Slot, find_slots, read_slot
@@ -106,7 +106,8 @@ def figure_data(number: str, here: Path, folders: Sequence[Path], allow_mismatch
     problems = disagreements([slot.manifest for slot in slots], figure.differ)
     if problems and not allow_mismatch:
         raise HarnessError(f"{problems[0]}; --allow-mismatch draws it all the same and says so in the figure")
-    own = [_side(slot, here.parents[1], tuple(problems)) for slot in slots]
+    said = (*problems, *confounders([slot.manifest for slot in slots], figure.differ))
+    own = [_side(slot, here.parents[1], said) for slot in slots]
     paper = paper_sides(rows, paper_facts(), figure.paper_notes)
     recorded = tuple(folder for folder in folders if is_recorded(folder))
     return FigureData(figure, here, (*own, *paper), tuple(slots), recorded)

@@ -1,9 +1,8 @@
 """``models.yaml``: facts about models, each with its source; null where a fact is not known."""
 
 import difflib
-from functools import cached_property, lru_cache
+from functools import lru_cache
 from pathlib import Path
-from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, PositiveInt, model_validator
 
@@ -50,11 +49,6 @@ class Model(BaseModel):
     config: PublishedConfig
     twin: dict[str, PositiveInt] = Field(default={})  # config key → narrower value, where the rule's is not wanted
     sources: dict[str, str]  # fact → where it is from
-
-    @cached_property
-    def twin_config(self) -> dict[str, Any]:
-        """The twin's config.json: the original's with the narrow keys replaced."""
-        return self.config.as_dict() | self.twin
 
     @model_validator(mode="after")
     def _every_fact_has_a_source(self) -> "Model":

@@ -8,8 +8,8 @@ import subprocess
 import sys
 import threading
 import time
-from multiprocessing import resource_tracker
 from collections.abc import Callable
+from multiprocessing import resource_tracker
 from pathlib import Path
 from types import SimpleNamespace
 
