@@ -51,10 +51,14 @@ def main(arguments: list[str] | None = None) -> int:
     except (HarnessError, SlotError) as error:
         print(f"error: {printable(str(error))}", file=sys.stderr)
         return HarnessError.exit_code
-    for name, content in files.items():
-        path = options.out / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        write_text(path, content.decode())
+    try:
+        for name, content in files.items():
+            path = options.out / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            write_text(path, content.decode())
+    except OSError as error:
+        print(f"error: {printable(str(error.filename or options.out))}: {error.strerror}", file=sys.stderr)
+        return HarnessError.exit_code
     print(f"{len(files)} files, {sum(map(len, files.values())) / 1e6:.2f} MB, below {options.out}")
     return 0
 

@@ -92,12 +92,15 @@ def figure(
 
 @app.command()
 def status(
+    engine: Annotated[
+        str | None, typer.Option(envvar="HARNESS_ENGINE", help="Whose missing starts. [default: this machine's pin]")
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON document as the last line of stdout.")] = False,
 ) -> None:
     """What has been measured, figure by figure, and what is missing."""
     from harness.status_command import run_status
 
-    raise typer.Exit(run_status(as_json, Workspace()))
+    raise typer.Exit(run_status(as_json, engine, Workspace()))
 
 
 @app.command(context_settings={"allow_interspersed_args": False})  # what follows COMMAND is its own

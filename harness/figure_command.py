@@ -2,6 +2,7 @@
 
 import runpy
 import sys
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -18,6 +19,7 @@ from harness.measure.session import CaseSession, open_session
 from harness.progress import console, lost_run, measure_missing, why_missing
 from harness.record.agreement import same_identity
 from harness.record.collect import CaseRuns, collect
+from harness.record.plain import printable
 from harness.record.run import Run
 from harness.record.slot import find_slots, read_slot, refuse_other_owner
 from harness.record.slotcheck import SlotError
@@ -41,13 +43,15 @@ def run_figure(call: Call, options: Options, workspace: Workspace) -> None:
     """Do everything for one figure, or for several that share their starts.
 
     Raises:
-        HarnessError: wrong use or impossible here; MeasurementFailed: a run failed (what succeeded is drawn first).
+        HarnessError: wrong use or impossible here, or a figure that cannot be drawn (the others are drawn first);
+        MeasurementFailed: a run failed (what succeeded is drawn first).
     """
     asked = asked_figures(call.name, call.slot_index, options, call.pin, workspace)
     for note in dict.fromkeys(note for each in asked for note in each.notes):
         console.print(note, soft_wrap=True)
     sessions: dict[str, CaseSession] = {}
     runs: list[Run] = []
+    problems: list[HarnessError] = []
     if any(each.points for each in asked):
         with measuring(workspace.root, f"figure {call.name}"):
             node = this_node(workspace.runs)
@@ -55,14 +59,29 @@ def run_figure(call: Call, options: Options, workspace: Workspace) -> None:
             per_figure = open_sessions(asked, options, str(node["id"]), workspace)
             sessions = {name: session for found in per_figure.values() for name, session in found.items()}
             runs = measure_missing(list(sessions.values()), node)
-            for each in asked:
-                if found := per_figure.get(each.number):
-                    collect_slot(each, list(found.values()), workspace)
+            measured = [each for each in asked if each.number in per_figure]
+            problems += for_each(
+                measured, lambda each: collect_slot(each, list(per_figure[each.number].values()), workspace)
+            )
+    arguments = ["--allow-mismatch"] if call.allow_mismatch else []
+    problems += for_each(asked, lambda each: plot(workspace.figure(each.number), arguments))
+    lost = [(session, run) for session in sessions.values() if (run := lost_run(session, runs))]
+    problems += [MeasurementFailed(why_missing(run, session, workspace.root)) for session, run in lost[:1]]
+    for problem in problems[:-1]:
+        console.print(f"error: {printable(str(problem))}", soft_wrap=True)
+    if problems:
+        raise problems[-1]
+
+
+def for_each(asked: list[Asked], step: Callable[[Asked], None]) -> list[HarnessError]:
+    """Do the step for every figure: one that it fails for does not keep the others from theirs. Returns why it did."""
+    problems = []
     for each in asked:
-        plot(workspace.figure(each.number), ["--allow-mismatch"] if call.allow_mismatch else [])
-    for session in sessions.values():
-        if lost := lost_run(session, runs):
-            raise MeasurementFailed(why_missing(lost, session, workspace.root))
+        try:
+            step(each)
+        except HarnessError as error:
+            problems.append(error)
+    return problems
 
 
 def set_up(pin_name: str, workspace: Workspace) -> Engine:
@@ -78,20 +97,32 @@ def check_places(asked: list[Asked], node_id: str, node: dict[str, object], work
     """Make sure that results can be written, and that each slot is this node's to write.
 
     Raises:
-        HarnessError: a slot of another node is in the way, or the other slot is of the very same GPU or CPU set.
+        HarnessError: a slot of another node is in the way, is there under another name too, or cannot be read; or the
+        other slot is of the very same GPU or CPU set.
     """
     folders = [workspace.figure(each.number) for each in asked if each.points]
     check_writable((workspace.runs, workspace.caches, *folders))
-    for each in asked:
+    for each in (each for each in asked if each.points):
         folder = workspace.figure(each.number)
         try:
             refuse_other_owner(folder / each.slot, node_id)
-            others = [read_slot(path) for path in find_slots(folder) if path.name != each.slot] if each.points else []
         except SlotError as error:
             raise HarnessError(str(error)) from None
-        for other in others:
-            if each.figure.differ and (same := same_identity(node, other.manifest["node"], each.figure.differ)):
-                raise HarnessError(f"figure {each.number}: {each.slot} would be {other.manifest['slot']} again: {same}")
+        for path in find_slots(folder):
+            if path.name != each.slot:
+                check_beside(each, path, node)
+
+
+def check_beside(asked: Asked, path: Path, node: dict[str, object]) -> None:
+    """Make sure that the slot in ``path`` can stand beside the one to be measured on ``node``."""
+    try:
+        other = read_slot(path).manifest
+    except SlotError as error:
+        raise HarnessError(f"{error}; copy the slot again, or move it away") from None
+    if other["slot"] == asked.slot:
+        raise HarnessError(f"figure {asked.number}: {path} is slot {asked.slot} too; move it away, or measure another")
+    if asked.figure.differ and (same := same_identity(node, other["node"], asked.figure.differ)):
+        raise HarnessError(f"figure {asked.number}: {asked.slot} would be {other['slot']} again: {same}")
 
 
 def open_sessions(

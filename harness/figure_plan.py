@@ -85,7 +85,8 @@ def _is_of(case: dict[str, Any], wanted: dict[str, Any]) -> bool:
     """Whether a stored case is what is wanted, as far as that is known before model and engine are there."""
     engine = case.get("engine", {})
     same_engine = all(engine.get(name) == value for name, value in wanted["engine"].items())
-    return same_engine and all(case.get(name) == value for name, value in wanted.items() if name != "engine")
+    names = (wanted.keys() | {"samples"}) - {"engine"}  # a sampled start is no start of a figure that samples nothing
+    return same_engine and all(case.get(name) == wanted.get(name) for name in names)
 
 
 def _usual(runs: list[Run], wanted: dict[str, Any], kind: str) -> float:

@@ -12,6 +12,7 @@ from harness.record.bundle import MAX_BUNDLE_BYTES, Bundle, BundleError, Files, 
 from harness.record.slot import MANIFEST, Slot, read_slot, write_slot
 from harness.record.slotcheck import SlotError
 from harness.record.slotfiles import discard, slot_files, write_slot_files
+from harness.record.tables import SLOT_TABLES
 from harness.spec.figure import Figure, load_figure
 from harness.workspace import Workspace
 
@@ -31,7 +32,7 @@ class Incoming:
 def open_bundle(path: Path) -> Bundle:
     """The bundle in a file. Raises HarnessError naming it."""
     try:
-        return unpack(read_bounded(path.resolve(), MAX_BUNDLE_BYTES))
+        return unpack(read_bounded(Path(os.path.realpath(path)), MAX_BUNDLE_BYTES))
     except (BundleError, UnreadableError) as error:
         raise HarnessError(f"{path}: {error}") from None
 
@@ -84,6 +85,8 @@ def _checked(staged: Path, files: Files, name: str, figure: Figure, as_slot: str
     if stray := sorted(files.keys() - {MANIFEST} - {entry["name"] for entry in slot.manifest["files"]}):
         raise SlotError(f"{staged}: {stray[0]} is not among the files of its {MANIFEST}")
     if as_slot is not None:
+        if unknown := sorted(slot.tables.keys() - SLOT_TABLES.keys()):
+            raise SlotError(f"{staged}: this version cannot rename {unknown[0]}, it does not know it; update it")
         rows = [replace(row, slot=name) for row in slot.rows]
         write_slot(staged, rows, {**slot.manifest, "slot": name}, slot.tables)
         return read_slot(staged)

@@ -50,7 +50,7 @@ def parse(path: Path) -> ParsedLog:
         if path.is_dir():
             raise HarnessError(f"{path}: is a folder; name one log (a whole recording: python -m harness reparse DIR)")
         size = path.stat().st_size
-        reading = read_lines(log_pieces(path.resolve()))
+        reading = read_lines(log_pieces(path))
     except UnreadableError as error:
         raise HarnessError(f"{path}: {error}; name a log") from None
     except OSError as error:

@@ -11,7 +11,7 @@ from harness.errors import HarnessError
 
 
 def run_reparse(root: Path, as_json: bool) -> int:
-    """Compare every value and print; returns the exit code: 0 all match, 1 something differs or is missing.
+    """Compare every value and print; returns the exit code: 0 all match, 1 something differs or is missing, or nothing was there.
 
     Raises:
         HarnessError: no such folder, or no recorded results in it.
@@ -43,4 +43,4 @@ def run_reparse(root: Path, as_json: bool) -> int:
             "causes": causes,
         }
         print(json.dumps(document))
-    return 1 if tally.different or tally.missing else 0
+    return 1 if tally.different or tally.missing or not tally.matched else 0

@@ -1,11 +1,15 @@
 """``python -m harness status``: what has been measured, figure by figure, and what is missing. It only looks."""
 
 import json
+from collections import Counter
 from typing import Any
 
 from rich.console import Console
 from rich.table import Table
 
+from harness.figure_cases import asked_figures
+from harness.figure_plan import plan
+from harness.measure.case import Options
 from harness.record.paper import PAPER_CSV
 from harness.record.slot import Slot, find_slots, read_slot
 from harness.record.slotcheck import SlotError
@@ -13,29 +17,51 @@ from harness.spec.figure import Figure, figure_numbers, load_figure
 from harness.workspace import Workspace
 
 
-def run_status(as_json: bool, workspace: Workspace) -> int:
-    """Print the state of every figure; with ``as_json`` also one JSON document as the last line of stdout."""
-    figures = [_figure_status(load_figure(number, workspace), workspace) for number in figure_numbers(workspace)]
+def run_status(as_json: bool, pin_name: str | None, workspace: Workspace) -> int:
+    """Print the state of every figure; with ``as_json`` also one JSON document as the last line of stdout.
+
+    ``pin_name``: the engine whose missing starts are counted; None: this machine's.
+    """
+    declared = [load_figure(number, workspace) for number in figure_numbers(workspace)]
+    missing = _missing_here(declared, pin_name, workspace)
+    figures = [_figure_status(figure, workspace) | {"missing_here": missing.get(figure.figure)} for figure in declared]
     console = Console(highlight=False, markup=False, stderr=as_json)
-    table = Table("figure", "slot", "cases", "measured starts", "not counted", "drawn")
+    table = Table("figure", "slot", "cases", "measured starts", "not counted", "missing here", "drawn")
     for figure in figures:
         rows = figure["slots"] or [{"slot": "–", "cases": 0, "least": 0, "most": 0, "not_counted": 0}]
         for number, slot in enumerate(rows):
             if "problem" in slot:
-                table.add_row(figure["figure"], slot["slot"], "?", slot["problem"], "", "")
+                table.add_row(figure["figure"], slot["slot"], "?", slot["problem"], "", "", "")
                 continue
             starts = str(slot["least"]) if slot["least"] == slot["most"] else f"{slot['least']} to {slot['most']}"
             of = f"{starts} of {figure['iterations']} each" if slot["cases"] else "none"
             cases = f"{slot['cases']} of {figure['cases']}" if slot["cases"] else "–"
-            drawn = figure["drawn"] if number == 0 else ""
-            table.add_row(figure["figure"], slot["slot"], cases, of, str(slot["not_counted"] or "–"), drawn)
+            here = "–" if figure["missing_here"] is None else str(figure["missing_here"])
+            last = (here, figure["drawn"]) if number == 0 else ("", "")
+            table.add_row(figure["figure"], slot["slot"], cases, of, str(slot["not_counted"] or "–"), *last)
     console.print(table)
+    console.print(
+        "missing here: starts of this machine's engine that are not stored yet, of all declared models; –: it cannot"
+    )
     console.print(
         "measure or continue one: bash run_figure.sh NUM; see what it would do: bash run_figure.sh NUM --dry-run"
     )
     if as_json:
         print(json.dumps({"figures": figures}))
     return 0
+
+
+def _missing_here(figures: list[Figure], pin_name: str | None, workspace: Workspace) -> dict[str, int]:
+    """Figure → starts that this machine has not stored yet; figures that it cannot measure are absent.
+
+    What an interrupted call has stored is in no slot yet: only the store knows of it.
+    """
+    calls = (asked_figures(figure.figure, None, Options(), pin_name, workspace) for figure in figures)
+    asked = [each for call in calls for each in call]
+    missing = Counter({each.number: 0 for each in asked if each.points})
+    for case in plan(asked, Options(), workspace):
+        missing.update({number: case.warmups + case.measured for number in case.figures})
+    return dict(missing)
 
 
 def _figure_status(figure: Figure, workspace: Workspace) -> dict[str, Any]:

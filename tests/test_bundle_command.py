@@ -1,5 +1,6 @@
 """``bundle`` and ``merge``: slots reach another checkout equal, or nothing changes there and one line says why."""
 
+import hashlib
 import json
 import os
 import shutil
@@ -279,6 +280,38 @@ def test_an_only_slot_may_get_another_name(call: Callable[..., Done], here: Work
     assert renamed.manifest["cases"] == original.manifest["cases"]
 
 
+def test_a_table_of_a_later_version_travels_but_not_under_another_name(
+    call: Callable[..., Done], here: Workspace, there: Workspace
+) -> None:
+    folder = slot(there, "node0", figure="2")
+    with_table(folder, b"a,b\n1,2\n")
+    path = bundled(there, there.root / "x.zip", "node0", figure="2")
+    done = call(here, "merge", path, "--as", "node1")
+    assert done.code == 2
+    assert "node0: this version cannot rename later.csv" in done.error.replace("node1", "node0")
+    assert call(here, "merge", path).code == 0
+    assert (here.figure("2") / "node0" / "later.csv").read_bytes() == b"a,b\n1,2\n"
+
+
+@pytest.mark.parametrize("content", [b"\xff\n", b'"' + b"x" * 200_000 + b'"\n'])
+def test_a_table_that_nobody_can_read_does_not_travel(
+    call: Callable[..., Done], there: Workspace, content: bytes
+) -> None:
+    with_table(slot(there, "cpu0"), content)
+    done = call(there, "bundle", "11")
+    assert done.code == 2
+    assert "a file that is not CSV" in done.error
+
+
+def with_table(folder: Path, content: bytes) -> None:
+    """Add a table that this version does not know."""
+    (folder / "later.csv").write_bytes(content)
+    document = json.loads((folder / "manifest.json").read_text())
+    digest = hashlib.sha256(content).hexdigest()
+    document["files"].append({"name": "later.csv", "columns": ["a", "b"], "units": {}, "sha256": digest})
+    (folder / "manifest.json").write_text(json.dumps(document))
+
+
 @pytest.mark.parametrize(
     ("names", "as_slot", "complaint"),
     [
@@ -381,7 +414,8 @@ def test_a_bad_bundle_is_one_line_and_spoils_the_good_ones_with_it(
 
 def test_what_is_no_file_is_one_line(call: Callable[..., Done], here: Workspace) -> None:
     os.mkfifo(here.root / "pipe.zip")
-    for path in (here.root / "pipe.zip", here.root, here.root / "nothing.zip"):
+    (here.root / "loop.zip").symlink_to("loop.zip")
+    for path in (here.root / "pipe.zip", here.root / "loop.zip", here.root, here.root / "nothing.zip"):
         done = call(here, "merge", path)
         assert done.code == 2
         assert str(path) in done.error

@@ -55,7 +55,7 @@ def test_load_formats_that_the_engine_lacks_are_named_and_left_out():
 def test_a_varied_argument_makes_a_point_for_each_value():
     figure = load_figure("9", HERE)
     assert [parameters["cuda_graph_sizes"] for parameters in figure.case_parameters("llama2-7b-hf", "cuda")] == [
-        1, 56, 136, 216, 296, 376, 456
+        [1], [56], [136], [216], [296], [376], [456]
     ]  # fmt: skip
 
 

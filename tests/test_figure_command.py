@@ -2,12 +2,14 @@
 
 import json
 import os
+import shutil
 import subprocess
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import yaml
 
 from tests.checkout import Checkout, Done, add_fake_engine, forget_runs, make_checkout
 from tests.measure.fake_engine import FakeEngine, is_gone
@@ -165,6 +167,74 @@ def test_the_slot_of_another_machine_is_not_overwritten(fake: FakeEngine) -> Non
     assert done.code == 2
     assert "holds a slot of node-of-a-colleague" in done.err.splitlines()[-1]
     assert json.loads((slot(fake) / "manifest.json").read_text()) == manifest
+
+
+def test_a_slot_that_was_renamed_is_named_before_anything_is_measured(fake: FakeEngine) -> None:
+    assert figure(fake, "--smoke").code == 0
+    renamed = slot(fake).rename(slot(fake).with_name("node7"))
+    done = figure(fake, "--iterations", "2")
+    assert done.code == 2
+    assert done.error == f"figure 2: {renamed} is slot node0 too; move it away, or measure another"
+    (renamed / "manifest.json").unlink()
+    assert "manifest.json: no such file" in figure(fake, "--iterations", "2").error
+    shutil.rmtree(renamed)
+    assert len(fake.starts()) == 2
+
+
+@pytest.fixture
+def group(fake: FakeEngine) -> Iterator[dict[str, Path]]:
+    """Figures 3 and 4 as figure 2 is, in one group; figure → its folder."""
+    folders = {number: fake.workspace.figure(number) for number in ("3", "4")}
+    groups = fake.root / "figures" / "groups.yaml"
+    changed = [groups, *(folder / name for folder in folders.values() for name in ("figure.yaml", "plot.py"))]
+    kept = {path: path.read_bytes() for path in changed}
+    example = fake.workspace.figure("2")
+    for number, folder in folders.items():
+        declared = (example / "figure.yaml").read_text().replace("figure: '2'", f"figure: '{number}'")
+        (folder / "figure.yaml").write_text(declared)
+        shutil.copy(example / "plot.py", folder)
+    groups.write_text('both: ["3", "4"]\n')
+    yield folders
+    for path, content in kept.items():
+        path.write_bytes(content)
+    for folder in folders.values():
+        shutil.rmtree(folder / "node0", ignore_errors=True)
+        (folder / "drawn").unlink(missing_ok=True)
+
+
+def both(fake: FakeEngine, *arguments: str) -> Done:
+    return Checkout(fake.root).figure("both", "--engine", "fake", *arguments)
+
+
+def test_a_figure_that_cannot_be_drawn_does_not_keep_the_others_from_it(
+    fake: FakeEngine, group: dict[str, Path]
+) -> None:
+    (group["3"] / "plot.py").write_text("import sys\n\nsys.exit(2)\n")
+    done = both(fake, "--smoke")
+    assert done.code == 2
+    assert done.err.splitlines()[-1] == f"error: {group['3'] / 'plot.py'} ended with exit code 2"
+    assert (group["4"] / "drawn").exists()
+    fake.behave("crash")
+    lost = both(fake, "--smoke", "--models", "small")
+    assert lost.code == 1
+    assert [line.partition(":")[0] for line in lost.err.splitlines()[-2:]] == ["error", "error"]
+    assert "error: run s1/warmup-0 of small_fake_compiled-" in lost.err.splitlines()[-1]
+
+
+def test_the_slot_of_another_machine_is_no_matter_to_a_figure_that_cannot_be_measured_here(
+    fake: FakeEngine, group: dict[str, Path]
+) -> None:
+    assert both(fake, "--smoke").code == 0
+    path = group["3"] / "node0" / "manifest.json"
+    manifest = json.loads(path.read_text())
+    manifest["node"]["id"] = "node-of-a-colleague"
+    path.write_text(json.dumps(manifest))
+    declared = yaml.safe_load((group["3"] / "figure.yaml").read_text())
+    declared |= {"differ": "storage", "slots": ["node0", "node1"]}  # needs control over the page cache
+    (group["3"] / "figure.yaml").write_text(yaml.safe_dump(declared))
+    done = both(fake, "--smoke")
+    assert done.code == 0, done.err
+    assert json.loads(path.read_text()) == manifest
 
 
 def test_a_file_in_the_place_of_the_results_folder_is_one_line(fake: FakeEngine) -> None:

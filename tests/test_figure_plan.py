@@ -1,10 +1,17 @@
 """``run_figure.sh NUM --dry-run`` and ``harness status``, with the fake engine: what would be done, what there is."""
 
+import itertools
 import json
+import shutil
 from pathlib import Path
 
 import pytest
 
+from harness.figure_plan import _is_of
+from harness.measure.case import declared_definition
+from harness.spec.figure import load_figure
+from harness.spec.pin import DEFAULT_CPU_PIN, load_pin
+from harness.workspace import Workspace
 from tests.checkout import Checkout, Done, add_fake_engine, forget_runs, make_checkout
 from tests.measure.fake_engine import FakeEngine
 
@@ -22,7 +29,7 @@ def dry_run(fake: FakeEngine, *arguments: str) -> tuple[Done, dict]:
 
 
 def status(fake: FakeEngine) -> dict:
-    done = Checkout(fake.root).run(".venv/bin/python", "-m", "harness", "status", "--json")
+    done = Checkout(fake.root).run(".venv/bin/python", "-m", "harness", "status", "--engine", "fake", "--json")
     assert done.code == 0, done.err
     return {figure["figure"]: figure for figure in json.loads(done.out.splitlines()[-1])["figures"]}
 
@@ -50,6 +57,17 @@ def test_a_dry_run_counts_only_what_is_missing_and_learns_from_what_was_measured
     assert [(case["warmups"], case["measured"]) for case in again["cases"]] == [(1, 3)]
 
 
+def test_sampled_starts_are_not_counted_for_a_figure_that_samples_nothing() -> None:
+    figure = load_figure("2", Workspace())
+    pin = load_pin(DEFAULT_CPU_PIN)
+    wanted, sampled = (
+        declared_definition(each, pin, "llama3-3b", {}, eager=False, mode="offline")
+        for each in (figure, figure.model_copy(update={"samples": ("cores",)}))
+    )
+    pairs = itertools.product((wanted, sampled), repeat=2)
+    assert [_is_of(stored, asked) for stored, asked in pairs] == [True, False, False, True]
+
+
 def test_status_tells_figure_by_figure_what_there_is(fake: FakeEngine) -> None:
     forget_runs(fake)
     assert status(fake)["2"]["slots"] == []
@@ -59,6 +77,17 @@ def test_status_tells_figure_by_figure_what_there_is(fake: FakeEngine) -> None:
     (slot,) = told["2"]["slots"]
     assert (slot["slot"], slot["cases"], slot["least"], slot["most"], slot["not_counted"]) == ("node0", 1, 1, 1, 1)
     assert told["10"]["slots"] == []
+
+
+def test_status_counts_what_an_interrupted_call_has_stored(fake: FakeEngine) -> None:
+    forget_runs(fake)
+    fresh = status(fake)
+    assert fresh["2"]["missing_here"] == 3  # a warm-up, and two measured starts
+    assert fresh["10"]["missing_here"] is None  # two GPUs
+    assert Checkout(fake.root).figure("2", "--engine", "fake", "--smoke").code == 0
+    shutil.rmtree(fake.workspace.figure("2") / "node0")
+    told = status(fake)["2"]
+    assert (told["missing_here"], told["slots"]) == (1, [])
 
 
 def test_status_names_a_slot_that_cannot_be_read(fake: FakeEngine) -> None:

@@ -45,6 +45,13 @@ def test_programs_get_the_promised_keys_on_the_last_line_whatever_was_found(call
     assert document["causes"][0] in done.err
 
 
+def test_results_of_nothing_are_no_success(call, tmp_path: Path) -> None:
+    (tmp_path / "comparison_results.json").write_text('{"labels": [], "data": {}}')
+    done = call(tmp_path)
+    assert done.code == 1
+    assert done.out == "1 result files: 0 values match, 0 differ, 0 missing\n"
+
+
 def test_what_holds_no_recording_is_wrong_use(call, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     for path, error in (

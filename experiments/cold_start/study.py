@@ -42,6 +42,8 @@ def server_command(python: Path, model_path: Path, parameters: dict[str, Any], e
                 command.append(f"--{option}" if value else f"--no-{option}")
             case str() | int() | float():
                 command += [f"--{option}", str(value)]
+            case list():  # vLLM's options that take several values take them as words
+                command += [f"--{option}", *map(str, value)]
             case _:
                 command += [f"--{option}", json.dumps(value)]
     return command

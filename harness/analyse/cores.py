@@ -19,7 +19,7 @@ BURST_PERCENT = 20.0  # an interval in which the cores' mean use is above this i
 class CoreUse:
     """Percent of each core that was busy in each interval. ``times_s``: one per interval, rising, since exec.
 
-    A core that was not sampled in an interval (it came online later) is NaN there.
+    A core that no sample names in an interval was idle.
     """
 
     times_s: tuple[float, ...]
@@ -29,7 +29,7 @@ class CoreUse:
     @property
     def busy(self) -> list[float]:
         """How many cores' worth of time was used in each interval (thread-equivalents)."""
-        return [math.fsum(value for value in row if not math.isnan(value)) / 100 for row in self.percent]
+        return [math.fsum(row) / 100 for row in self.percent]
 
 
 @dataclass(frozen=True)
@@ -71,7 +71,7 @@ def core_use(samples: Iterable[CoreSample]) -> CoreUse:
     times = sorted(by_time)
     cores = sorted({core for row in by_time.values() for core in row})
     _check_size(len(times), len(cores))
-    rows = tuple(tuple(by_time[time_s].get(core, math.nan) for core in cores) for time_s in times)
+    rows = tuple(tuple(by_time[time_s].get(core, 0.0) for core in cores) for time_s in times)
     return CoreUse(tuple(times), tuple(cores), rows)
 
 

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from harness.analyse.phases import LEAVES, group_seconds
+from harness.analyse.phases import GROUPS
 from harness.record.paper import PaperRow
 from harness.record.slot import Slot
 
@@ -38,11 +38,9 @@ class Repeat:
         if quantity == TOTAL:
             return sum(self.span.values()) if self.span else self.log.get("actual_total_time")
         if self.span and source == "span":
-            base = {leaf: seconds for leaf, seconds in self.span.items() if leaf.split(":")[0] == quantity}
-            if base:
-                return sum(base.values())
-            if (group := group_seconds(dict(self.span)).get(quantity)) is not None and quantity not in LEAVES:
-                return group
+            wanted = GROUPS.get(quantity, (quantity,))  # no group is called like a leaf
+            if found := [seconds for leaf, seconds in self.span.items() if leaf.split(":")[0] in wanted]:
+                return sum(found)
         return self.log.get(quantity)
 
 

@@ -56,11 +56,14 @@ INTERVALS = {
 _MILESTONES = tuple(dict.fromkeys(phrase for pair in INTERVALS.values() for phrase in pair))
 
 _BANNER = re.compile(r"LLM engine \(v([0-9][0-9A-Za-z.+]{0,40})\)")
-_STAMP = re.compile(r"\b([0-9]{2})-([0-9]{2}) ([0-9]{2}):([0-9]{2}):([0-9]{2})(?:\.([0-9]{3}))?")
+# After a word boundary, or after a colour: vLLM 0.32 can write its stamps in grey.
+_STAMP = re.compile(
+    r"(?:\b|(?<=[0-9;\[]m))([0-9]{2})-([0-9]{2}) ([0-9]{2}):([0-9]{2}):([0-9]{2})(?:\.([0-9]{3}))?"
+)
 # The part of a stamp that begins with a fixed character: the search for it is many times as fast.
 _CLOCK = re.compile(r"-[0-9]{2} [0-9]{2}:[0-9]{2}:[0-9]{2}")
-# Stamps carry no year: any leap year will do, so that 02-29 exists.
-_YEAR = 2000
+# Stamps carry no year: any leap year will do, so that 02-29 exists (``Reading.leap_day``: whether the log shows it).
+LEAP_YEAR = 2000
 _PIECE = 1 << 18  # characters: short pieces are joined to about this much before they are searched
 
 
@@ -73,6 +76,7 @@ class Reading:
     first: datetime | None = None
     last: datetime | None = None
     version: str | None = None  # of vLLM, from its banner (0.3.1 and older do not say)
+    leap_day: bool = False  # a stamp may say 02-29
     # Quantities whose line stands there, but without the number that the paper's pattern looks for.
     unnumbered: set[str] = field(default_factory=set)
 
@@ -87,6 +91,7 @@ def read_lines(log: str | Iterable[str]) -> Reading:
                 found.milestones[phrase] = at
         if banner := _last(text, "LLM engine (v", _BANNER)[1]:
             found.version = banner[1]
+        found.leap_day = found.leap_day or "02-29 " in text
         # Only up to the first and the last line with a stamp; a piece without any is looked through once.
         if found.first is None:
             found.first = _first_stamp(text)
@@ -167,7 +172,7 @@ def _time(match: re.Match[str] | None) -> datetime | None:
         return None
     month, day, hour, minute, second, ms = (int(part or 0) for part in match.groups())
     try:
-        return datetime(_YEAR, month, day, hour, minute, second, ms * 1000)
+        return datetime(LEAP_YEAR, month, day, hour, minute, second, ms * 1000)
     except ValueError:
         return None
 

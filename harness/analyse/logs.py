@@ -14,7 +14,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from functools import reduce
 
-from harness.analyse.log_lines import INTERVALS, START, Reading, read_lines
+from harness.analyse.log_lines import INTERVALS, LEAP_YEAR, START, Reading, read_lines
 
 # Order of the keys in the paper's result files.
 QUANTITIES = (
@@ -57,7 +57,7 @@ def quantities(reading: Reading, backwards: bool = False) -> dict[str, float | N
     out: dict[str, float | None] = dict.fromkeys(QUANTITIES)
     out.update(values)
     for name, (begin, end) in INTERVALS.items():
-        out[name] = _elapsed(reading.milestones.get(begin), reading.milestones.get(end), backwards)
+        out[name] = _elapsed(reading, reading.milestones.get(begin), reading.milestones.get(end), backwards)
     if any(out[name] is not None for name in INTERVALS):
         out["framework_bootstrap"] = add(out[name] for name in INTERVALS)
     if "load_weights" not in values and "model_loading" in values and "model_init" in values:
@@ -67,17 +67,22 @@ def quantities(reading: Reading, backwards: bool = False) -> dict[str, float | N
         out["kv_cache_profiling"] = values["kv_cache_profiling"] - compile_s
     if all(out[name] is not None for name in TOTAL_PARTS):  # a sum that lacks a part would pass for a short start
         out["total_time"] = add(out[name] for name in TOTAL_PARTS)
-    out["actual_total_time"] = _elapsed(reading.first, reading.last)
+    out["actual_total_time"] = _elapsed(reading, reading.first, reading.last)
     return out
 
 
 def quantities_as_paper(reading: Reading) -> dict[str, float | None]:
     """As the paper's own parser has them where its rules mislead (vLLM 0.8): only to hold recorded values against.
 
-    A line that stands there without the number it looks for counts as 0, and an interval may be below 0.
+    A line that stands there without the number it looks for counts as 0, an interval may be below 0, and sums are
+    made of what there is.
     """
     with_zeros = reading.values | dict.fromkeys(reading.unnumbered, 0.0)
-    return quantities(replace(reading, values=with_zeros), backwards=True)
+    out = quantities(replace(reading, values=with_zeros), backwards=True)
+    if any(out[name] is not None for name in TOTAL_PARTS):  # else the log is not of a start
+        out["framework_bootstrap"] = add(out[name] for name in INTERVALS)
+        out["total_time"] = add(out[name] for name in TOTAL_PARTS)
+    return out
 
 
 def add(parts: Iterable[float | None]) -> float:
@@ -85,14 +90,21 @@ def add(parts: Iterable[float | None]) -> float:
     return reduce(operator.add, (0.0 if part is None else part for part in parts), 0.0)
 
 
-def _elapsed(begin: datetime | None, end: datetime | None, backwards: bool = False) -> float | None:
+def _elapsed(
+    reading: Reading, begin: datetime | None, end: datetime | None, backwards: bool = False
+) -> float | None:
     """Seconds from ``begin`` to ``end``; None if either is absent or (unless ``backwards``) they come the other way.
 
     (vLLM 0.32 announces chunked prefill before it lists plugins: the paper's interval does not exist there.)
     """
     if begin is None or end is None:
         return None
-    if begin - end > timedelta(days=180):  # the start passed New Year; stamps have no year
-        end += timedelta(days=366)
+    if not reading.leap_day:  # from 02-28 to 03-01 it is one day
+        begin, end = begin.replace(year=LEAP_YEAR + 1), end.replace(year=LEAP_YEAR + 1)
+    year = timedelta(days=366 if reading.leap_day else 365)
+    if begin - end > year / 2:  # the start passed New Year; stamps have no year
+        end += year
+    elif end - begin > year / 2:  # so it did, and these lines come in the other order
+        begin += year
     seconds = (end - begin).total_seconds()
     return seconds if seconds >= 0 or backwards else None

@@ -53,6 +53,8 @@ def recorded_rows(folder: Path, figure: str) -> list[PaperRow]:
         rows = [row for log in logs if log.slot in slots for row in _rows(log, figure)]
     except UnreadableError as error:
         raise HarnessError(str(error)) from None
+    except OSError as error:
+        raise HarnessError(f"{error.filename or folder}: cannot read: {error.strerror}") from None
     if not rows:
         held = ", ".join(sorted({log.slot for log in logs})) or "no log"
         raise HarnessError(f"{folder}: nothing for figure {figure} (needs {' or '.join(slots)}; here: {held})")

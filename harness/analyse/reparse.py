@@ -6,11 +6,10 @@ label whose log is not there or cannot be read, a damaged file.
 """
 
 import math
-import os
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from typing import Any, NamedTuple, NoReturn
+from typing import Any, NamedTuple
 
 from harness.analyse.averages import Quantities, average
 from harness.analyse.log_lines import START, read_lines
@@ -19,7 +18,7 @@ from harness.analyse.tally import Tally
 from harness.record.bounded import UnreadableError
 from harness.record.log_pieces import log_pieces
 from harness.record.plain import printable
-from harness.record.recorded_folder import AVERAGES, RESULTS, repeats
+from harness.record.recorded_folder import AVERAGES, RESULTS, folders_below, repeats
 from harness.record.recorded_results import RecordedResults, is_file_name, read_results
 
 
@@ -44,19 +43,13 @@ def reparse(root: Path) -> Tally:
         OSError: a folder cannot be read.
     """
     tally, logs = Tally(), _Logs()
-    for folder, folders, files in os.walk(root, onerror=_unreadable):
-        folders.sort()
-        here = Path(folder)
+    for here, files in folders_below(root):
         if RESULTS in files:
             _compare(here / RESULTS, root, [here], partial(logs.one, here), tally)
         if AVERAGES in files:
             counted = [path for number, path in repeats(here) if number and path.name != "iterations"]
             _compare(here / AVERAGES, root, counted, partial(logs.averaged, counted), tally)
     return tally
-
-
-def _unreadable(error: OSError) -> NoReturn:
-    raise error  # os.walk would leave the folder out, and all that was compared would match
 
 
 class _Logs:
@@ -120,7 +113,7 @@ def _compare(path: Path, root: Path, folders: list[Path], lookup: Lookup, tally:
     try:
         results = read_results(path)
     except (UnreadableError, OSError) as error:
-        tally.miss(f"damaged result file: {_said(error)}", name, len(logs) * len(QUANTITIES))
+        tally.miss(f"damaged result file: {_said(error)}", name, max(len(logs), 1) * len(QUANTITIES))
         return
     for at, label in enumerate(results.labels):
         stated = lookup(label) if is_file_name(label) else "a label that is no file name"
@@ -151,7 +144,7 @@ def _compare_value(results: RecordedResults, key: str, at: int, stated: Stated |
         elif _equal(recorded, stated.papers[key]):
             tally.matched += 1
             tally.because(
-                f"{key}: matched by the paper's rules (0 for a line without its number, intervals below 0)",
+                f"{key}: matched by the paper's rules (0 for what a line or a sum lacks, intervals below 0)",
                 both,
             )
         elif recorded is not None and not _is_number(recorded):
@@ -172,6 +165,8 @@ def _is_number(value: Any) -> bool:
 
 
 def _shown(value: Any) -> str:
+    if isinstance(value, list | dict):  # of any size and depth
+        return "a list" if isinstance(value, list) else "an object"
     return "null" if value is None else printable(repr(value), 40)
 
 

@@ -6,6 +6,9 @@ from dataclasses import dataclass
 
 from harness.analyse.partition import Partition
 
+# A loop that imports alternates thousands of times between two phases; a slot travels, and a drawing shows 20 ms.
+RESOLUTION_NS = 10_000_000
+
 
 @dataclass(frozen=True)
 class Piece:
@@ -23,18 +26,32 @@ class Piece:
 
 
 def timeline(parts: Partition) -> list[Piece]:
-    """The partition from exec (0) to ready, without holes; neighbours of the same phase and process are one piece."""
+    """The partition from exec (0) to ready, without holes; neighbours of the same phase and process are one piece.
+
+    What alternates within ``RESOLUTION_NS`` is put together there, in the order of first appearance: each phase keeps
+    its time to the nanosecond and lies at most that much beside its place.
+    """
     if not parts.segments:
         return []
     exec_ns = parts.segments[0].begin_ns
-    merged: list[list[tuple[int, int, str, str]]] = []
+    took: dict[int, dict[tuple[str, str], int]] = {}
     for segment in parts.segments:
-        piece = (segment.begin_ns - exec_ns, segment.end_ns - exec_ns, segment.leaf, segment.role)
-        if merged and merged[-1][-1][2:] == piece[2:]:
-            merged[-1].append(piece)
-        else:
-            merged.append([piece])
-    return [Piece(run[0][0] / 1e9, run[-1][1] / 1e9, *run[0][2:]) for run in merged]
+        begin_ns, end_ns = segment.begin_ns - exec_ns, segment.end_ns - exec_ns
+        what = (segment.leaf, segment.role)
+        for number in range(begin_ns // RESOLUTION_NS, (end_ns - 1) // RESOLUTION_NS + 1):
+            within_ns = min(end_ns, (number + 1) * RESOLUTION_NS) - max(begin_ns, number * RESOLUTION_NS)
+            phases = took.setdefault(number, {})
+            phases[what] = phases.get(what, 0) + within_ns
+    ends: list[tuple[int, tuple[str, str]]] = []
+    end_ns = 0
+    for phases in took.values():  # segments come in the order of time, and so do these
+        for what, took_ns in phases.items():
+            end_ns += took_ns
+            if ends and ends[-1][1] == what:
+                ends.pop()
+            ends.append((end_ns, what))
+    begins_ns = [0, *(end_ns for end_ns, _ in ends)]
+    return [Piece(begin / 1e9, end / 1e9, *what) for begin, (end, what) in zip(begins_ns, ends, strict=False)]
 
 
 def follow_one_another(pieces: Sequence[Piece]) -> bool:

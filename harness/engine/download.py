@@ -14,7 +14,13 @@ from filelock import FileLock, Timeout
 from harness.engine.hub import HubFile, Listing
 from harness.engine.hub_transfer import transfer
 from harness.engine.model_files import Facts, model_file_names
-from harness.engine.real_weights import differing_shape, real_folder, snapshot_manifest, write_snapshot
+from harness.engine.real_weights import (
+    differing_shape,
+    has_real_weights,
+    real_folder,
+    snapshot_manifest,
+    write_snapshot,
+)
 from harness.engine.safetensors_header import weight_files
 from harness.errors import HarnessError
 from harness.spec.models import Model
@@ -44,6 +50,8 @@ def download(
 ) -> Path:
     """Download ``name`` as ``listed`` into ``models_dir``; returns its folder, complete and verified.
 
+    What another process has placed there since it was listed stays as it is.
+
     Raises:
         HarnessError: refused, broken off, no space, damaged on the way (that file is removed), or not this model.
     """
@@ -51,6 +59,8 @@ def download(
     try:
         models_dir.mkdir(parents=True, exist_ok=True)
         with FileLock(models_dir / f"{arriving.name}.lock", timeout=0):
+            if has_real_weights(name, models_dir):  # another process was faster
+                return folder
             arriving.mkdir(exist_ok=True)
             _sweep(arriving, listed)
             transfer(listed, arriving)

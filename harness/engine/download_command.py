@@ -43,12 +43,14 @@ def download_models(
         if not dry_run:
             raise
         announce(f"sizes from models.yaml, because {error}")
+        absent = [model for name, model in models.items() if not has_real_weights(name, dest)]
+        _announce_sizes(sum(model.checkpoint.tensor_bytes for model in absent), free_bytes(dest), dest, announce)
         _echo_declared(models, dest)
         return []
     needed = sum(missing_bytes(name, listed, dest) for name, listed in plan.listed.items())
     free = free_bytes(dest)
     if plan.listed:
-        announce(f"to download into {dest}: {needed / 1e9:.2f} GB; free there: {free / 1e9:.2f} GB")
+        _announce_sizes(needed, free, dest, announce)
     if dry_run:
         _echo_plan(plan, dest)
         return []
@@ -64,6 +66,10 @@ def download_models(
         announce("nothing was downloaded")
         return []
     return _carry_out(plan, models, dest, announce)
+
+
+def _announce_sizes(needed: int, free: int, dest: Path, announce: Announce) -> None:
+    announce(f"to download into {dest}: {needed / 1e9:.2f} GB; free there: {free / 1e9:.2f} GB")
 
 
 def _plan(models: Mapping[str, Model], dest: Path) -> Plan:
@@ -128,7 +134,11 @@ def _echo_plan(plan: Plan, dest: Path) -> None:
 
 
 def _echo_declared(models: Mapping[str, Model], dest: Path) -> None:
+    present = [name for name in models if has_real_weights(name, dest)]
+    _echo_plan(Plan(tuple(present), {}, {}), dest)
     for name, model in models.items():
+        if name in present:
+            continue
         size = f"{model.checkpoint.tensor_bytes / 1e9:.2f} GB"
         typer.echo(f"{name}: would download {model.hub_id}, {size}, into {real_folder(name, dest)}")
 

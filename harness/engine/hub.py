@@ -8,6 +8,7 @@ import logging
 import os
 import re
 import sys
+from collections.abc import Iterable
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from pathlib import Path
@@ -18,6 +19,7 @@ os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
 from huggingface_hub import HfApi
 from huggingface_hub.utils.tqdm import disable_progress_bars
 
+from harness.engine import pytorch_weights
 from harness.engine.hub_errors import hub_errors
 from harness.errors import HarnessError
 
@@ -26,7 +28,7 @@ logging.getLogger("huggingface_hub").setLevel(logging.ERROR)
 
 LISTING_TIMEOUT_S = 20.0
 PARALLEL_FILES = 4
-# What an engine reads. Not here: other formats of the same weights (.bin, .pth, .gguf, original/, onnx/), pages.
+# What an engine reads. Not here: other formats of the same weights (.pth, .gguf, original/, onnx/), pages.
 WANTED = (
     "*.safetensors",
     "model.safetensors.index.json",
@@ -41,6 +43,8 @@ WANTED = (
     "chat_template*",
     "*.py",
 )
+# Only where a repository has no safetensors: figure 1's OPT.
+IN_PYTORCHS_FORMAT = (pytorch_weights.PATTERN, pytorch_weights.INDEX)
 # A second copy of Mistral's weights, in their own layout.
 UNWANTED = ("consolidated*",)
 
@@ -69,11 +73,15 @@ class Listing:
         return sum(file.bytes for file in self.files)
 
 
-def wanted(name: str) -> bool:
-    """Whether an engine needs this file of a repository. Only the repository's own folder counts."""
-    return any(fnmatchcase(name, pattern) for pattern in WANTED) and not any(
-        fnmatchcase(name, pattern) for pattern in ("*/*", *UNWANTED)
-    )
+def wanted(names: Iterable[str]) -> set[str]:
+    """Which files of a repository an engine needs. Only the repository's own folder counts."""
+    here = [name for name in names if not _fits(name, ("*/*", *UNWANTED))]
+    safetensors = any(name.endswith(".safetensors") for name in here)
+    return {name for name in here if _fits(name, WANTED if safetensors else (*WANTED, *IN_PYTORCHS_FORMAT))}
+
+
+def _fits(name: str, patterns: Iterable[str]) -> bool:
+    return any(fnmatchcase(name, pattern) for pattern in patterns)
 
 
 def commit_of_main(hub_id: str) -> str:
@@ -87,20 +95,24 @@ def listing(hub_id: str, revision: str | None) -> Listing:
 
     Raises:
         HubUnreachable: no network, or the hub is off by HF_HUB_OFFLINE.
-        HarnessError: unknown repository or commit, no access, no weights in safetensors.
+        HarnessError: unknown repository or commit, no access, no weights in a format that an engine reads.
     """
     with hub_errors(hub_id, revision):
         api = HfApi()
         info = api.model_info(hub_id, revision=revision, files_metadata=True, timeout=LISTING_TIMEOUT_S)
         if info.gated:  # the listing is public, the files are not: find out before anything begins
             api.auth_check(hub_id)
+    needed = wanted(each.rfilename for each in info.siblings or ())
     files = tuple(
         HubFile(each.rfilename, each.size or 0, each.lfs.sha256 if each.lfs else None, each.blob_id)
         for each in info.siblings or ()
-        if wanted(each.rfilename)
+        if each.rfilename in needed
     )
-    if not any(file.name.endswith(".safetensors") for file in files):
-        raise HarnessError(f"{hub_id} has no safetensors files at {info.sha}; use --synthetic, or place converted ones")
+    if not any(file.name.endswith((".safetensors", ".bin")) for file in files):
+        raise HarnessError(
+            f"{hub_id} has neither safetensors nor {pytorch_weights.PATTERN} at {info.sha}; use --synthetic, or place "
+            "converted ones"
+        )
     return Listing(hub_id, _commit(info.sha, hub_id), files)
 
 
@@ -111,7 +123,7 @@ def fetch(listed: Listing, folder: Path) -> None:
         HubUnreachable: no network.
         HarnessError: refused, broken off, or no space left. What is complete stays in ``folder``.
     """
-    if not sys.stderr.isatty():
+    if not (sys.stderr and sys.stderr.isatty()):  # None where it is closed
         disable_progress_bars()  # one of them is drawn into files too
     with hub_errors(listed.hub_id, listed.commit):
         HfApi().snapshot_download(

@@ -4,6 +4,7 @@ Only the kind of an error is used, never its text: that has several lines, and c
 """
 
 import errno
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -42,7 +43,7 @@ def hub_errors(hub_id: str, revision: str | None) -> Iterator[None]:
 
 
 def _translated(error: Exception, hub_id: str, revision: str | None) -> HarnessError:
-    hub = constants.ENDPOINT
+    hub = re.sub(r"//[^/]*@", "//", constants.ENDPOINT)  # a mirror's address can hold a password
     match error:
         case OfflineModeIsEnabled():
             return HubUnreachable("HF_HUB_OFFLINE is set: nothing can be asked from the hub; unset it and repeat")

@@ -20,7 +20,8 @@ from harness.errors import HarnessError
 from harness.record.plain import printable
 
 # Tokens on a command line end up in shell histories and process lists.
-TOKEN = re.compile(r"(?:^|=)(?:hf|api_org)_")
+# The beginning of an argument or of a value in it; or, anywhere, what is as long as a token.
+TOKEN = re.compile(r"""(?:^|=)[\s"']*(?:hf|api_org)_|(?:hf|api_org)_[A-Za-z0-9]{20}""")
 LONGEST = 1000  # characters of a line of progress
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
@@ -69,9 +70,10 @@ def models(
         resolve_revisions(choice.models, dry_run)
         return
     ask = not (yes or dry_run) and (choice.bare or (everything and not synthetic))
-    if ask and not sys.stdin.isatty():
+    if ask and not (sys.stdin and sys.stdin.isatty()):  # None where it is closed
         raise HarnessError(_unanswerable(choice))
-    engine = tensorizing_engine(_announce) if tensorized else None  # first: where it cannot work, nothing is made
+    # First: where it cannot work, nothing is made.
+    engine = tensorizing_engine(_announce, dry_run) if tensorized else None
     if synthetic:
         files = make_twins(choice.models, dest, seed, scale, _engine_python, _announce, dry_run, ask)
     else:

@@ -92,6 +92,31 @@ def ensure_model(
     return _measured(folder, name, True, None, files)
 
 
+def scale_to_make(name: str, models_dir: Path, seed: int | None, scale: float | None) -> float | None:
+    """The scale at which ``ensure_model`` would make the twin of ``name``; None = it is there as asked for.
+
+    Raises:
+        HarnessError: unknown model, or its manifest is damaged.
+    """
+    manifest = twin_folder(name, models_dir) / MANIFEST
+    if not manifest.exists():
+        return DEFAULT_SCALE if scale is None else scale
+    document = read_manifest(manifest)
+    seed, scale = _asked(document, seed, scale)
+    return None if _is_as_asked(document, find_model(name), seed, scale) else scale
+
+
+def _asked(document: Facts, seed: int | None, scale: float | None) -> tuple[int, float]:
+    """Seed and scale that are asked for: where none is named, those of the twin that is there."""
+    if seed is None:
+        seed = document.get("seed", 0)
+    return seed, document.get("scale", DEFAULT_SCALE) if scale is None else scale
+
+
+def _is_as_asked(document: Facts, model: Model, seed: int, scale: float) -> bool:
+    return bool(document.get("recipe_sha256") == recipe_sha256(model, seed, scale))
+
+
 def _ensure_twin(
     folder: Path,
     name: str,
@@ -108,9 +133,8 @@ def _ensure_twin(
         document = read_manifest(manifest)
         cure = f"delete {folder} to have it made again"
         files = verify(folder, model_file_names(folder, besides=MANIFEST), document["files"], cure)
-        seed = document.get("seed", 0) if seed is None else seed
-        scale = document.get("scale", DEFAULT_SCALE) if scale is None else scale
-        if document.get("recipe_sha256") == recipe_sha256(model, seed, scale):
+        seed, scale = _asked(document, seed, scale)
+        if _is_as_asked(document, model, seed, scale):
             return files
         why = " again: its recipe, seed or scale has changed"
     elif folder.exists():

@@ -5,10 +5,12 @@ them (``<name>.snapshot.json``), so that ``models/<name>`` may be a link to a re
 """
 
 import json
+import os
 import re
 from pathlib import Path
 from typing import Any
 
+from harness.engine import pytorch_weights
 from harness.engine.model_files import Facts
 from harness.engine.safetensors_header import weight_files
 from harness.engine.twin import MANIFEST
@@ -30,9 +32,14 @@ def real_folder(name: str, models_dir: Path) -> Path:
 
 
 def has_real_weights(name: str, models_dir: Path) -> bool:
-    """Whether anything was placed for ``name``: an incomplete copy is refused later, not silently ignored."""
+    """Whether anything was placed for ``name``: what is not complete is refused later, not silently ignored.
+
+    A link counts wherever it leads: to a disk that is not mounted now, it is no reason to start a twin instead.
+    """
     folder = real_folder(name, models_dir)
-    return folder.is_dir() and any(folder.iterdir())
+    if folder.is_dir() and not folder.is_symlink():
+        return any(folder.iterdir())
+    return os.path.lexists(folder)
 
 
 def snapshot_manifest(name: str, models_dir: Path) -> Path:
@@ -50,7 +57,10 @@ def check_real(folder: Path, name: str, model: Model) -> None:
     help_line = f"remove {folder} and let `download_models.py {name}` fetch {model.hub_id}, or use --synthetic"
     if (folder / MANIFEST).exists():
         raise HarnessError(f"{folder} holds a structural twin, not real weights; rename it to {folder.name}-twin")
-    if not (folder / "config.json").exists() or not any(folder.glob("*.safetensors")):
+    if folder.is_symlink() and not folder.exists():
+        raise HarnessError(f"{folder} is a link to {os.readlink(folder)}, which is not there; mount it, or {help_line}")
+    weights = any(any(folder.glob(pattern)) for pattern in ("*.safetensors", pytorch_weights.PATTERN))
+    if not (folder / "config.json").exists() or not weights:
         raise HarnessError(f"{folder}: no complete real weights of {name}; {help_line}")
     if missing := [shard for shard in weight_files(folder) if not (folder / shard).exists()]:
         raise HarnessError(f"{folder / missing[0]} is missing, the download is incomplete; {help_line}")

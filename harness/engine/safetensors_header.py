@@ -1,4 +1,4 @@
-"""Sizes of a checkpoint, read from the headers of its safetensors files: no tensor is read.
+"""Files and sizes of a checkpoint, read from the headers of its safetensors files: no tensor is read.
 
 Format: 8 bytes, the header's length (little endian); the header, JSON: tensor name → ``dtype``, ``shape`` and
 ``data_offsets`` [begin, end) into the bytes after it. Source: the format's description in the safetensors repository.
@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from harness.engine import pytorch_weights
 from harness.errors import HarnessError
 
 MAX_HEADER_BYTES = 100_000_000  # the format's own limit
@@ -22,7 +23,7 @@ class TensorSizes:
     """What the tensors of a checkpoint amount to."""
 
     tensor_bytes: int  # without headers
-    parameters: int  # elements; a packed byte holds two
+    parameters: int | None  # elements; a packed byte holds two; None = the format does not say without unpickling
 
 
 def checkpoint_sizes(folder: Path) -> TensorSizes:
@@ -34,22 +35,28 @@ def checkpoint_sizes(folder: Path) -> TensorSizes:
     Raises:
         HarnessError: a file or the index is damaged or cut off; names it.
     """
-    sizes = [_file_sizes(folder / name) for name in weight_files(folder)]
-    return TensorSizes(sum(size.tensor_bytes for size in sizes), sum(size.parameters for size in sizes))
+    names = weight_files(folder)
+    if any(name.endswith(".bin") for name in names):
+        return TensorSizes(sum(pytorch_weights.tensor_bytes(folder / name) for name in names), None)
+    sizes = [_file_sizes(folder / name) for name in names]
+    return TensorSizes(sum(size for size, _ in sizes), sum(parameters for _, parameters in sizes))
 
 
 def weight_files(folder: Path) -> list[str]:
-    """Names of the safetensors files that make up the checkpoint, sorted."""
-    index = folder / "model.safetensors.index.json"
+    """Names of the files that make up the checkpoint, sorted: safetensors, or PyTorch's where there are none."""
+    index, pattern = folder / "model.safetensors.index.json", "*.safetensors"
+    if not index.exists() and not any(folder.glob(pattern)):
+        index, pattern = folder / pytorch_weights.INDEX, pytorch_weights.PATTERN
     if not index.exists():
-        return sorted(path.name for path in folder.glob("*.safetensors"))
+        return sorted(path.name for path in folder.glob(pattern))
     try:
         return sorted({str(name) for name in json.loads(index.read_text(encoding="utf-8"))["weight_map"].values()})
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
         raise _damaged(index, "it is no index of shards") from None
 
 
-def _file_sizes(path: Path) -> TensorSizes:
+def _file_sizes(path: Path) -> tuple[int, int]:
+    """Bytes and elements of the tensors of one safetensors file."""
     header, data_bytes = _read(path)
     tensor_bytes = parameters = 0
     try:
@@ -64,7 +71,7 @@ def _file_sizes(path: Path) -> TensorSizes:
             parameters += math.prod(map(_length, tensor["shape"])) * (2 if packed else 1)
     except (KeyError, TypeError, ValueError, AttributeError):
         raise _damaged(path, "its header does not describe tensors") from None
-    return TensorSizes(tensor_bytes, parameters)
+    return tensor_bytes, parameters
 
 
 def _length(value: Any) -> int:

@@ -4,10 +4,13 @@ Written from vLLM 0.10.1.1's source (``model_executor/model_loader/tensorizer.py
 """
 
 import os
+import secrets
 import shutil
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
+
+from filelock import FileLock, Timeout
 
 from harness.engine.detect import default_pin
 from harness.engine.environment import Engine, ensure_engine
@@ -24,8 +27,8 @@ TENSORS = "model.tensors"  # the name that vLLM's loader expects in a folder
 TIME_LIMIT_S = 1800.0  # it starts an engine and writes the whole checkpoint
 
 
-def tensorizing_engine(announce: Callable[[str], None]) -> Engine:
-    """The engine that can write the format.
+def tensorizing_engine(announce: Callable[[str], None], dry_run: bool = False) -> Engine | None:
+    """The engine that can write the format, made first if it is not there; None in a dry run, which makes nothing.
 
     Raises:
         HarnessError: this machine's engine cannot, and why.
@@ -36,6 +39,8 @@ def tensorizing_engine(announce: Callable[[str], None]) -> Engine:
             f"--tensorize needs an NVIDIA GPU: engine {pin.name} repacks weights while it loads them, so that what it "
             "would write does not start; nothing was made"
         )
+    if dry_run:
+        return None
     engine = ensure_engine(pin, announce=announce)
     if engine.installed_version("tensorizer") is None:
         raise HarnessError(f"--tensorize: engine {pin.name} lacks the package tensorizer; add it to {pin.lock}")
@@ -49,6 +54,16 @@ def tensorize(files: ModelFiles, engine: Engine, announce: Callable[[str], None]
         HarnessError: the worker failed (its last line is quoted), or the folder was changed by hand.
     """
     folder = files.path.with_name(f"{files.path.name}-tensorized")
+    try:
+        with FileLock(folder.with_name(f".{folder.name}.lock"), timeout=TIME_LIMIT_S):
+            return _tensorized(folder, files, engine, announce)
+    except Timeout:
+        raise HarnessError(f"{folder}: another process has been making it for {TIME_LIMIT_S:.0f} s") from None
+    except OSError as error:
+        raise HarnessError(f"{error.filename or folder}: cannot be written: {error.strerror or error}") from None
+
+
+def _tensorized(folder: Path, files: ModelFiles, engine: Engine, announce: Callable[[str], None]) -> Path:
     made_from = {"files_sha256": files.files_sha256, "engine": engine.pin.name}
     if (folder / MANIFEST).exists():
         document = read_manifest(folder / MANIFEST)
@@ -56,20 +71,20 @@ def tensorize(files: ModelFiles, engine: Engine, announce: Callable[[str], None]
         if document.get("made_from") == made_from:
             return folder
     announce(f"{files.name}: writing {folder}")
-    making = folder.with_name(f".{folder.name}.making")
+    making = folder.with_name(f".{folder.name}.making-{secrets.token_hex(4)}")
     try:
-        shutil.rmtree(making, ignore_errors=True)
+        for leftover in folder.parent.glob(f".{folder.name}.making*"):
+            shutil.rmtree(leftover, ignore_errors=True)
         making.mkdir()
         for name in model_file_names(files.path):
-            if not name.endswith((".safetensors", ".safetensors.index.json")):
+            if not name.endswith((".safetensors", ".safetensors.index.json", ".bin", ".bin.index.json")):
                 shutil.copyfile(files.path / name, making / name)
         _run_worker(files, making / TENSORS, engine)
         present = describe(making, model_file_names(making), with_time=True)
         write_json(making / MANIFEST, {"schema_version": 1, "made_from": made_from, "files": present})
+        (folder / MANIFEST).unlink(missing_ok=True)  # first: half a folder must not look complete
         shutil.rmtree(folder, ignore_errors=True)
         making.rename(folder)
-    except OSError as error:
-        raise HarnessError(f"{error.filename or folder}: cannot be written: {error.strerror}") from None
     finally:
         shutil.rmtree(making, ignore_errors=True)
     return folder

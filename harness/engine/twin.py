@@ -3,6 +3,7 @@
 import hashlib
 import json
 import os
+import secrets
 import shutil
 import subprocess
 from pathlib import Path
@@ -87,10 +88,13 @@ def make_twin(
     Raises:
         HarnessError: the worker failed (its last line is quoted), or the folder cannot be written.
     """
-    making = folder.with_name(f".{folder.name}.making")  # on the same file system, so that the rename is atomic
+    # On the same file system, so that the rename is atomic; a name of its own, because the worker of a making that was
+    # killed can still be writing.
+    making = folder.with_name(f".{folder.name}.making-{secrets.token_hex(4)}")
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
-        shutil.rmtree(making, ignore_errors=True)  # what an interrupted making left
+        for leftover in folder.parent.glob(f".{folder.name}.making*"):
+            shutil.rmtree(leftover, ignore_errors=True)
         making.mkdir()
         request = twin_request(model, seed, scale)
         result = _run_worker(making, name, request, engine_python)
@@ -98,10 +102,12 @@ def make_twin(
         recipe = {"recipe_sha256": recipe_sha256(model, seed, scale), "scale": scale}
         write_json(making / MANIFEST, _manifest(name, model, request, result) | recipe | {"files": files})
         if folder.exists():
+            (folder / MANIFEST).unlink(missing_ok=True)  # first: half a folder must not look complete
             shutil.rmtree(folder)
         making.rename(folder)
     except OSError as error:
-        raise HarnessError(f"{error.filename or folder}: cannot make the twin of {name}: {error.strerror}") from None
+        why = error.strerror or error
+        raise HarnessError(f"{error.filename or folder}: cannot make the twin of {name}: {why}") from None
     finally:
         shutil.rmtree(making, ignore_errors=True)
 

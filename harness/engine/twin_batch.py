@@ -9,9 +9,8 @@ import typer
 
 from harness.engine.download import free_bytes
 from harness.engine.download_command import in_a_line
-from harness.engine.model_store import ModelFiles, ensure_model, twin_folder
+from harness.engine.model_store import ModelFiles, ensure_model, scale_to_make, twin_folder
 from harness.engine.twin import MANIFEST
-from harness.engine.twin_shape import DEFAULT_SCALE
 from harness.errors import HarnessError
 from harness.spec.models import Model
 
@@ -35,18 +34,18 @@ def make_twins(
     Raises:
         HarnessError: too little space, or the first twin that failed; twins that were made stay.
     """
-    absent = [name for name in models if not (twin_folder(name, dest) / MANIFEST).exists()]
-    needed = sum(int(_expected_bytes(models[name], scale)) for name in absent)
-    free = free_bytes(dest)
-    if absent:
+    scales = {name: scale_to_make(name, dest, seed, scale) for name in models}
+    to_make = {name: _expected_bytes(models[name], wanted) for name, wanted in scales.items() if wanted is not None}
+    needed, free = sum(to_make.values()), free_bytes(dest)
+    if to_make:
         announce(f"to make in {dest}: about {needed / 1e9:.2f} GB; free there: {free / 1e9:.2f} GB")
     if dry_run:
         for name in models:
-            typer.echo(_plan(name, models[name], dest, scale))
+            typer.echo(_plan(name, dest, to_make.get(name)))
         return []
     if needed > free:
         raise HarnessError(f"{dest}: too little space: {needed / 1e9:.2f} GB to make, {free / 1e9:.2f} GB free")
-    if ask and absent and not typer.confirm(f"Make {len(absent)} structural twins?", err=True):
+    if ask and to_make and not typer.confirm(f"Make {len(to_make)} structural twins?", err=True):
         announce("nothing was made")
         return []
     began = time.monotonic()
@@ -67,16 +66,16 @@ def make_twins(
     return [made[name] for name in models]
 
 
-def _expected_bytes(model: Model, scale: float | None) -> float:
+def _expected_bytes(model: Model, scale: float) -> float:
     """About what a twin will take: its tensors, and a tokenizer as large as the original's."""
     tokenizer = model.tokenizer.file_bytes or (model.tokenizer_mb or 0) * 1e6
-    return (scale or DEFAULT_SCALE) * model.checkpoint.tensor_bytes + tokenizer
+    return scale * model.checkpoint.tensor_bytes + tokenizer
 
 
-def _plan(name: str, model: Model, dest: Path, scale: float | None) -> str:
-    """What would be done for ``name``, in one line."""
+def _plan(name: str, dest: Path, size: float | None) -> str:
+    """What would be done for ``name``, in one line. ``size``: bytes of the twin to make; None = it is there."""
     folder = twin_folder(name, dest)
-    if (folder / MANIFEST).exists():
-        return f"{name}: would verify the structural twin in {folder} (and make it again if its recipe has changed)"
-    size = _expected_bytes(model, scale)
-    return f"{name}: would make a structural twin in {folder}, about {size / 1e6:.0f} MB with its tokenizer"
+    if size is None:
+        return f"{name}: would verify the structural twin in {folder}"
+    again = " again: its recipe, seed or scale has changed" if (folder / MANIFEST).exists() else ""
+    return f"{name}: would make a structural twin in {folder}{again}, about {size / 1e6:.0f} MB with its tokenizer"

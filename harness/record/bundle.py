@@ -121,6 +121,8 @@ def _content(archive: zipfile.ZipFile, info: zipfile.ZipInfo, max_bytes: int) ->
     kind = stat.S_IFMT(info.external_attr >> 16)
     if kind not in (0, stat.S_IFREG) or info.is_dir():
         raise BundleError(f"'{info.filename[:100]}' is not a plain file")
+    if info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):  # others have errors of their own
+        raise BundleError(f"'{info.filename[:100]}' is compressed in a way that no bundle is (damaged?); copy it again")
     if info.file_size > max_bytes:
         raise BundleError(f"'{info.filename[:100]}' has {info.file_size} bytes, expected at most {max_bytes}")
     with archive.open(info) as file:

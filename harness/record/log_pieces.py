@@ -1,6 +1,7 @@
 """A log of any size, piece by piece: memory stays bounded, whatever the log holds."""
 
 import io
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,11 +15,14 @@ _ANY_SIZE = 1 << 62
 def log_pieces(path: Path) -> Iterator[str]:
     """The log's text in pieces of whole lines; bytes that are not UTF-8 become the replacement character.
 
+    A link is followed: recordings are assembled of links, and only numbers leave a log.
+
     Raises:
         UnreadableError: it is no regular file.
         OSError: it cannot be read.
     """
-    with io.TextIOWrapper(open_regular(path, _ANY_SIZE), encoding="utf-8", errors="replace") as file:
+    log = open_regular(Path(os.path.realpath(path)), _ANY_SIZE)
+    with io.TextIOWrapper(log, encoding="utf-8", errors="replace") as file:
         begun = ""  # of a line whose end is still to be read
         while text := file.read(_PIECE):
             end = text.rfind("\n") + 1

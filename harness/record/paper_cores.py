@@ -2,11 +2,12 @@
 
 import csv
 import io
-import math
+import os
 from collections.abc import Iterable
 from pathlib import Path
 
 from harness.record.bounded import UnreadableError, parse_json, read_bounded
+from harness.record.runcheck import MAX_SECONDS
 from harness.record.slotcheck import SlotError
 
 PAPER_CORES_CSV = "paper-cores.csv"
@@ -25,7 +26,7 @@ def recorded_cores(folder: Path) -> list[CoreSample]:
     """
     path = folder / "cpu_usage.json"
     try:
-        times = parse_json(read_bounded(path, _MAX_BYTES))
+        times = parse_json(read_bounded(Path(os.path.realpath(path)), _MAX_BYTES))
         last = (len(times) - 1, len(times[-1]) - 1)  # kept even if idle: how long was sampled, and how many cores
         samples = [
             (round(number * INTERVAL_S, 1), core, float(percent))
@@ -39,6 +40,8 @@ def recorded_cores(folder: Path) -> list[CoreSample]:
         raise SlotError(f"{path}: not a list of lists of percents: {error}") from None
     if any(not 0 <= percent <= 100 for _, _, percent in samples):
         raise SlotError(f"{path}: a core is busy for less than 0 or more than 100 %")
+    if not samples:
+        raise SlotError(f"{path}: no sample in it; copy it again")
     return samples
 
 
@@ -73,7 +76,9 @@ def read_paper_cores(path: Path) -> list[CoreSample]:
             sample = (float(time_s), int(core), float(percent))
         except ValueError:
             raise SlotError(f"{path}:{number}: not a time, a core and a percentage") from None
-        if not (math.isfinite(sample[0]) and sample[0] >= 0 and sample[1] >= 0 and 0 <= sample[2] <= 100):
+        if not (0 <= sample[0] <= MAX_SECONDS and sample[1] >= 0 and 0 <= sample[2] <= 100):
             raise SlotError(f"{path}:{number}: a time and a core from 0 on, a percentage from 0 to 100")
         samples.append(sample)
+    if not samples:
+        raise SlotError(f"{path}: no sample in it; get the file from the repository again")
     return samples

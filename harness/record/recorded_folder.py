@@ -7,6 +7,7 @@ FOLDER/iterations/output_<version>.txt       figure 1: one log for each vLLM rel
 FOLDER/<model>[_uncached].txt                figure 12
 """
 
+import os
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -92,6 +93,24 @@ def recorded_logs(folder: Path, model_of_releases: str) -> Iterator[RecordedLog]
                 yield RecordedLog(path, ONLY_SLOT, name["model"], "", 0 if name["uncached"] else 1)
 
 
+def folders_below(root: Path) -> Iterator[tuple[Path, set[str]]]:
+    """``root`` and every folder below it, with the names of the files in it. Links count as what they lead to.
+
+    Raises:
+        OSError: a folder cannot be read (to leave it out would look as if all had been compared).
+    """
+    waiting = [(root, frozenset[str]())]
+    while waiting:
+        folder, above = waiting.pop()
+        real = os.path.realpath(folder)
+        if real in above:  # a link to a folder that it lies in
+            continue
+        names = sorted(os.listdir(folder))
+        inside = [name for name in names if (folder / name).is_dir()]
+        yield folder, set(names).difference(inside)
+        waiting += [(folder / name, above | {real}) for name in reversed(inside)]
+
+
 def repeats(part: Path) -> list[tuple[int, Path]]:
     """The repeats of one part with their folders, the warm-up as 0. Without repeats (figure 1): the one start as 1."""
     numbered = [(int(path.name), path) for path in (part / "iterations").glob("*") if _is_number(path.name)]
@@ -111,7 +130,7 @@ def option_names(part: Path) -> set[str]:
         if not path.is_file():
             continue
         try:
-            document = parse_json(read_bounded(path, _ENV_BYTES))
+            document = parse_json(read_bounded(Path(os.path.realpath(path)), _ENV_BYTES))
             configs = [document["default_params"], *document["configs"]]
             return {str(name) for config in configs for name in dict(config)} - {"model"}
         except (UnreadableError, KeyError, TypeError, ValueError) as error:

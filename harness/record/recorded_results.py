@@ -1,11 +1,12 @@
 """The paper's result files: ``{"labels": [log names], "data": {quantity: [one value per label]}}``, seconds."""
 
 import json
+import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from harness.record.bounded import UnreadableError, read_bounded
+from harness.record.bounded import HALF_CHARACTER, UnreadableError, read_bounded
 from harness.record.plain import printable
 
 _MAX_BYTES = 64 << 20
@@ -20,14 +21,14 @@ class RecordedResults:
 
 
 def read_results(path: Path) -> RecordedResults:
-    """Read one result file. NaN and infinity are kept: the recording says so.
+    """Read one result file, or the one a link leads to. NaN and infinity are kept: the recording says so.
 
     Raises:
         UnreadableError: not JSON, or not of this form.
         OSError: it cannot be read.
     """
     try:
-        document = json.loads(read_bounded(path, _MAX_BYTES).decode("utf-8"))
+        document = json.loads(read_bounded(Path(os.path.realpath(path)), _MAX_BYTES).decode("utf-8"))
     except RecursionError:
         raise UnreadableError("nested too deeply") from None
     except ValueError as error:
@@ -42,4 +43,6 @@ def read_results(path: Path) -> RecordedResults:
 
 def is_file_name(label: Any) -> bool:
     """Whether a label can name a log beside its file, and nothing elsewhere."""
-    return isinstance(label, str) and Path(label).name == label and label not in ("", ".", "..") and "\0" not in label
+    if not isinstance(label, str) or "\0" in label or HALF_CHARACTER.search(label):
+        return False
+    return Path(label).name == label and label not in ("", ".", "..")

@@ -106,11 +106,14 @@ def read_slot(folder: Path) -> Slot:
 
 
 def find_slots(folder: Path) -> list[Path]:
-    """Slot folders of ``folder``, by name: itself if it is one, else those directly in it."""
-    if (folder / MANIFEST).is_file():
+    """Slot folders of ``folder``, by name: itself if it is one, else those directly in it; half copied ones too.
+
+    A slot that lacks one of its two files is for ``read_slot`` to refuse: overlooked, it would be a missing one.
+    """
+    if any((folder / name).is_file() for name in (MANIFEST, DATA)):
         return [folder]
-    # A leading dot marks a folder that is still being written.
-    return sorted(path.parent for path in folder.glob(f"*/{MANIFEST}") if not path.parent.name.startswith("."))
+    found = {path.parent for name in (MANIFEST, DATA) for path in folder.glob(f"*/{name}")}
+    return sorted(path for path in found if not path.name.startswith("."))  # a dot: it is still being written
 
 
 def _check_together(rows: list[Row], manifest: dict[str, Any], where: str) -> None:

@@ -86,7 +86,8 @@ def shown_apart(one: Any, other: Any) -> tuple[str, str]:
     if first != second:
         return first, second
     first, second = (value if isinstance(value, str) else canonical(value) for value in (one, other))
-    same = next((at for at, pair in enumerate(zip(first, second, strict=False)) if pair[0] != pair[1]), 0)
+    same = next((at for at, pair in enumerate(zip(first, second, strict=False)) if pair[0] != pair[1]), None)
+    same = min(len(first), len(second)) if same is None else same
     begin = max(same - _LONGEST // 2, 0)
     return printable(f"…{first[begin:]}", _LONGEST), printable(f"…{second[begin:]}", _LONGEST)
 

@@ -29,13 +29,16 @@ def slot_files(folder: Path) -> dict[str, bytes]:
 def refuse_private(slot: Slot, files: Files, where: str) -> None:
     """Raise SlotError if the slot names this machine, its user, or a place on it: then it must not travel."""
     names, kept = names_here(), ties(slot.manifest)
-    texts = {
-        cell
-        for name, content in files.items()
-        if name != MANIFEST
-        for line in csv.reader(io.StringIO(content.decode("utf-8"), newline=""))
-        for cell in line
-    }
+    try:
+        texts = {
+            cell
+            for name, content in files.items()
+            if name != MANIFEST
+            for line in csv.reader(io.StringIO(content.decode("utf-8"), newline=""))
+            for cell in line
+        }
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise SlotError(f"{where}: a file that is not CSV: {error}") from None
     told = next((text for text in sorted(texts) if without_private(text, names, kept) != text), None)
     told = told or _first_difference(slot.manifest, without_private(slot.manifest, names, kept))
     if told is not None:

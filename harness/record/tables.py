@@ -1,7 +1,8 @@
 """Further tables of a run, and of a slot: one CSV each, read from anywhere, so every cell is checked.
 
-    timeline.csv  in every ok run's folder: the critical path from exec to ready, piece by piece
-    cores.csv     in the folders of runs whose cores were sampled: use of each core, ten times a second
+    timeline.csv  in every ok run's folder: the critical path from exec to ready, piece by piece (to 10 ms)
+    cores.csv     in the folders of runs whose cores were sampled: use of each core, ten times a second; a core that a
+                  time does not name was idle, and the first time names them all
 
 A slot holds the tables of its sampled cases' runs in one file each, with ``case``, ``run`` and ``kind`` in front.
 """

@@ -8,7 +8,7 @@ from matplotlib.axes import Axes
 from harness.show.caption import CAPTION_PT
 from harness.show.panel import MARGIN_IN, RIGHT_IN, draw_block
 from harness.show.startup_colours import Look
-from harness.show.style import BLACK, FONT_PT, GREY, drawable, text_width_in
+from harness.show.style import BLACK, FONT_PT, GREY, drawable, fitted, text_width_in
 
 _BAR, _GROUP_GAP = 0.13, 0.07  # inches
 _LONGEST_NAME, _LONGEST_NAME_IN = 40, 1.5  # characters, inches
@@ -57,8 +57,7 @@ def draw_bars(axes: Axes, groups: Sequence[BarGroup], unit: str, mark: float | N
     y, per_in = _GROUP_GAP, right / width
     for group in groups:
         middle = y + len(group.bars) * _BAR / 2
-        name = drawable(group.name, _LONGEST_NAME)
-        points = FONT_PT * min(1.0, _LONGEST_NAME_IN / max(text_width_in(name, FONT_PT), 1e-3))
+        name, points = fitted(drawable(group.name, _LONGEST_NAME), FONT_PT, _LONGEST_NAME_IN)
         axes.text(-0.05 * per_in, middle, name, ha="right", va="center_baseline", fontsize=points)
         for bar in group.bars:
             _draw_bar(axes, bar, y, per_in)

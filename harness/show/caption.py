@@ -4,9 +4,9 @@ from collections.abc import Iterable
 
 from harness.analyse.dataset import Side
 from harness.show.panel import MARGIN_IN, RIGHT_IN
-from harness.show.style import FONT_PT, wrap
+from harness.show.style import SMALLEST_PT, wrap
 
-CAPTION_PT = FONT_PT - 0.5
+CAPTION_PT = SMALLEST_PT
 CAPTION_ROW_IN = 0.115
 CAPTION_IN = RIGHT_IN - MARGIN_IN
 INTERVAL = "95 % t interval of the mean"

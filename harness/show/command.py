@@ -95,9 +95,10 @@ def figure_data(number: str, here: Path, folders: Sequence[Path], allow_mismatch
         if folders and is_recorded(folder):
             rows += recorded_rows(folder, figure.figure)
             continue
-        slots += _slots(folder, figure.figure)
-        if folders and not slots:
+        found = _slots(folder, figure.figure)
+        if folders and not found:
             raise HarnessError(f"{folder}: neither slot folders (data.csv, manifest.json) nor recorded logs here")
+        slots += found
     if not folders and (here / PAPER_CSV).exists():
         rows = read_paper(here / PAPER_CSV)
     if not slots and not rows:
@@ -107,16 +108,22 @@ def figure_data(number: str, here: Path, folders: Sequence[Path], allow_mismatch
     if problems and not allow_mismatch:
         raise HarnessError(f"{problems[0]}; --allow-mismatch draws it all the same and says so in the figure")
     said = (*problems, *confounders([slot.manifest for slot in slots], figure.differ))
-    own = [_side(slot, here.parents[1], said) for slot in slots]
+    own = [_side(slot, here.parents[1], (*said, *_engine_notes(slot, figure))) for slot in slots]
     paper = paper_sides(rows, paper_facts(), figure.paper_notes)
     recorded = tuple(folder for folder in folders if is_recorded(folder))
     return FigureData(figure, here, (*own, *paper), tuple(slots), recorded)
 
 
-def _side(slot: Slot, root: Path, problems: tuple[str, ...]) -> Side:
+def _engine_notes(slot: Slot, figure: Figure) -> list[str]:
+    """What the figure says of the slot's engines."""
+    pins = dict.fromkeys(str(case["engine"].get("pin")) for case in slot.manifest["cases"])
+    return [note for pin in pins for note in figure.engine_notes.get(pin, ())]
+
+
+def _side(slot: Slot, root: Path, notes: tuple[str, ...]) -> Side:
     """The slot as a side: *mine* if this checkout's store has runs of that node."""
     whose: Whose = "mine" if (root / "runs" / slot.manifest["node"]["id"]).is_dir() else "merged"
-    return side_of_slot(slot, whose, node_name(slot.manifest["node"]), problems)
+    return side_of_slot(slot, whose, node_name(slot.manifest["node"]), notes)
 
 
 def _slots(folder: Path, number: str) -> list[Slot]:
@@ -128,5 +135,7 @@ def _slots(folder: Path, number: str) -> list[Slot]:
             raise HarnessError(f"{error}; copy the slot again, or measure it: bash run_figure.sh {number}") from None
         if slot.manifest["figure"] != number:
             raise HarnessError(f"{path}: a slot of figure {slot.manifest['figure']}, not {number}; name its folder")
+        if not slot.manifest["cases"]:
+            raise HarnessError(f"{path}: holds no case; measure it: bash run_figure.sh {number}")
         slots.append(slot)
     return slots

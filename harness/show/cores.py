@@ -35,6 +35,7 @@ from harness.show.style import FONT_PT, style
 
 _TITLE_IN = 0.2
 _GAP_IN = 0.12
+_CAPTION_IN = PAGE_IN - 2 * MARGIN_IN
 _MACHINE = (
     "All cores of the machine are sampled every 0.1 s, whatever used them; busy threads: the sum over cores, 100 % = 1."
 )
@@ -62,8 +63,9 @@ def draw(data: FigureData) -> tuple[Figure, list[RenderableType]]:
         HarnessError: there are no samples to draw.
         SlotError: samples cannot be read, or are none of a start.
     """
-    shown = [one for side, slot in zip(data.own, data.slots, strict=True) for one in _own(side, slot)]
-    lacking = [side.slot for side, slot in zip(data.own, data.slots, strict=True) if not sampled_starts(slot)]
+    sampled = [(side, slot, sampled_starts(slot)) for side, slot in zip(data.own, data.slots, strict=True)]
+    shown = [one for side, slot, starts in sampled for one in _own(side, slot, starts)]
+    lacking = [side.slot for side, _, starts in sampled if not starts]
     shown += _paper(data)
     if not shown:
         raise HarnessError(
@@ -73,10 +75,10 @@ def draw(data: FigureData) -> tuple[Figure, list[RenderableType]]:
     return _page(shown, remarks), [_table(shown), *map(Text, remarks)]
 
 
-def _own(side: Side, slot: Slot) -> list[_Shown]:
+def _own(side: Side, slot: Slot, sampled: Sequence[SampledStart]) -> list[_Shown]:
     """One start of each case: the cached one nearest to the median, or the warm-up if there is no other."""
     by_case: dict[str, list[SampledStart]] = {}
-    for start in sampled_starts(slot):
+    for start in sampled:
         by_case.setdefault(start.case, []).append(start)
     models = {case["case"]: _model(case) for case in slot.manifest["cases"]}
     shown = []
@@ -109,9 +111,7 @@ def _paper(data: FigureData) -> list[_Shown]:
     if not data.paper:
         return []
     samples = [sample for folder in data.recorded for sample in recorded_cores(folder)]
-    use = paper_core_use(samples or read_paper_cores(data.folder / PAPER_CORES_CSV))
-    if not use.times_s:
-        return []
+    use = paper_core_use(samples if data.recorded else read_paper_cores(data.folder / PAPER_CORES_CSV))
     side = data.paper[0]
     models = ", ".join(dict.fromkeys(case.model for case in side.cases))
     title = f"{whose(side)}: {models}, cached start, {use.times_s[-1]:.1f} s recorded"
@@ -129,8 +129,11 @@ def _words(load: Load) -> str:
 
 def _page(shown: Sequence[_Shown], remarks: Sequence[str]) -> Figure:
     longest_s = max(_end_s(one) for one in shown)
-    captions = [caption_lines(one.sentences, PAGE_IN - 2 * MARGIN_IN) for one in shown]
-    last = caption_lines(remarks, PAGE_IN - 2 * MARGIN_IN)
+    captions = [
+        caption_lines((*one.sentences, *(["Grey: after its end."] if _end_s(one) < longest_s else [])), _CAPTION_IN)
+        for one in shown
+    ]
+    last = caption_lines(remarks, _CAPTION_IN)
     heights = [
         _TITLE_IN + start_height(one.use, one.pieces) + caption_height(lines) + _GAP_IN
         for one, lines in zip(shown, captions, strict=True)

@@ -13,7 +13,7 @@ from harness.analyse.timeline import Piece, coarse, phase_seconds
 from harness.record.paper_cores import INTERVAL_S
 from harness.show.panel import MARGIN_IN, Panel, draw_block, draw_key
 from harness.show.startup_colours import Look, looks
-from harness.show.style import BLACK, BLUE, COLUMN_IN, FONT_PT, GREY, drawable, tint
+from harness.show.style import BLACK, BLUE, COLUMN_IN, GREY, SMALLEST_PT, fitted, text_width_in, tint
 
 PAGE_IN = 2 * COLUMN_IN
 # Inches.
@@ -48,7 +48,9 @@ def draw_start(panel: Panel, top: float, use: CoreUse, pieces: Sequence[Piece], 
     bar = panel.axes(_LEFT + _WIDTH + 0.08, top, 0.07, _cores_height(use))
     _draw_cores(cores, bar, use)
     top += _cores_height(use) + _MIDDLE
-    _draw_busy(_axes(panel, top, _BUSY, longest_s), use)
+    busy = _axes(panel, top, _BUSY, longest_s)
+    _draw_busy(busy, use)
+    busy.set_xlabel(f"seconds since {'exec' if pieces else 'the recording began'}", labelpad=1)
     _draw_key(panel, top + _BUSY + _AXIS, pieces)
 
 
@@ -90,18 +92,17 @@ def _draw_cores(axes: Axes, bar: Axes, use: CoreUse) -> None:
 def _draw_busy(axes: Axes, use: CoreUse) -> None:
     """Rare bursts on many cores would hide the rest: they are cut off and their height is written."""
     busy, edges = use.busy, _edges(use)
-    highest = min(max(busy), 2 * max(load_of(use).usual, 1.0)) * 1.05
+    highest = min(max(*busy, 0.1), 2 * max(load_of(use).usual, 1.0)) * 1.05
     axes.stairs(busy, edges, fill=True, color=tint(BLUE, 0.45))
     axes.set_ylim(0, highest)
     intervals = list(zip(edges, edges[1:], busy, strict=False))
     for cut_off, run in groupby(intervals, key=lambda interval: interval[2] > highest):
         if cut_off:
             begin_s, end_s, peak = max(run, key=lambda interval: interval[2])
-            axes.text((begin_s + end_s) / 2, highest, f"{peak:.0f}", ha="center", va="bottom", fontsize=FONT_PT - 1.5)
+            axes.text((begin_s + end_s) / 2, highest, f"{peak:.0f}", ha="center", va="bottom", fontsize=SMALLEST_PT)
     axes.yaxis.set_major_locator(MaxNLocator(nbins=3, integer=True))
     axes.set_ylabel("busy\nthreads")
     axes.tick_params(labelbottom=True)
-    axes.set_xlabel("seconds since exec", labelpad=1)
 
 
 def _draw_phases(axes: Axes, pieces: Sequence[Piece], longest_s: float) -> None:
@@ -163,5 +164,7 @@ def _draw_key(panel: Panel, top: float, pieces: Sequence[Piece]) -> None:
         draw_block(page, (x, y - 0.045), 0.16, 0.09, look)
         if key:
             draw_key(page, x + 0.08, y, key)
-        label = f"{name}  {seconds.get(name, merged_s):.2f} s"
-        page.text(x + 0.21, y, drawable(label), va="center_baseline", fontsize=FONT_PT - 0.5)
+        took = f"  {seconds.get(name, merged_s):.2f} s"
+        room = width - 0.21 - 0.06 - text_width_in(took, SMALLEST_PT)
+        shown, points = fitted(name, SMALLEST_PT, room)
+        page.text(x + 0.21, y, shown + took, va="center_baseline", fontsize=points)

@@ -8,7 +8,7 @@ from matplotlib.patches import Rectangle
 from matplotlib.patheffects import withStroke
 
 from harness.show.startup_colours import Look
-from harness.show.style import BLACK, COLUMN_IN, FONT_PT, drawable, text_width_in
+from harness.show.style import BLACK, COLUMN_IN, SMALLEST_PT, drawable, fitted
 
 MARGIN_IN = 0.08
 RIGHT_IN = COLUMN_IN - 0.06
@@ -29,14 +29,13 @@ class Panel:
         bottom = all_y - self._top - y - height
         return self._figure.add_axes(((self._left + x) / all_x, bottom / all_y, width / all_x, height / all_y))
 
-    def text(self, x: float, y: float, text: str, points: float = FONT_PT - 0.5, **options: Any) -> None:
+    def text(self, x: float, y: float, text: str, points: float = SMALLEST_PT, **options: Any) -> None:
         """Text whose left edge (or ``ha``) is at x and whose middle is at y."""
         self.page.text(x, y, drawable(text), **{"va": "center_baseline", "fontsize": points, **options})
 
-    def name(self, x: float, y: float, text: str, right: float, points: float = FONT_PT - 0.5, **options: Any) -> None:
-        """Text from x that ends before ``right``: a name longer than foreseen is set smaller."""
-        width = text_width_in(drawable(text), points, options.get("weight", "normal"))
-        self.text(x, y, text, points * min(1, (right - x) / max(width, 1e-3)), **options)
+    def name(self, x: float, y: float, text: str, right: float, points: float = SMALLEST_PT, **options: Any) -> None:
+        """Text from x that ends before ``right``: a name longer than foreseen is set smaller, then cut."""
+        self.text(x, y, *fitted(text, points, right - x, options.get("weight", "normal")), **options)
 
     def rule(self, y: float, colour: str = BLACK) -> None:
         """A thin line across the panel."""
@@ -51,4 +50,4 @@ def draw_block(axes: Axes, corner: tuple[float, float], width: float, height: fl
 def draw_key(axes: Axes, x: float, y: float, key: str) -> None:
     """The letter that ties a block to its row in the table, readable on any colour and hatch."""
     outline = [withStroke(linewidth=1.5, foreground="white")]
-    axes.text(x, y, key, ha="center", va="center_baseline", fontsize=FONT_PT - 1, weight="bold", path_effects=outline)
+    axes.text(x, y, key, ha="center", va="center_baseline", fontsize=SMALLEST_PT, weight="bold", path_effects=outline)

@@ -50,7 +50,7 @@ def draw(data: FigureData) -> tuple[Figure, list[RenderableType]]:
     paper = [(side, case) for side in data.paper for case in side.cases if steps(case)]
     notes: list[RenderableType] = [tables(slot, each) for slot, per_case in own for each in per_case]
     notes += [_table(side, case) for side, case in paper]
-    return startup.draw(own, [_column(side, case) for side, case in paper]), notes
+    return startup.draw(own, [_column(side, case) for side, case in paper], data.own), notes
 
 
 def steps(case: CaseData) -> list[Step]:
@@ -60,9 +60,11 @@ def steps(case: CaseData) -> list[Step]:
 
 
 def total(case: CaseData) -> Summary | None:
-    """Sum of the steps per start; None without measured starts."""
-    sums = [[repeat.value(name) or 0.0 for name in PAPER_STEPS] for repeat in case.repeats if repeat.kind == MEASURED]
-    return summarise(sum(values) for values in sums)
+    """Sum of the steps per start, over the measured starts that state every step of the bar; None without one."""
+    names = [step.name for step in steps(case)]
+    every = [[repeat.value(name) for name in names] for repeat in case.repeats if repeat.kind == MEASURED]
+    whole = [[value for value in values if value is not None] for values in every if names and None not in values]
+    return summarise(sum(values) for values in whole)
 
 
 def share(case: CaseData, mark: str) -> float:

@@ -12,14 +12,16 @@ from functools import partial
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from harness.analyse.dataset import Side
 from harness.analyse.phases import UNATTRIBUTED
 from harness.analyse.startup import KINDS, WARMUP, StartUp, merge_small
 from harness.record.slot import Slot
+from harness.show.caption import CAPTION_PT
 from harness.show.panel import MARGIN_IN, RIGHT_IN, Panel, draw_block, draw_key
 from harness.show.startup_colours import looks
 from harness.show.startup_rows import BAR_NAMES, Block, draw_log, draw_table, log_height, table_height
-from harness.show.startup_text import CAPTION_PT, caption, no_start, title
-from harness.show.style import BLACK, COLUMN_IN, FONT_PT, style
+from harness.show.startup_text import caption, no_start, title
+from harness.show.style import BLACK, COLUMN_IN, FONT_PT, SMALLEST_PT, style
 
 # Inches.
 _BARS_TOP = 0.26
@@ -42,10 +44,20 @@ class Column:
     paint: Callable[[Panel, float], None]  # on the panel, with the end of the common scale in seconds
 
 
-def draw(slots: list[tuple[Slot, list[StartUp]]], more: Sequence[Column] = ()) -> Figure:
-    """The figure for these slots; every case of every slot is a panel, two panels to a row, ``more`` after them."""
+def draw(
+    slots: list[tuple[Slot, list[StartUp]]], more: Sequence[Column] = (), sides: Sequence[Side] | None = None
+) -> Figure:
+    """The figure for these slots; every case of every slot is a panel, two panels to a row, ``more`` after them.
+
+    ``sides``: the slots as sides, where it must be said whose they are.
+    """
     several_slots = len(slots) > 1
-    panels = [_column(slot, startup, several_slots) for slot, startups in slots for startup in startups]
+    whose: Sequence[Side | None] = sides or [None] * len(slots)
+    panels = [
+        _column(slot, startup, _name(slot, several_slots, side), side.notes if side else ())
+        for (slot, startups), side in zip(slots, whose, strict=True)
+        for startup in startups
+    ]
     panels += more
     columns = min(2, len(panels))
     rows = -(-len(panels) // columns)
@@ -60,11 +72,17 @@ def draw(slots: list[tuple[Slot, list[StartUp]]], more: Sequence[Column] = ()) -
     return figure
 
 
-def _column(slot: Slot, startup: StartUp, several_slots: bool) -> Column:
-    prefix = f"{slot.manifest['slot']}: " if several_slots else ""
+def _name(slot: Slot, several_slots: bool, side: Side | None) -> str:
+    """Which slot, where there are several, and whose it is, where that is known: "node1, merged"."""
+    names = [str(slot.manifest["slot"])] if several_slots else []
+    return ", ".join([*names, *(["this machine" if side.whose == "mine" else side.whose] if side else [])])
+
+
+def _column(slot: Slot, startup: StartUp, name: str, notes: Sequence[str]) -> Column:
+    lines = caption(slot, startup, notes)
+    paint = partial(_draw_panel, startup=startup, caption_lines=lines)
     end_s = max(_end(startup, kind) for kind in KINDS)
-    paint = partial(_draw_panel, startup=startup, caption_lines=caption(slot, startup))
-    return Column(prefix + title(startup), _height(slot, startup), end_s, paint)
+    return Column(f"{name}: {title(startup)}" if name else title(startup), _height(startup, lines), end_s, paint)
 
 
 def _draw_panel(panel: Panel, longest_s: float, startup: StartUp, caption_lines: list[str]) -> None:
@@ -83,9 +101,9 @@ def _draw_panel(panel: Panel, longest_s: float, startup: StartUp, caption_lines:
         panel.text(MARGIN_IN, y + row * _CAPTION_ROW, text, CAPTION_PT)
 
 
-def _height(slot: Slot, startup: StartUp) -> float:
+def _height(startup: StartUp, caption_lines: Sequence[str]) -> float:
     table = table_height(len(merge_small(startup)))
-    return _TABLE_TOP + table + log_height(startup) + len(caption(slot, startup)) * _CAPTION_ROW + 0.05
+    return _TABLE_TOP + table + log_height(startup) + len(caption_lines) * _CAPTION_ROW + 0.05
 
 
 def _end(startup: StartUp, kind: str) -> float:
@@ -135,4 +153,4 @@ def _point_at(axes: Axes, x: float, y: float, text: str, inches_per_s: float) ->
     side = -1 if x * inches_per_s > 1.2 else 1
     axes.plot(x, y + 0.035, "^", ms=2.5, color=BLACK, clip_on=False)
     ha = "right" if side < 0 else "left"
-    axes.text(x + side * 0.04 / inches_per_s, y + 0.07, text, ha=ha, va="center_baseline", fontsize=FONT_PT - 1)
+    axes.text(x + side * 0.04 / inches_per_s, y + 0.07, text, ha=ha, va="center_baseline", fontsize=SMALLEST_PT)

@@ -6,9 +6,10 @@ from matplotlib.patches import Rectangle
 
 from harness.analyse.phases import UNATTRIBUTED
 from harness.analyse.startup import MEASURED, WARMUP, Line, StartUp
+from harness.show.caption import CAPTION_PT
 from harness.show.panel import MARGIN_IN, RIGHT_IN, Panel, draw_block, draw_key
 from harness.show.startup_colours import Look
-from harness.show.startup_text import CAPTION_PT, label, log_rows
+from harness.show.startup_text import label, log_rows
 from harness.show.style import BLACK, GREY, SKY
 
 BAR_NAMES = {WARMUP: "uncached", MEASURED: "cached"}

@@ -1,17 +1,16 @@
 """What figure 2 says in words: titles, captions, and the rows of its log panel."""
 
 import textwrap
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
 from harness.analyse.startup import GPU_DOMINANT, KINDS, MEASURED, PAPER_STEPS, WARMUP, StartUp
 from harness.record.plain import printable
 from harness.record.slot import Slot
-from harness.show.panel import MARGIN_IN, RIGHT_IN
-from harness.show.style import FONT_PT, wrap
+from harness.show.caption import CAPTION_IN, CAPTION_PT
+from harness.show.style import wrap
 
-CAPTION_PT = FONT_PT - 1
-_CAPTION_IN = RIGHT_IN - MARGIN_IN
 _LOG_STEPS = (*PAPER_STEPS, "init_engine", "actual_total_time")
 
 
@@ -51,11 +50,11 @@ def log_rows(startup: StartUp) -> tuple[list[LogStep], list[str]]:
         notes.append(f"Bar: log, {which}; diamond: spans of the same name. actual_total_time: first to last log line.")
     if startup.not_logged:
         notes.append("Not logged by this engine: " + ", ".join(startup.not_logged) + ".")
-    return steps, [line for note in notes for line in wrap(note, CAPTION_PT, _CAPTION_IN)]
+    return steps, [line for note in notes for line in wrap(note, CAPTION_PT, CAPTION_IN)]
 
 
-def caption(slot: Slot, startup: StartUp) -> list[str]:
-    """What was measured, on what, how often, and what failed; wrapped to the column."""
+def caption(slot: Slot, startup: StartUp, notes: Iterable[str] = ()) -> list[str]:
+    """What was measured, on what, how often, and what failed, and ``notes``; wrapped to the column."""
     engine, model, node = startup.case["engine"], startup.case["model"], slot.manifest["node"]
     twin = ", structural twin (random weights)" if model.get("twin") else ""
     parts = [
@@ -69,7 +68,8 @@ def caption(slot: Slot, startup: StartUp) -> list[str]:
     else:
         parts.append("CPU engine: every phase runs on the CPU.")
     parts.append("Blocks add up to exec→ready; black is time that no hook explains.")
-    return wrap(" ".join(parts), CAPTION_PT, _CAPTION_IN)
+    parts += [f"{note.rstrip('.')}." for note in notes]
+    return wrap(" ".join(parts), CAPTION_PT, CAPTION_IN)
 
 
 def hardware(node: dict[str, Any]) -> str:

@@ -23,13 +23,14 @@ HATCHES = ("", "/////", ".....", "\\\\\\\\\\", "xxxxx", "-----")
 
 COLUMN_IN = 3.5  # width of one column of a two-column paper, inches: figures are drawn at the size they are printed
 FONT_PT = 6.5
+SMALLEST_PT = 6.0  # smaller text is not read in print
 
 _RC: Any = {
     "font.family": "DejaVu Sans",  # ships with matplotlib: the same glyphs on every machine
     "font.size": FONT_PT,
     "axes.labelsize": FONT_PT,
-    "xtick.labelsize": FONT_PT - 0.5,
-    "ytick.labelsize": FONT_PT - 0.5,
+    "xtick.labelsize": SMALLEST_PT,
+    "ytick.labelsize": SMALLEST_PT,
     "axes.linewidth": 0.5,
     "axes.spines.top": False,
     "axes.spines.right": False,
@@ -95,6 +96,20 @@ def text_width_in(text: str, points: float, weight: str = "normal") -> float:
     font = FontProperties(family=_RC["font.family"], size=points, weight=weight)
     width, _, _ = text_to_path.get_text_width_height_descent(text, font, ismath=False)
     return float(width) / 72
+
+
+def fitted(text: str, points: float, width_in: float, weight: str = "normal") -> tuple[str, float]:
+    """The drawable text and its size in points: set smaller to be ``width_in`` wide, and cut where that is not enough.
+
+    It is never smaller than ``SMALLEST_PT``.
+    """
+    text = drawable(text)
+    points = max(SMALLEST_PT, points * min(1, width_in / max(text_width_in(text, points, weight), 1e-3)))
+    cut = text
+    while len(cut) > 1 and text_width_in(cut, points, weight) > 1.001 * width_in:  # widths have rounding errors
+        text = text[:-1]
+        cut = f"{text}…"
+    return cut, points
 
 
 def wrap(text: str, points: float, width_in: float) -> list[str]:

@@ -57,6 +57,7 @@ class Figure(BaseModel):
     engines: Literal["one", "all"] = "one"  # all: a case for each pin of this machine's device
     samples: tuple[Literal["cores"], ...] = ()  # what is sampled while a start runs
     paper_notes: tuple[str, ...] = ()  # what a reader must know of the paper's recording; goes into the caption
+    engine_notes: dict[str, tuple[str, ...]] = {}  # pin → what a reader must know of own starts on it
     # None: the figure shows a whole start.
     shows: Shows | None = None
     slots: tuple[str, ...] = Field(min_length=1)

@@ -68,6 +68,8 @@ class Model(BaseModel):
                 raise ValueError(f"twin.{key}: a twin keeps the original's {key}")
             if key not in original:
                 raise ValueError(f"twin.{key}: 'config' has no such key")
+            if type(original[key]) is not int:
+                raise ValueError(f"twin.{key}: {original[key]!r} in 'config' is no width that a twin could narrow")
             if not narrow <= original[key]:
                 raise ValueError(f"twin.{key}: {narrow} is wider than the original's {original[key]}")
         return self

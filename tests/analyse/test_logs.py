@@ -117,6 +117,38 @@ def test_a_start_over_new_year_takes_seconds_not_minus_a_year() -> None:
     assert parse_log(text)["actual_total_time"] == 2.5
 
 
+@pytest.mark.parametrize(
+    ("first", "last", "seconds"),
+    [
+        ("02-28 23:59:58.500", "03-01 00:00:01.000", 2.5),  # most years have no other day between them
+        ("02-28 23:59:58.500", "02-29 00:00:01.000", 2.5),
+        ("02-29 23:59:58.500", "03-01 00:00:01.000", 2.5),
+        ("03-31 23:59:58.500", "04-01 00:00:01.000", 2.5),
+        ("12-31 23:59:58", "01-01 00:00:01.250", 3.25),
+    ],
+)
+def test_a_start_over_midnight_takes_seconds_whichever_night_it_is(first: str, last: str, seconds: float) -> None:
+    text = f"X {first} Waiting for init message\nX {last} Starting to load model m\n"
+    assert parse_log(text)["worker_init"] == seconds
+    assert parse_log(text.splitlines())["actual_total_time"] == seconds
+
+
+def test_lines_in_the_other_order_over_new_year_are_no_year_apart() -> None:
+    text = "X 12-31 23:59:59 Chunked prefill is on\nX 01-01 00:00:09 Available plugins for group g:\n"
+    assert parse_log(text)["get_model_info"] is None
+    assert quantities_as_paper(read_lines(text))["get_model_info"] == -10.0
+
+
+def test_a_stamp_in_colour_is_a_stamp() -> None:
+    # As vLLM 0.32 writes for a terminal: level in green, time and place in grey.
+    grey = "\x1b[32mINFO\x1b[0m \x1b[90m{}\x1b[0m \x1b[90m[a.py:1]\x1b[0m {}\n"
+    text = grey.format("03-04 05:06:08", "Waiting for init message") + grey.format(
+        "03-04 05:06:09.500", "Starting to load model m"
+    )
+    assert parse_log(text)["worker_init"] == 1.5
+    assert parse_log(text)["actual_total_time"] == 1.5
+
+
 def test_vllm_0_8_states_its_loading_time_beside_gb_and_no_seconds_of_the_graph_load() -> None:
     reading = read_lines(VLLM_0_8)
     assert (reading.version, reading.unnumbered) == ("0.8.0", {"model_loading", "graph_compile_cached"})
@@ -131,6 +163,14 @@ def test_the_papers_own_rules_make_zeros_and_intervals_below_zero_of_such_a_log(
     assert (papers["model_loading"], papers["graph_compile_cached"]) == (0, 0)
     assert papers["detect_platform"] == -0.5
     assert parse_log(text)["detect_platform"] is None
+
+
+def test_the_papers_sums_are_of_what_there_is() -> None:
+    papers = quantities_as_paper(read_lines(without("Init Tokenizer")))
+    assert papers["total_time"] == 17.5 - 0.25
+    papers = quantities_as_paper(read_lines("INFO Model loading took 1.5000 GiB and 2.5 seconds\n"))
+    assert (papers["framework_bootstrap"], papers["total_time"]) == (0, 2.5)
+    assert quantities_as_paper(read_lines("INFO Graph capturing finished in 2 secs.\n"))["total_time"] is None
 
 
 def test_a_line_without_its_number_is_no_matter_where_another_one_has_it() -> None:
@@ -164,6 +204,7 @@ def line_by_line(text: str) -> Reading:
                 found.unnumbered.add(name)
         time = log_lines._time(log_lines._STAMP.search(line))
         found.milestones |= {phrase: time for phrase in log_lines._MILESTONES if time and phrase in line}
+        found.leap_day = found.leap_day or "02-29 " in line
         found.first, found.last = found.first or time, time or found.last
         found.version = match[1] if (match := log_lines._BANNER.search(line)) else found.version
     return found
@@ -174,6 +215,7 @@ lines_of_a_log = st.lists(
     | st.sampled_from(
         [*CACHED_START.split("\n"), *VLLM_0_3.split("\n"), "Loading weights took", "INFO 99-99 99:99:99 x"]
     )
+    | st.sampled_from(["x 02-29 01:02:03", "\x1b[90m03-01 01:02:03", "12m03-01 01:02:03", "x\x1bm03-01 01:02:03"])
     | st.sampled_from(["Directly load the compiled graph", "x" * 400, "1 01-02 03:04:05", "901-02 03:04:05"]),
     max_size=40,
 )

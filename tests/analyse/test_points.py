@@ -112,6 +112,14 @@ def test_a_figure_that_asks_for_the_log_takes_it_of_traced_starts_too():
     assert sources(case, Shows(quantity="graph_compile_general_shape", source="log")) == {"log"}
 
 
+def test_a_group_is_the_sum_of_its_leaves_and_absent_without_any() -> None:
+    spans = {"imports:main": 1.0, "imports:engine": 2.0, "model_init": 3.0, "load_weights": 4.0}
+    repeat = Repeat(MEASURED, "1", spans, {"init_engine": 9.0})
+    assert [repeat.value(name) for name in ("model_loading", "imports", "framework_bootstrap")] == [7.0, 3.0, 3.0]
+    assert repeat.value("init_engine") == 9.0  # the log's: the spans have no leaf of it
+    assert Repeat(MEASURED, "1", spans).value("init_engine") is None
+
+
 def test_settings_of_one_model_are_labelled_by_their_size() -> None:
     sizes = (456, 1, 56)
     cases = [case("a", None, 1.0, cuda_graph_sizes=size) for size in sizes]

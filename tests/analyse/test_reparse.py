@@ -178,6 +178,59 @@ def test_a_zero_for_what_was_never_logged_differs(recording: Path) -> None:
     assert counts(reparse(recording)) == (ALL - 1, 1, 0)
 
 
+def test_a_recorded_sum_that_lacks_a_part_matches_and_says_why(recording: Path) -> None:
+    log = recording / "uncached" / LABELS[0]
+    log.write_text(log.read_text().replace("Init Tokenizer", "Make Tokenizer"))
+
+    def lack(document: dict[str, Any]) -> None:
+        document["data"]["tokenizer_init"][0] = None
+        document["data"]["total_time"][0] = 17.25
+
+    edit(recording / "uncached/comparison_results.json", lack)
+    tally = reparse(recording)
+    assert counts(tally) == (ALL, 0, 0)
+    (cause,) = tally.causes()
+    assert cause.startswith("1 × total_time: matched by the paper's rules")
+
+
+def test_a_recording_made_of_links_is_read_as_what_they_lead_to(recording: Path, tmp_path: Path) -> None:
+    for file in (recording / "iterations" / "1").iterdir():
+        stored = tmp_path / f"stored-{file.name}"
+        file.rename(stored)
+        file.symlink_to(stored)
+    warm = recording / "uncached"
+    warm.rename(tmp_path / "elsewhere")
+    warm.symlink_to(tmp_path / "elsewhere")
+    (recording / "iterations" / "back").symlink_to(recording)  # without end
+    (recording / "iterations" / "itself").symlink_to(recording / "iterations" / "itself")
+    tally = reparse(recording)
+    assert counts(tally) == (ALL, 0, 0)
+    assert tally.files == 5
+
+
+def test_a_label_with_half_a_character_names_no_log(recording: Path) -> None:
+    edit(
+        recording / "uncached/comparison_results.json",
+        lambda d: d["labels"].__setitem__(0, "output_model_\ud800.txt"),
+    )
+    tally = reparse(recording)
+    assert counts(tally) == (ALL - 18, 0, 18)
+    assert tally.causes()[0].startswith("18 × a label that is no file name;")
+
+
+@pytest.mark.parametrize("depth", [1, 500, *range(900, 1010, 5), 5000])
+def test_a_value_of_any_depth_differs_or_the_file_is_damaged(recording: Path, depth: int) -> None:
+    path = recording / "uncached/comparison_results.json"
+    edit(path, lambda d: d["data"]["init_engine"].__setitem__(0, "DEEP"))
+    path.write_text(path.read_text().replace('"DEEP"', "[" * depth + "]" * depth))
+    assert counts(reparse(path.parent)) in ((35, 1, 0), (0, 0, 36))
+
+
+def test_a_damaged_result_file_without_logs_is_no_success(tmp_path: Path) -> None:
+    (tmp_path / "comparison_results.json").write_text("{")
+    assert counts(reparse(tmp_path)) == (0, 0, 18)
+
+
 def test_averages_without_their_repeats_are_missing(recording: Path, tmp_path: Path) -> None:
     alone = tmp_path / "alone"
     alone.mkdir()

@@ -7,9 +7,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from harness.analyse.partition import partition
+from harness.analyse.partition import Partition, Segment, partition
 from harness.analyse.spans import read_processes
-from harness.analyse.timeline import Piece, coarse, follow_one_another, phase_seconds, timeline
+from harness.analyse.timeline import RESOLUTION_NS, Piece, coarse, follow_one_another, phase_seconds, timeline
 from tests.analyse.span_files import process_trees, write_process
 
 TREES = settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
@@ -41,6 +41,36 @@ def test_a_timeline_has_no_hole_and_its_phases_are_the_partitions(
     assert phase_seconds(pieces) == pytest.approx({leaf: s for leaf, s in parts.phases.items() if s}, abs=1e-12)
     told = [(piece.phase, piece.process) for piece in pieces]
     assert all(map(operator.ne, told, told[1:]))  # as few pieces as it takes
+
+
+def alternating(lengths_ns: list[int]) -> Partition:
+    """A partition that goes to and fro between two phases."""
+    segments, begin_ns = [], 1_000
+    for number, length_ns in enumerate(lengths_ns):
+        leaf = ("config", "imports:main")[number % 2]
+        segments.append(Segment(begin_ns, begin_ns + length_ns, 7, "main", leaf, None, ()))
+        begin_ns += length_ns
+    return Partition((begin_ns - 1_000) / 1e9, {}, {}, {}, segments, [])
+
+
+@given(lengths_ns=st.lists(st.integers(1, 40_000_000), min_size=1, max_size=60))
+def test_phases_that_alternate_faster_than_the_resolution_keep_their_time_and_nearly_their_place(
+    lengths_ns: list[int],
+) -> None:
+    parts = alternating(lengths_ns)
+    pieces = timeline(parts)
+    assert follow_one_another(pieces)
+    assert pieces[-1].end_s == parts.ready_s
+    for leaf, seconds in phase_seconds(pieces).items():
+        assert seconds == pytest.approx(sum(s.seconds for s in parts.segments if s.leaf == leaf), abs=1e-12)
+    for piece in pieces:
+        near = [(s.begin_ns - 1_000) / 1e9 - piece.end_s for s in parts.segments if s.leaf == piece.phase]
+        assert any(begin_s < RESOLUTION_NS / 1e9 for begin_s in near)
+    assert len(pieces) <= 2 * (parts.ready_s / (RESOLUTION_NS / 1e9) + 1)
+
+
+def test_a_loop_of_thousands_of_imports_is_a_few_pieces() -> None:
+    assert len(timeline(alternating([3_000, 7_000] * 3_000))) <= 6
 
 
 @given(pieces=timelines(), width_s=st.floats(0.01, 2.0))

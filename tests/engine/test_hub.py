@@ -1,5 +1,7 @@
+import io
 import json
 import time
+import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
@@ -14,6 +16,7 @@ from harness.engine.hub import commit_of_main, fetch, listing, wanted
 from harness.engine.hub_errors import HubUnreachable
 from harness.engine.hub_transfer import transfer
 from harness.engine.model_store import ensure_model
+from harness.engine.pytorch_weights import INDEX
 from harness.errors import HarnessError
 from harness.spec.models import find_model
 
@@ -29,6 +32,17 @@ def hub(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[FakeHub]:
         for module in ("huggingface_hub.file_download", "huggingface_hub.utils._http"):
             monkeypatch.setattr(f"{module}.time", SimpleNamespace(sleep=lambda _: None, time=time.time))
         yield served
+
+
+def pytorch_file(sizes: list[int]) -> bytes:
+    """What ``torch.save`` writes, with tensors of these bytes."""
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as archive:
+        archive.writestr("archive/data.pkl", b"a pickle")
+        for number, size in enumerate(sizes):
+            archive.writestr(f"archive/data/{number}", bytes(size))
+        archive.writestr("archive/version", b"3\n")
+    return buffer.getvalue()
 
 
 def get(models: Path) -> Path:
@@ -52,20 +66,43 @@ def no_engine() -> Path:
         ("consolidated.safetensors", False),
         ("pytorch_model-00001-of-00002.bin", False),
         ("pytorch_model.bin.index.json", False),
+        ("training_args.bin", False),
         ("model.gguf", False),
         ("README.md", False),
     ],
 )
 def test_only_what_an_engine_reads_is_listed(name: str, needed: bool):
-    assert wanted(name) == needed
+    assert (name in wanted([name, "model.safetensors"])) == needed
+
+
+@pytest.mark.parametrize("name", ["pytorch_model.bin", "pytorch_model-00001-of-00002.bin", INDEX])
+def test_pytorch_s_format_is_listed_only_where_there_is_no_other(name: str):
+    assert wanted([name, "config.json", "training_args.bin", "original/model.safetensors"]) == {name, "config.json"}
+    assert wanted([name, "model.safetensors"]) == {"model.safetensors"}
+
+
+def test_a_model_published_in_pytorch_s_format_is_downloaded_and_measured(hub: FakeHub, tmp_path: Path):
+    shards = [f"pytorch_model-0000{n}-of-00002.bin" for n in (1, 2)]
+    files = {name: data for name, data in files_of_model().items() if "safetensors" not in name}
+    files |= {shard: pytorch_file([64, 6]) for shard in shards}
+    files[INDEX] = json.dumps({"weight_map": dict(zip("ab", shards, strict=True))}).encode()
+    hub.repositories[HUB_ID].files = {name: data for name, data in files.items() if name != shards[1]}
+    with pytest.raises(HarnessError, match=f"holds no {shards[1]}, which its index names"):
+        get(tmp_path)
+    hub.repositories[HUB_ID] = Repository(files, commit="1" * 40)
+    get(tmp_path)
+    placed = ensure_model(NAME, no_engine, tmp_path, synthetic=None)
+    assert (placed.twin, placed.tensor_bytes, placed.parameters) == (False, 140, None)
+    (tmp_path / NAME / shards[1]).write_bytes(files[shards[1]][:-30])
+    (tmp_path / f"{NAME}.snapshot.json").unlink()
+    with pytest.raises(HarnessError, match=r"00002\.bin: not a complete file of PyTorch"):
+        ensure_model(NAME, no_engine, tmp_path, synthetic=None)
 
 
 def test_without_a_revision_the_commit_of_main_is_downloaded_and_recorded(hub: FakeHub, tmp_path: Path):
     assert commit_of_main(HUB_ID) == COMMIT
     folder = get(tmp_path)
-    assert sorted(path.name for path in folder.iterdir() if path.is_file()) == sorted(
-        name for name in files_of_model() if wanted(name)
-    )
+    assert sorted(path.name for path in folder.iterdir() if path.is_file()) == sorted(wanted(files_of_model()))
     assert not downloading_folder(NAME, tmp_path).exists()
     files = ensure_model(NAME, no_engine, tmp_path, synthetic=None)
     assert (files.twin, files.revision, files.tensor_bytes) == (False, COMMIT, 128)
@@ -81,7 +118,7 @@ def test_without_a_revision_the_commit_of_main_is_downloaded_and_recorded(hub: F
         (lambda hub: setattr(hub, "status", 403), "may not read it"),
         (lambda hub: setattr(hub, "status", 429), "too many requests"),
         (lambda hub: setattr(hub, "status", 503), "answers with status 503"),
-        (lambda hub: setattr(hub.repositories[HUB_ID], "files", {"pytorch_model.bin": b""}), "no safetensors files"),
+        (lambda hub: setattr(hub.repositories[HUB_ID], "files", {"model.gguf": b""}), "has neither safetensors nor"),
     ],
 )
 def test_what_the_hub_refuses_is_one_line_of_our_own_before_anything_is_made(hub: FakeHub, spoil, complaint):
@@ -109,6 +146,13 @@ def test_a_hub_that_is_switched_off_or_away_is_told_apart(monkeypatch: pytest.Mo
     with pytest.raises(HubUnreachable, match="cannot be reached") as caught:
         listing(HUB_ID, None)
     assert "\n" not in str(caught.value)
+
+
+def test_the_password_in_a_mirror_s_address_is_not_repeated(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("huggingface_hub.constants.ENDPOINT", "http://me:s3cret@127.0.0.1:9")
+    with pytest.raises(HubUnreachable, match=r"http://127\.0\.0\.1:9 cannot be reached") as caught:
+        listing(HUB_ID, None)
+    assert "s3cret" not in str(caught.value)
 
 
 def test_a_connection_that_is_cut_goes_on_where_it_was_cut(
@@ -167,6 +211,16 @@ def test_a_repository_without_a_shard_that_its_index_names_is_refused(hub: FakeH
     with pytest.raises(HarnessError, match=f"holds no {SHARD}, which its index names"):
         get(tmp_path)
     assert not (tmp_path / NAME).exists()
+
+
+@pytest.mark.usefixtures("hub")
+def test_a_model_that_another_process_placed_in_the_meantime_is_left_as_it_is(tmp_path: Path):
+    listed = listing(HUB_ID, None)
+    folder = get(tmp_path)
+    (folder / "tokenizer.json").write_text("theirs")
+    assert download(NAME, find_model(NAME), listed, tmp_path) == folder
+    assert (folder / "tokenizer.json").read_text() == "theirs"
+    assert not downloading_folder(NAME, tmp_path).exists()
 
 
 @pytest.mark.usefixtures("hub")

@@ -23,6 +23,7 @@ from harness.engine.model_command import TOKEN, main
 from harness.engine.model_store import ModelFiles
 from harness.errors import HarnessError
 from harness.spec.models import load_models
+from harness.spec.pin import DEFAULT_CUDA_PIN
 
 OTHER = "mistral-7b"
 ROOT = Path(__file__).resolve().parents[2]
@@ -56,7 +57,9 @@ def one_line_refusal(answered: Answer) -> str:
     return err
 
 
-@pytest.mark.parametrize("form", ["{}", "--token={}", "--dest={}"])
+@pytest.mark.parametrize(
+    "form", ["{}", "--token={}", "--dest={}", "-t{}", " {}", "'{}'", "Bearer {}", "--dest=/tmp/{}", "HF_TOKEN:{}"]
+)
 def test_an_argument_that_looks_like_a_token_is_refused_without_being_echoed(
     capsys: pytest.CaptureFixture[str], form: str
 ):
@@ -66,6 +69,11 @@ def test_an_argument_that_looks_like_a_token_is_refused_without_being_echoed(
     assert "looks like a hub token" in err
     assert "AbCd" not in out + err
     assert err.count("\n") == 1
+
+
+@pytest.mark.parametrize("argument", ["--dest=/data/hf_models", "/mnt/hf_cache/models", "llama2-7b-hf", "--all"])
+def test_a_path_with_hf_in_it_is_no_token(argument: str):
+    assert not TOKEN.search(argument)
 
 
 @given(st.text(alphabet="abcXYZ0123456789", min_size=1), st.sampled_from(["", "--token=", "HF_TOKEN=", "-t="]))
@@ -168,8 +176,16 @@ def test_without_a_network_a_download_is_one_line_and_a_dry_run_knows_the_sizes(
     use_hub(monkeypatch, "http://127.0.0.1:9", tmp_path)
     err = one_line_refusal(answer([NAME, "--dest", str(tmp_path)], capsys))
     assert "http://127.0.0.1:9 cannot be reached" in err
-    code, out, _ = answer([NAME, "--dest", str(tmp_path), "--dry-run"], capsys)
-    assert (code, out) == (0, f"{NAME}: would download {HUB_ID}, 6.43 GB, into {tmp_path / NAME}\n")
+    (tmp_path / OTHER).symlink_to("elsewhere")
+    code, out, err = answer([NAME, OTHER, "--dest", str(tmp_path), "--dry-run"], capsys)
+    assert (code, out.splitlines()) == (
+        0,
+        [
+            f"{OTHER}: would verify the real weights in {tmp_path / OTHER}",
+            f"{NAME}: would download {HUB_ID}, 6.43 GB, into {tmp_path / NAME}",
+        ],
+    )
+    assert f"to download into {tmp_path}: 6.43 GB; free there: " in err
 
 
 def test_everything_is_downloaded_only_after_a_yes(
@@ -224,6 +240,37 @@ def test_the_first_twin_that_fails_ends_the_command_in_one_line(
     code, out, err = answer([NAME, OTHER, "--synthetic", "--dest", str(tmp_path)], capsys)
     assert (code, out) == (2, "")
     assert err.splitlines()[-1].startswith("error: making the twin of ")
+
+
+def test_twins_that_are_made_again_count_before_they_are(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    (tmp_path / f"{NAME}-twin").mkdir()
+    (tmp_path / f"{NAME}-twin" / "twin.json").write_text('{"files": {}, "scale": 0.02, "recipe_sha256": "older"}')
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: SimpleNamespace(free=10**9))
+    arguments = [NAME, "--synthetic", "--dest", str(tmp_path)]
+    code, out, err = answer([*arguments, "--dry-run"], capsys)
+    assert (code, "again: its recipe, seed or scale has changed, about 138 MB" in out) == (0, True)
+    assert "about 0.14 GB; free there: 1.00 GB" in err
+    code, _, err = answer([*arguments, "--scale", "1"], capsys)
+    assert (code, "too little space: 6.43 GB to make, 1.00 GB free" in err) == (2, True)
+
+
+@pytest.mark.usefixtures("hub")
+def test_a_dry_run_of_tensorizing_installs_no_engine(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr("harness.engine.tensorize.default_pin", lambda: DEFAULT_CUDA_PIN)
+    monkeypatch.setattr("harness.engine.tensorize.ensure_engine", lambda *_, **__: pytest.fail("an engine was made"))
+    code, out, _ = answer([NAME, "--tensorize", "--dry-run", "--dest", str(tmp_path / "models")], capsys)
+    assert (code, out.count("would download")) == (0, 1)
+
+
+def test_where_standard_input_is_closed_nobody_can_be_asked(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(sys, "stdin", None)
+    assert "add --yes, or name some" in one_line_refusal(answer(["--synthetic"], capsys))
 
 
 def test_tensorizing_is_refused_on_the_cpu_engine_before_anything_is_made(

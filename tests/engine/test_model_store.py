@@ -11,7 +11,7 @@ from safetensors_bytes import safetensors
 from harness.engine import model_files
 from harness.engine import twin as twin_module
 from harness.engine.model_files import combined_sha256
-from harness.engine.model_store import ModelFiles, ensure_model
+from harness.engine.model_store import ModelFiles, ensure_model, scale_to_make
 from harness.errors import HarnessError
 from harness.spec.models import find_model
 
@@ -186,6 +186,36 @@ def test_a_twin_folder_without_its_manifest_is_made_again(store: Store):
     assert "interrupted" in store.said[-1]
 
 
+def test_a_twin_whose_replacement_was_killed_does_not_look_complete(store: Store, monkeypatch: pytest.MonkeyPatch):
+    first = store.ensure(seed=1)
+
+    def killed(folder: Path, **_: object) -> None:
+        if folder == store.twin:
+            (folder / "config.json").unlink()
+            raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr(twin_module.shutil, "rmtree", killed)
+        with pytest.raises(KeyboardInterrupt):
+            store.ensure(seed=2)
+    assert store.ensure(seed=1) == first
+    assert [path.name for path in store.models.iterdir() if path.is_dir()] == [store.twin.name]
+
+
+@pytest.mark.parametrize(
+    ("seed", "scale", "expected"), [(None, None, None), (1, 0.02, None), (2, None, 0.02), (None, 0.5, 0.5)]
+)
+def test_what_would_be_made_is_known_before(
+    store: Store, seed: int | None, scale: float | None, expected: float | None
+):
+    assert scale_to_make(NAME, store.models, seed, scale) == (scale or 0.01)
+    store.ensure(seed=1, scale=0.02)
+    assert scale_to_make(NAME, store.models, seed, scale) == expected
+    made = store.made
+    store.ensure(seed=seed, scale=scale)
+    assert (store.made > made) == (expected is not None)
+
+
 def change(path: Path) -> None:
     path.write_bytes(path.read_bytes()[:-1] + b"~")  # same size
 
@@ -288,6 +318,19 @@ def test_incomplete_or_foreign_real_weights_are_refused_and_not_replaced_by_a_tw
     with pytest.raises(HarnessError, match=complaint) as caught:
         store.ensure(synthetic=None)
     assert "\n" not in str(caught.value)
+    assert not store.twin.exists()
+
+
+@pytest.mark.parametrize("there", [True, False])
+def test_a_link_without_weights_behind_it_is_refused_and_not_replaced_by_a_twin(store: Store, there: bool):
+    disk = store.models.parent / "disk"
+    store.models.mkdir()
+    store.real.symlink_to(disk)
+    if there:
+        disk.mkdir()
+    complaint = "no complete real weights" if there else f"{store.real} is a link to {disk}, which is not there"
+    with pytest.raises(HarnessError, match=complaint):
+        store.ensure(synthetic=None)
     assert not store.twin.exists()
 
 

@@ -75,6 +75,13 @@ def test_a_data_folder_without_slots_is_named(tmp_path: Path, plot: Any) -> None
     assert err == f"error: {tmp_path}: neither slot folders (data.csv, manifest.json) nor recorded logs here\n"
 
 
+def test_a_data_folder_without_slots_is_named_beside_one_with_slots(slots: Path, tmp_path: Path, plot: Any) -> None:
+    (tmp_path / "empty").mkdir()
+    code, out, err = plot("--data", slots, "--data", tmp_path / "empty")
+    assert (code, out) == (2, "")
+    assert err.startswith(f"error: {tmp_path}/empty: neither slot folders")
+
+
 def test_a_corrupt_slot_is_one_line_and_draws_nothing(slots: Path, tmp_path: Path, plot: Any) -> None:
     (slots / "node1" / "data.csv").write_text("figure\n")
     code, out, err = plot("--data", slots, "--out", tmp_path / "out")

@@ -137,6 +137,11 @@ def test_the_figures_variables_reach_the_engine_and_the_record() -> None:
     assert disabled.environment["TORCH_COMPILE_DISABLE"] == disabled.declared["TORCH_COMPILE_DISABLE"] == "1"
 
 
+def test_without_a_compile_cache_a_start_that_compiles_again_counts() -> None:
+    assert case().must_hit
+    assert not case(figure={"environment": {"VLLM_DISABLE_COMPILE_CACHE": "1"}}).must_hit
+
+
 def test_what_is_known_before_the_engine_is_there_is_part_of_the_definition() -> None:
     known = declared_definition(FIGURE, PIN, "tiny", {"max_model_len": 64}, eager=False, mode="offline")
     whole = case().definition

@@ -162,6 +162,14 @@ def test_two_long_values_are_shown_where_they_differ() -> None:
     assert len(told) < 300
 
 
+def test_a_long_value_that_only_goes_on_is_shown_with_what_follows() -> None:
+    one, other = cpus()
+    one["cases"][0]["parameters"]["template"] = "x" * 500
+    other["cases"][0]["parameters"]["template"] = "x" * 500 + "more"
+    (told,) = disagreements([one, other], "cpu")
+    assert "xmore" in told.rpartition("cpu1 has ")[2]
+
+
 @pytest.mark.parametrize("differ", [None, "cpu", "gpu", "storage"])
 def test_a_slot_that_is_there_twice_is_named_once(differ: str) -> None:
     one, other = cpus(id="node-0000000000ff")

@@ -199,6 +199,6 @@ def test_too_much_is_neither_packed_nor_unpacked(monkeypatch: pytest.MonkeyPatch
 
 def test_an_encrypted_or_unknown_compression_is_refused() -> None:
     content = pack(SAMPLE)
-    for offset, value in ((8, 1), (10, 99)):  # flags, method: in the directory of the archive
+    for offset, value in ((8, 1), (10, 99), (10, 12), (10, 14)):  # flags, method: in the directory of the archive
         at = content.index(b"PK\x01\x02") + offset
         assert refused(content[:at] + bytes([value]) + content[at + 1 :])

@@ -19,7 +19,7 @@ def test_busy_samples_keep_time_core_and_percentage(tmp_path: Path) -> None:
     assert read_paper_cores(path) == samples
 
 
-@pytest.mark.parametrize("text", [None, "", "{}x", "[1]", '[["a"]]', "[[NaN]]", "[[101]]", "[[-1]]", "[[[1]]]"])
+@pytest.mark.parametrize("text", [None, "", "{}x", "[1]", '[["a"]]', "[[NaN]]", "[[101]]", "[[]]", "[[-1]]", "[[[1]]]"])
 def test_a_damaged_recording_is_named(tmp_path: Path, text: str | None) -> None:
     if text is not None:
         (tmp_path / "cpu_usage.json").write_text(text)
@@ -33,6 +33,8 @@ def test_a_damaged_recording_is_named(tmp_path: Path, text: str | None) -> None:
         ("", ":1: columns must be time_s,core,percent"),
         ("time_s,core,percent\n1,2\n", ":2: not a time, a core and a percentage"),
         ("time_s,core,percent\n0.1,1,5\n0.1,x,5\n", ":3: not a time, a core and a percentage"),
+        ("time_s,core,percent\n", ": no sample in it"),
+        ("time_s,core,percent\n1e308,1,5\n", ":2: a time and a core from 0 on"),
         ("time_s,core,percent\nnan,1,5\n", ":2: a time and a core from 0 on"),
         ("time_s,core,percent\n1,1,500\n", ":2: a time and a core from 0 on"),
     ],

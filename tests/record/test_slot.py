@@ -219,6 +219,14 @@ def test_slots_are_found_by_name_and_unfinished_ones_are_not(tmp_path: Path) -> 
     assert find_slots(tmp_path / "other") == find_slots(tmp_path / "absent") == []
 
 
+@pytest.mark.parametrize("lacking", ["manifest.json", "data.csv"])
+def test_a_half_copied_slot_is_found_and_refused(tmp_path: Path, lacking: str) -> None:
+    write_slot(tmp_path / "node0", *synthetic())
+    (tmp_path / "node0" / lacking).unlink()
+    assert find_slots(tmp_path) == find_slots(tmp_path / "node0") == [tmp_path / "node0"]
+    assert "no such file; a slot folder holds data.csv and manifest.json" in refused(tmp_path / "node0")
+
+
 def test_further_tables_travel_with_the_slot_and_read_back_equal(tmp_path: Path) -> None:
     rows, manifest, tables = sampled()
     write_slot(tmp_path / "node0", rows, manifest, tables)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from rich.console import Console, RenderableType
 
-from harness.analyse.dataset import CaseData, Repeat, Side, Whose
+from harness.analyse.dataset import CaseData, Repeat, Side, Whose, side_of_slot
 from harness.record.slot import Slot
 from harness.show.command import FigureData
 from harness.spec.figure import load_figure
@@ -40,7 +40,8 @@ def side(*cases: CaseData, slot: str = "node0", whose: Whose = "mine", notes: tu
 
 
 def data(number: str, *sides: Side, slots: Sequence[Slot] = ()) -> FigureData:
-    return FigureData(load_figure(number, WORKSPACE), WORKSPACE.figure(number), sides, tuple(slots))
+    own = [side_of_slot(slot, "mine", NODE) for slot in slots]
+    return FigureData(load_figure(number, WORKSPACE), WORKSPACE.figure(number), (*own, *sides), tuple(slots))
 
 
 def flat(text: str) -> str:

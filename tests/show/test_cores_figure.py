@@ -13,6 +13,7 @@ from harness.analyse.dataset import paper_sides, side_of_slot
 from harness.errors import HarnessError
 from harness.record.paper import PaperRow
 from harness.record.slot import Slot, read_slot, write_slot
+from harness.record.slotcheck import SlotError
 from harness.show.command import FigureData
 from harness.show.cores import draw
 from harness.spec.figure import load_figure
@@ -71,6 +72,11 @@ def test_two_slots_and_the_paper_share_one_scale_of_time(tmp_path: Path) -> None
     assert [len(axes.collections) for axes in maps] == [1, 1, 1]
     assert len({axes.get_xlim() for axes in figure.axes if axes.get_ylabel()}) == 1
     assert len([axes for axes in figure.axes if axes.get_ylabel() == "phase"]) == 2  # the paper has no spans
+    assert [axes.get_xlabel() for axes in figure.axes if axes.get_xlabel()] == [
+        *["seconds since exec"] * 2,
+        "seconds since the recording began",
+    ]
+    assert texts(figure).count("Grey: after its end.") == 1  # the slots' starts end together
     heights = [axes.get_window_extent().height for axes in maps]
     assert heights[0] < heights[1] == pytest.approx(heights[2])
 
@@ -85,6 +91,20 @@ def test_the_papers_panel_has_the_claims_numbers_and_the_heights_of_its_bursts()
 def test_a_recording_that_is_named_is_drawn_from_its_own_samples(tmp_path: Path) -> None:
     (tmp_path / "cpu_usage.json").write_text(json.dumps([[0.0, 0.0], [100.0, 0.0], [0.0, 50.0]]))
     assert "of 2 (25.0 % of the machine)" in texts(draw(data_of(paper=True, recorded=(tmp_path,)))[0])
+
+
+def test_a_recording_without_a_sample_is_never_replaced_by_the_one_that_ships(tmp_path: Path) -> None:
+    (tmp_path / "cpu_usage.json").write_text("[[]]")
+    with pytest.raises(SlotError, match="no sample in it"):
+        draw(data_of(paper=True, recorded=(tmp_path,)))
+
+
+def test_a_start_in_which_nothing_was_busy_is_drawn(tmp_path: Path) -> None:
+    slot = slot_of(tmp_path)
+    head, *rows = slot.tables["cores.csv"].decode().splitlines()
+    idle = "\n".join([head, *(f"{row.rpartition(',')[0]},0.0" for row in rows), ""])
+    figure, _ = draw(data_of(replace(slot, tables={**slot.tables, "cores.csv": idle.encode()})))
+    image(figure)  # an axis without extent would be a warning, and so an error here
 
 
 def test_the_same_slot_makes_the_same_picture(tmp_path: Path) -> None:

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import pytest
 from matplotlib.patches import Rectangle
 
@@ -74,7 +76,7 @@ def test_own_starts_and_the_papers_share_one_scale_and_one_page(paper: Side) -> 
     figure, notes = draw(data("2", paper, slots=[own()]))
     assert_readable(figure)
     said = words(figure)
-    assert "llama3-3b on vLLM 0.32.0" in said
+    assert "this machine: llama3-3b on vLLM 0.32.0" in said
     assert "paper: llama3-3b on vLLM 0.10.1.1" in said
     assert len({axes.get_xlim() for axes in figure.axes if axes.get_xlabel()}) == 1
     assert len(notes) == 2
@@ -84,3 +86,21 @@ def test_without_the_papers_data_only_own_starts_are_drawn() -> None:
     figure, _ = draw(data("2", slots=[own(), own(slot="node1", seed=1)]))
     assert_readable(figure)
     assert "paper:" not in words(figure)
+    assert "node0, this machine: llama3-3b" in words(figure)
+
+
+def test_a_merged_slot_is_named_so_with_what_does_not_fit() -> None:
+    told = data("2", slots=[own()])
+    (side,) = told.own
+    figure, _ = draw(replace(told, sides=(replace(side, whose="merged", notes=("engines differ",)),)))
+    assert_readable(figure)
+    assert "merged: llama3-3b on vLLM 0.32.0" in words(figure)
+    assert "engines differ." in words(figure)
+
+
+def test_a_start_that_lacks_a_step_is_in_no_sum_of_the_steps(recorded: CaseData) -> None:
+    *others, last = [repeat for repeat in recorded.repeats if repeat.kind == "measured"]
+    lacking = replace(last, log={name: s for name, s in last.log.items() if name != "load_weights"})
+    sums = total(replace(recorded, repeats=(*others, lacking, replace(last, log={}))))
+    assert sums == total(replace(recorded, repeats=tuple(others)))
+    assert total(replace(recorded, repeats=(replace(last, log={}),))) is None

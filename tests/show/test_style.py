@@ -3,10 +3,12 @@ from pathlib import Path
 
 import matplotlib as mpl
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from matplotlib.figure import Figure
 
 from harness.errors import HarnessError
-from harness.show.style import save, style, tint
+from harness.show.style import SMALLEST_PT, fitted, save, style, text_width_in, tint
 
 
 def simple() -> Figure:
@@ -52,3 +54,11 @@ def test_a_tint_goes_from_the_colour_to_white() -> None:
     assert tint("#000000", 0) == (0, 0, 0)
     assert tint("#000000", 1) == (1, 1, 1)
     assert tint("#800000", 0.5)[1:] == (0.5, 0.5)
+
+
+@given(st.text(min_size=1, max_size=60), st.floats(0.3, 4.0), st.sampled_from(["normal", "bold"]))
+def test_a_name_is_set_smaller_then_cut_and_never_too_small_to_read(text: str, width_in: float, weight: str) -> None:
+    shown, points = fitted(text, 7.5, width_in, weight)
+    assert SMALLEST_PT <= points <= 7.5
+    assert text_width_in(shown, points, weight) <= 1.002 * width_in
+    assert shown[:-1] == fitted(text, 7.5, 100.0)[0][: len(shown) - 1]

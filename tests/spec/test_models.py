@@ -180,6 +180,8 @@ def test_a_wrong_fact_is_answered_with_file_line_entry_and_field(
     ("old", "new", "complaint"),
     [
         ("hidden_size: 192", "hidden_size: 4096", "twin.hidden_size: 4096 is wider than the original's 3072"),
+        ("hidden_size: 192", "rope_scaling: 192", "in 'config' is no width that a twin could narrow"),
+        ("hidden_size: 192", "use_cache: 1", "twin.use_cache: True in 'config' is no width"),
         ("hidden_size: 192", "vocab_size: 192", "a twin keeps the original's vocab_size"),
         ("hidden_size: 192", "hiden_size: 192", "'config' has no such key"),
         ("tokenizer_mb: the paper", "tokeniser_mb: the paper", "no source for tokenizer_mb"),
