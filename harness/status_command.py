@@ -41,7 +41,7 @@ def run_status(as_json: bool, pin_name: str | None, workspace: Workspace) -> int
             table.add_row(figure["figure"], slot["slot"], cases, of, str(slot["not_counted"] or "–"), *last)
     console.print(table)
     console.print(
-        "missing here: starts of this machine's engine that are not stored yet, of all declared models; –: it cannot"
+        "missing here: starts not stored yet of all declared models, with this machine's engine; –: it can make none"
     )
     console.print(
         "measure or continue one: bash run_figure.sh NUM; see what it would do: bash run_figure.sh NUM --dry-run"
