@@ -11,7 +11,7 @@ from harness.errors import HarnessError
 
 
 def run_reparse(root: Path, as_json: bool) -> int:
-    """Compare every value and print; returns the exit code: 0 all match, 1 something differs or is missing, or nothing was there.
+    """Compare every value and print; returns the exit code: 0 all match; 1 one differs, is missing, or none is there.
 
     Raises:
         HarnessError: no such folder, or no recorded results in it.

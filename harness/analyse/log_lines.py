@@ -57,9 +57,7 @@ _MILESTONES = tuple(dict.fromkeys(phrase for pair in INTERVALS.values() for phra
 
 _BANNER = re.compile(r"LLM engine \(v([0-9][0-9A-Za-z.+]{0,40})\)")
 # After a word boundary, or after a colour: vLLM 0.32 can write its stamps in grey.
-_STAMP = re.compile(
-    r"(?:\b|(?<=[0-9;\[]m))([0-9]{2})-([0-9]{2}) ([0-9]{2}):([0-9]{2}):([0-9]{2})(?:\.([0-9]{3}))?"
-)
+_STAMP = re.compile(r"(?:\b|(?<=[0-9;\[]m))([0-9]{2})-([0-9]{2}) ([0-9]{2}):([0-9]{2}):([0-9]{2})(?:\.([0-9]{3}))?")
 # The part of a stamp that begins with a fixed character: the search for it is many times as fast.
 _CLOCK = re.compile(r"-[0-9]{2} [0-9]{2}:[0-9]{2}:[0-9]{2}")
 # Stamps carry no year: any leap year will do, so that 02-29 exists (``Reading.leap_day``: whether the log shows it).

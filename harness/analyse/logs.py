@@ -90,9 +90,7 @@ def add(parts: Iterable[float | None]) -> float:
     return reduce(operator.add, (0.0 if part is None else part for part in parts), 0.0)
 
 
-def _elapsed(
-    reading: Reading, begin: datetime | None, end: datetime | None, backwards: bool = False
-) -> float | None:
+def _elapsed(reading: Reading, begin: datetime | None, end: datetime | None, backwards: bool = False) -> float | None:
     """Seconds from ``begin`` to ``end``; None if either is absent or (unless ``backwards``) they come the other way.
 
     (vLLM 0.32 announces chunked prefill before it lists plugins: the paper's interval does not exist there.)

@@ -127,7 +127,8 @@ def _disagreement_by_process(phases: dict[str, float], by_process: dict[str, dic
     for leaf in (*phases, *sorted(leaves.difference(phases))) if by_process else ():
         spent_s = math.fsum(spent.get(leaf, 0.0) for spent in by_process.values())
         if leaf not in phases or not _same(spent_s, phases[leaf]):
-            return f"phases_by_process has {spent_s:.6f} s of {printable(leaf, 80)}, but phases {phases.get(leaf, 'none')}"
+            stated = phases.get(leaf, "none")
+            return f"phases_by_process has {spent_s:.6f} s of {printable(leaf, 80)}, but phases {stated}"
     return None
 
 
