@@ -87,8 +87,8 @@ def _section(side: Side, looks: dict[str, Look]) -> Section:
 def _bar(seconds: Summary | None, look: Look) -> Bar:
     if seconds is None:
         return Bar(None, None, "not stated by any measured start", look)
-    spread = f" ± {seconds.half_width:.2f}" if seconds.half_width is not None else " (n=1)"
-    return Bar(seconds.mean, seconds.half_width, f"{seconds.mean:.2f}{spread} s", look)
+    spread = f" ± {seconds.half_width:.2f} s" if seconds.half_width is not None else " s (n=1)"
+    return Bar(seconds.mean, seconds.half_width, f"{seconds.mean:.2f}{spread}", look)
 
 
 def _tables(side: Side, names: list[str]) -> RenderableType:

@@ -80,10 +80,10 @@ def _section(side: Side, predictor: Predictor, sets: Sets) -> Section:
 
 def _pair(made: Prediction, measured_look: Look) -> tuple[Bar, Bar]:
     measured = made.measured
-    spread = f" ± {measured.half_width:.1f}" if measured.half_width is not None else " (n=1)"
+    spread = f" ± {measured.half_width:.1f} s" if measured.half_width is not None else " s (n=1)"
     return (
         Bar(made.predicted_s, None, f"{made.predicted_s:.1f} s ({100 * made.error:+.1f} %)", _PREDICTED_LOOK),
-        Bar(measured.mean, measured.half_width, f"{measured.mean:.1f}{spread} s", measured_look),
+        Bar(measured.mean, measured.half_width, f"{measured.mean:.1f}{spread}", measured_look),
     )
 
 

@@ -1,5 +1,6 @@
 """One process tree of plain shell and Python processes: its end, whatever it does, and what it used."""
 
+import contextlib
 import errno
 import gc
 import os
@@ -48,7 +49,8 @@ def descendants() -> list[psutil.Process]:
 @pytest.fixture(scope="module", autouse=True)
 def _no_helper_of_python_itself() -> None:
     """Earlier tests may have used multiprocessing, whose resource tracker lives as long as this process."""
-    resource_tracker._resource_tracker._stop()
+    with contextlib.suppress(ChildProcessError):  # it was reaped with other children
+        resource_tracker._resource_tracker._stop()
 
 
 @pytest.fixture(autouse=True)
