@@ -6,7 +6,7 @@ One row is one quantity of one recorded start. What a start did not log has no r
 import csv
 import io
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import astuple, dataclass, fields
 from pathlib import Path
 
@@ -43,23 +43,32 @@ def paper_csv(rows: Iterable[PaperRow]) -> bytes:
     return text.getvalue().encode()
 
 
+def read_lines(path: Path, columns: tuple[str, ...], max_bytes: int) -> Iterator[tuple[int, list[str]]]:
+    """The lines of a CSV file with exactly these columns, each with its number in the file.
+
+    Raises:
+        SlotError: one line that names the file and what is wrong.
+    """
+    try:
+        text = read_bounded(path, max_bytes).decode("utf-8")
+        lines = list(csv.reader(io.StringIO(text, newline=""), strict=True))
+    except OSError as error:
+        raise SlotError(f"{path}: cannot read: {error.strerror}") from None
+    except (UnreadableError, UnicodeDecodeError, csv.Error) as error:
+        raise SlotError(f"{path}: {error}") from None
+    if not lines or tuple(lines[0]) != columns:
+        raise SlotError(f"{path}:1: columns must be {','.join(columns)}")
+    yield from enumerate(lines[1:], start=2)
+
+
 def read_paper(path: Path) -> list[PaperRow]:
     """The rows of one paper.csv.
 
     Raises:
         SlotError: one line that names the file, the line and what is wrong.
     """
-    try:
-        text = read_bounded(path, _MAX_BYTES).decode("utf-8")
-        lines = list(csv.reader(io.StringIO(text, newline=""), strict=True))
-    except OSError as error:
-        raise SlotError(f"{path}: cannot read: {error.strerror}") from None
-    except (UnreadableError, UnicodeDecodeError, csv.Error) as error:
-        raise SlotError(f"{path}: {error}") from None
-    if not lines or tuple(lines[0]) != _COLUMNS:
-        raise SlotError(f"{path}:1: columns must be {','.join(_COLUMNS)}")
     rows = []
-    for number, line in enumerate(lines[1:], start=2):
+    for number, line in read_lines(path, _COLUMNS, _MAX_BYTES):
         try:
             figure, slot, model, setting, kind, iteration, phase, seconds = line
             row = PaperRow(figure, slot, model, setting, kind, int(iteration), phase, float(seconds))

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from harness.record.bounded import UnreadableError, parse_json, read_bounded
+from harness.record.paper import read_lines
 from harness.record.runcheck import MAX_SECONDS
 from harness.record.slotcheck import SlotError
 
@@ -60,17 +61,8 @@ def read_paper_cores(path: Path) -> list[CoreSample]:
     Raises:
         SlotError: one line that names the file, the line and what is wrong.
     """
-    try:
-        text = read_bounded(path, _MAX_BYTES).decode("utf-8")
-        lines = list(csv.reader(io.StringIO(text, newline=""), strict=True))
-    except OSError as error:
-        raise SlotError(f"{path}: cannot read: {error.strerror}") from None
-    except (UnreadableError, UnicodeDecodeError, csv.Error) as error:
-        raise SlotError(f"{path}: {error}") from None
-    if not lines or tuple(lines[0]) != _COLUMNS:
-        raise SlotError(f"{path}:1: columns must be {','.join(_COLUMNS)}")
     samples = []
-    for number, line in enumerate(lines[1:], start=2):
+    for number, line in read_lines(path, _COLUMNS, _MAX_BYTES):
         try:
             time_s, core, percent = line
             sample = (float(time_s), int(core), float(percent))
