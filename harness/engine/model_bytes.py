@@ -1,16 +1,14 @@
 """How many bytes the weights of a model have by its published config: the check of ``models.yaml`` against logs."""
 
 import json
-import os
-import subprocess
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
 
+from harness.engine.study_worker import run_worker
 from harness.errors import HarnessError
 from harness.spec.models import Model
-from harness.workspace import ROOT
 
 WORKER = "experiments.cold_start.worker_weight_bytes"
 TIME_LIMIT_S = 300.0  # all models together take seconds
@@ -33,16 +31,10 @@ def weight_bytes(models: Mapping[str, Model], engine_python: Path) -> dict[str, 
         request, result = Path(folder) / "request.json", Path(folder) / "result.json"
         configs = {name: model.config.as_dict() for name, model in models.items()}
         request.write_text(json.dumps(configs), encoding="utf-8")
-        environment = os.environ | {"HF_HUB_OFFLINE": "1", "PYTHONDONTWRITEBYTECODE": "1"}
-        command = [str(engine_python), "-m", WORKER, str(request), str(result)]
+        environment = {"HF_HUB_OFFLINE": "1", "PYTHONDONTWRITEBYTECODE": "1"}
         try:
-            done = subprocess.run(
-                command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=TIME_LIMIT_S, check=False
-            )
-        except (OSError, subprocess.TimeoutExpired) as error:
+            run_worker(engine_python, WORKER, (request, result), environment, "counting weights", TIME_LIMIT_S)
+        except OSError as error:
             raise HarnessError(f"counting weights under {engine_python} failed: {error}") from None
-        if done.returncode != 0 or not result.exists():
-            last = (done.stderr.strip().splitlines() or ["no message"])[-1]
-            raise HarnessError(f"counting weights failed (exit {done.returncode}, {engine_python}): {last}")
         counted = json.loads(result.read_text(encoding="utf-8"))
     return {name: WeightBytes(**counts) for name, counts in counted.items()}

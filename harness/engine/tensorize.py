@@ -3,10 +3,8 @@
 Written from vLLM 0.10.1.1's source (``model_executor/model_loader/tensorizer.py``); it has not run on a GPU yet.
 """
 
-import os
 import secrets
 import shutil
-import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
@@ -16,10 +14,10 @@ from harness.engine.detect import default_pin
 from harness.engine.environment import Engine, ensure_engine
 from harness.engine.model_files import describe, model_file_names, read_manifest, verify
 from harness.engine.model_store import ModelFiles
+from harness.engine.study_worker import run_worker
 from harness.errors import HarnessError
 from harness.record.atomic import write_json
 from harness.spec.pin import load_pin
-from harness.workspace import ROOT
 
 WORKER = "experiments.cold_start.worker_tensorize"
 MANIFEST = "tensorized.json"
@@ -91,14 +89,5 @@ def _tensorized(folder: Path, files: ModelFiles, engine: Engine, announce: Calla
 
 
 def _run_worker(files: ModelFiles, target: Path, engine: Engine) -> None:
-    command = [str(engine.python), "-m", WORKER, str(files.path.resolve()), str(target.resolve())]
-    environment = os.environ | engine.pin.environment | {"VLLM_ENABLE_V1_MULTIPROCESSING": "0"}  # see the worker
-    try:
-        done = subprocess.run(
-            command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=TIME_LIMIT_S, check=False
-        )
-    except subprocess.TimeoutExpired:
-        raise HarnessError(f"{files.name}: tensorizing took more than {TIME_LIMIT_S:.0f} s; try again") from None
-    if done.returncode != 0 or not target.exists():
-        last = (done.stderr.strip().splitlines() or ["no message"])[-1]
-        raise HarnessError(f"{files.name}: tensorizing failed (exit {done.returncode}, {engine.python}): {last}")
+    environment = engine.pin.environment | {"VLLM_ENABLE_V1_MULTIPROCESSING": "0"}  # see the worker
+    run_worker(engine.python, WORKER, (files.path, target), environment, f"{files.name}: tensorizing", TIME_LIMIT_S)

@@ -2,14 +2,13 @@
 
 import hashlib
 import json
-import os
 import secrets
 import shutil
-import subprocess
 from pathlib import Path
 from typing import Any
 
 from harness.engine.model_files import describe, model_file_names
+from harness.engine.study_worker import run_worker
 from harness.engine.twin_shape import DEFAULT_SCALE, narrow
 from harness.errors import HarnessError
 from harness.record.atomic import write_json
@@ -116,18 +115,10 @@ def _run_worker(making: Path, name: str, request: dict[str, Any], engine_python:
     """Let the worker write the files into ``making``; return what it counted."""
     request_file, result_file = making / ".request.json", making / ".result.json"
     request_file.write_text(json.dumps(request | {"directory": str(making.resolve())}), encoding="utf-8")
-    command = [str(engine_python), "-m", WORKER, str(request_file.resolve()), str(result_file.resolve())]
     # Nothing of the original is needed, so nothing is asked from a hub; no bytecode is written into the engine.
-    environment = os.environ | {"HF_HUB_OFFLINE": "1", "PYTHONDONTWRITEBYTECODE": "1"}
-    try:
-        done = subprocess.run(
-            command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=TIME_LIMIT_S, check=False
-        )
-    except subprocess.TimeoutExpired:
-        raise HarnessError(f"making the twin of {name} took more than {TIME_LIMIT_S:.0f} s; try again") from None
-    if done.returncode != 0 or not result_file.exists():
-        last = (done.stderr.strip().splitlines() or ["no message"])[-1]
-        raise HarnessError(f"making the twin of {name} failed (exit {done.returncode}, {engine_python}): {last}")
+    environment = {"HF_HUB_OFFLINE": "1", "PYTHONDONTWRITEBYTECODE": "1"}
+    what = f"making the twin of {name}"
+    run_worker(engine_python, WORKER, (request_file, result_file), environment, what, TIME_LIMIT_S)
     result: dict[str, Any] = json.loads(result_file.read_text(encoding="utf-8"))
     request_file.unlink()
     result_file.unlink()

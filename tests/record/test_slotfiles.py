@@ -78,7 +78,9 @@ def test_an_interrupted_placing_is_undone(tmp_path: Path, monkeypatch: pytest.Mo
 
 
 def test_what_was_written_here_may_travel(slot: Path) -> None:
-    refuse_private(read_slot(slot), slot_files(slot), "node0")
+    files = slot_files(slot)
+    refuse_private(read_slot(slot), files, "node0")
+    assert files == slot_files(slot)  # judged, not changed
 
 
 @pytest.mark.parametrize("text", ["on build-box-7", "/data/people/aliceb/models", "/mnt/x", "aliceb@somewhere"])
@@ -109,4 +111,6 @@ def test_names_that_tie_a_slot_together_stay_even_if_the_machine_is_called_so(
     names = Names(frozenset({"compiled", "node0", os.uname().nodename}), frozenset({"s1"}), frozenset())
     monkeypatch.setattr(slotfiles, "names_here", lambda: names)
     write_slot(tmp_path / "node0", *synthetic(measured=1))
-    refuse_private(read_slot(tmp_path / "node0"), slot_files(tmp_path / "node0"), "node0")
+    slot = read_slot(tmp_path / "node0")
+    refuse_private(slot, slot_files(tmp_path / "node0"), "node0")
+    assert slot.manifest["slot"] == "node0"

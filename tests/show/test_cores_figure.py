@@ -104,7 +104,7 @@ def test_a_start_in_which_nothing_was_busy_is_drawn(tmp_path: Path) -> None:
     head, *rows = slot.tables["cores.csv"].decode().splitlines()
     idle = "\n".join([head, *(f"{row.rpartition(',')[0]},0.0" for row in rows), ""])
     figure, _ = draw(data_of(replace(slot, tables={**slot.tables, "cores.csv": idle.encode()})))
-    image(figure)  # an axis without extent would be a warning, and so an error here
+    assert image(figure)  # an axis without extent would be a warning, and so an error here
 
 
 def test_the_same_slot_makes_the_same_picture(tmp_path: Path) -> None:

@@ -1,0 +1,31 @@
+"""Run a study's worker under an engine's Python and wait for it: it makes files, not measurements."""
+
+import os
+import subprocess
+from collections.abc import Mapping
+from pathlib import Path
+
+from harness.errors import HarnessError
+from harness.workspace import ROOT
+
+
+def run_worker(
+    engine_python: Path, module: str, paths: tuple[Path, Path], more: Mapping[str, str], what: str, limit_s: float
+) -> None:
+    """``python -m MODULE PATH PATH`` in the repository's root, until the second path, which it makes, is there.
+
+    ``more`` environment variables win over the caller's; ``what`` is being done, for people.
+
+    Raises:
+        HarnessError: it took longer than ``limit_s``, or failed (its last line is quoted).
+    """
+    command = [str(engine_python), "-m", module, *(str(path.resolve()) for path in paths)]
+    try:
+        done = subprocess.run(
+            command, cwd=ROOT, env=os.environ | more, capture_output=True, text=True, timeout=limit_s, check=False
+        )
+    except subprocess.TimeoutExpired:
+        raise HarnessError(f"{what} took more than {limit_s:.0f} s; try again") from None
+    if done.returncode != 0 or not paths[1].exists():
+        last = (done.stderr.strip().splitlines() or ["no message"])[-1]
+        raise HarnessError(f"{what} failed (exit {done.returncode}, {engine_python}): {last}")
