@@ -16,6 +16,7 @@ KINDS = ("warmup", "measured")
 MAX_SECONDS = 1e9  # thirty years
 _ROUNDING_S = 1e-6
 _MAX_GRAPH = 1 << 40
+_MAX_MARKS = 100
 
 # pause_s is a difference of wall clocks, which may be set back; a log's quantity may be the difference of two others.
 _DURATIONS = ("ready_s", "first_token_s", "wall_s", "unattributed_s", "phases", "phases_by_process", "import_packages")
@@ -81,9 +82,16 @@ def _is_known(name: str, value: Any) -> bool:
             return all(isinstance(value[key], kind) for key, kind in _CASE.items() if key in value)
         case "graph":
             return is_graph(value)
+        case "noise":
+            return is_marks(value.get("marks", []))
         case "window":
             return set(value) == {"pid", "exec_ns", "ready_ns"} and 0 <= value["exec_ns"] < value["ready_ns"]
     return True
+
+
+def is_marks(value: Any) -> bool:
+    """Whether it is a list of a few short printable lines."""
+    return isinstance(value, list) and len(value) <= _MAX_MARKS and all(is_name(line) for line in value)
 
 
 def is_graph(value: Any) -> bool:

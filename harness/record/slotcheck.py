@@ -32,7 +32,7 @@ _RUN = {"run_id": str, "case": str, "run": str, "kind": str, "status": str, "run
 _FACTS = {"cpu_model": str, "cpus": list, "memory_bytes": int, "gpus": list, "gpu_uuids": list}
 _MODEL = {"name": str, "twin": bool}
 _ENGINE = {"pin": str, "version": str}
-_MORE = {"counts": bool, "round": str, "graph": dict}  # of a run
+_MORE = {"counts": bool, "round": str, "graph": dict, "output": dict}  # of a run
 _FILE = {"name": str, "columns": list, "units": dict, "sha256": str}
 _FILE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*\.csv")  # no folder part: a slot never reaches outside itself
 
@@ -63,6 +63,9 @@ def check_manifest(document: Any, where: str) -> dict[str, Any]:
         _fields(case, _CASE, f"{where}: cases[{number}]")
         _fields(case["model"], _MODEL, f"{where}: cases[{number}].model", optional=True)
         _fields(case["engine"], _ENGINE, f"{where}: cases[{number}].engine", optional=True)
+        state = case.get("state", {})
+        if not isinstance(state, dict) or not all(isinstance(value, str) for value in state.values()):
+            raise SlotError(f"{where}: cases[{number}].state must be an object of texts")
     cases = {case["case"] for case in manifest["cases"]}
     for number, run in enumerate(manifest["runs"]):
         _fields(run, _RUN, f"{where}: runs[{number}]")
