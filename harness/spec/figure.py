@@ -80,7 +80,9 @@ class Figure(BaseModel):
         ``storage``: a level that was typed instead of the declared one.
         """
         found = self.states or {"": self.slot_states.get(slot, self.state)}
-        return {name: state.model_copy(update={"storage": storage}) if storage else state for name, state in found.items()}
+        return {
+            name: state.model_copy(update={"storage": storage}) if storage else state for name, state in found.items()
+        }
 
     @model_validator(mode="after")
     def _names_are_declared(self) -> "Figure":

@@ -1,8 +1,8 @@
 """Keep files in memory while a start runs: a kernel that reclaims idle pages would undo what was proved before it.
 
 Some virtual machines give back page cache that nobody has touched for half a minute, and a start needs that long before
-it reads its weights. A locked mapping keeps the pages; it costs the start nothing. Without the right to lock (root, or a
-large enough ``ulimit -l``) the files are not held, and the certificate says so.
+it reads its weights. A locked mapping keeps the pages; it costs the start nothing. Without the right to lock (root, or
+a large enough ``ulimit -l``) the files are not held, and the certificate says so.
 """
 
 import ctypes
