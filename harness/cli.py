@@ -25,6 +25,13 @@ class StartKind(StrEnum):
     MEASURED = "measured"
 
 
+QUIET_WAIT = typer.Option(
+    envvar="HARNESS_QUIET_WAIT",
+    min=0,
+    metavar="SECONDS",
+    help="For a quiet machine before each start, at most; 0: do not look.",
+)
+
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, no_args_is_help=True)
 engines = typer.Typer(add_completion=False, help="Engine environments.")
 app.add_typer(engines, name="engines")
@@ -60,6 +67,19 @@ def figure(
     mode: Annotated[
         StartMode | None, typer.Option(envvar="HARNESS_MODE", help="LLM(), or vllm serve. [default: offline]")
     ] = None,
+    storage: Annotated[
+        str | None,
+        typer.Option(
+            envvar="HARNESS_STORAGE",
+            metavar="LEVEL",
+            help="Where weights are read from: ram, ssd, tmpfs, path:DIR. [default: the figure's, else ram]",
+        ),
+    ] = None,
+    drop_caches: Annotated[
+        str | None,
+        typer.Option(envvar="HARNESS_DROP_CACHES", metavar="all", help="Drop the whole page cache before cold starts."),
+    ] = None,
+    quiet_wait: Annotated[float, QUIET_WAIT] = 60.0,
     allow_mismatch: Annotated[
         bool,
         typer.Option(
@@ -79,10 +99,14 @@ def figure(
     from harness.figure_plan import plan, print_plan
     from harness.measure.case import Options
     from harness.spec.figure import Mode
+    from harness.spec.state import drops_all, storage_level
 
     names = tuple(dict.fromkeys(name.strip() for name in (models or "").split(",") if name.strip()))
     chosen: Mode | None = mode.value if mode else None
-    options, workspace = Options(names or None, iterations, smoke, eager, again, chosen), Workspace()
+    level = storage_level(storage) if storage is not None else None
+    dropping = drops_all(drop_caches)
+    options = Options(names or None, iterations, smoke, eager, again, chosen, level, dropping, quiet_wait)
+    workspace = Workspace()
     if dry_run:
         asked = asked_figures(number, slot, options, engine, workspace)
         print_plan(plan(asked, options, workspace), [note for each in asked for note in each.notes], as_json)
@@ -132,13 +156,14 @@ def measure(
     again: Annotated[
         bool, typer.Option("--again", envvar="HARNESS_AGAIN", help="Measure a new session, even if runs are stored.")
     ] = False,
+    quiet_wait: Annotated[float, QUIET_WAIT] = 60.0,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON document as the last line of stdout.")] = False,
 ) -> None:
     """Where does the time of your own start go? Runs COMMAND traced until it is ready, ends it, repeats."""
     from harness.measure.own_case import Wanted
     from harness.measure_command import Plan, run_measure
 
-    wanted = Wanted(env, python, uncached, name, url, timeout)
+    wanted = Wanted(env, python, uncached, name, url, timeout, quiet_wait)
     raise typer.Exit(run_measure(command, wanted, Plan(iterations, again, against, gate), as_json, Workspace()))
 
 

@@ -3,13 +3,12 @@
 Nothing here acts: what can be said before anything is installed or made is said from here.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 
 from harness.engine.detect import default_pin, visible_gpus
 from harness.errors import HarnessError
-from harness.measure.case import Options
+from harness.measure.case import Options, Setting
 from harness.spec.figure import Figure
 from harness.spec.figure_groups import figures_of
 from harness.spec.models import find_model
@@ -22,12 +21,12 @@ class Point:
     """One point of a figure's grid, before its model and engine are there."""
 
     model: str
-    parameters: dict[str, Any]
+    setting: Setting
     pin: Pin
 
-    def setting(self, figure: Figure) -> str:
+    def label(self, figure: Figure) -> str:
         """What the figure varies besides the model, in a few words."""
-        varied = [f"{name}={self.parameters[name]}" for name in figure.vary]
+        varied = [f"{name}={value}" for name, value in self.setting.varied(figure).items()]
         return " ".join([*varied, *([self.pin.name] if figure.engines == "all" else [])])
 
 
@@ -77,15 +76,35 @@ def _asked(figure: Figure, slot: str, options: Options, pin: Pin, chosen: bool) 
         return Asked(figure, slot, (), (f"figure {figure.figure}: {reason}; only the paper's data is drawn",))
     pins = [pin] if chosen or figure.engines == "one" else _pins_like(pin)
     points: list[Point] = []
-    lacking: dict[str, str] = {}
+    notes: list[str] = []
     for each in pins:
         for model in options.models_of(figure):
-            for parameters in figure.case_parameters(model, each.device):
-                lacks = [f"{name}={value}" for name, value in parameters.items() if f"{name}={value}" in each.lacks]
-                lacking |= {item: each.lacks[item] for item in lacks}
-                points += [] if lacks else [Point(model, parameters, each)]
-    notes = [f"figure {figure.figure}: engine {pin.name} lacks {item} ({why})" for item, why in lacking.items()]
-    return Asked(figure, slot, tuple(points), tuple(notes))
+            for setting in _settings(figure, slot, model, options, each):
+                why, possible = _possible(setting, each)
+                notes += [f"figure {figure.figure}: {why}"] if why else []
+                points += [Point(model, possible, each)] if possible else []
+    return Asked(figure, slot, tuple(points), tuple(dict.fromkeys(notes)))
+
+
+def _settings(figure: Figure, slot: str, model: str, options: Options, pin: Pin) -> Iterator[Setting]:
+    """Every combination of engine arguments and states that the figure declares for the model."""
+    for parameters in figure.case_parameters(model, pin.device):
+        for name, state in figure.states_in(slot, options.storage).items():
+            mode = options.mode or "offline"
+            yield Setting(parameters, state, name, options.eager, mode, options.drop_caches)
+
+
+def _possible(setting: Setting, pin: Pin) -> tuple[str | None, Setting | None]:
+    """The setting as this engine can have it, None where it cannot; and what is to be said of that."""
+    given = [f"{name}={value}" for name, value in setting.parameters.items()]
+    if lacks := next((item for item in given if item in pin.lacks), None):
+        return f"engine {pin.name} lacks {lacks} ({pin.lacks[lacks]})", None
+    if setting.direct and setting.state.storage == "tmpfs":
+        return f"{setting.parameters['load_format']} reads with O_DIRECT, which tmpfs does not have", None
+    if setting.direct and setting.state.storage == "ram":
+        why = f"{setting.parameters['load_format']} reads with O_DIRECT, past the page cache: it starts from the disk"
+        return why, replace(setting, state=setting.state.model_copy(update={"storage": "ssd"}))
+    return None, setting
 
 
 def _pins_like(pin: Pin) -> Sequence[Pin]:
@@ -97,8 +116,6 @@ def _impossible(figure: Figure, pin: Pin) -> str | None:
     """Why nothing of the figure can be measured with this engine; None if something can."""
     if figure.differ == "gpu" and pin.device != "cuda":
         return f"it compares two GPUs, and engine {pin.name} runs on the CPU"
-    if figure.differ == "storage":
-        return "it needs control over the page cache, which this version does not have yet"
     if figure.shows and (why := pin.lacks.get(figure.shows.quantity)):
         return f"engine {pin.name} has no {figure.shows.quantity} ({why})"
     return None

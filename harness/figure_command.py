@@ -26,6 +26,8 @@ from harness.record.slotcheck import SlotError
 from harness.spec.figure import Figure
 from harness.spec.pin import load_pin
 from harness.state.machine import this_node
+from harness.state.probe import probe_files
+from harness.state.staging import memory_copies, placed
 from harness.workspace import Workspace
 
 
@@ -53,12 +55,13 @@ def run_figure(call: Call, options: Options, workspace: Workspace) -> None:
     runs: list[Run] = []
     problems: list[HarnessError] = []
     if any(each.points for each in asked):
-        with measuring(workspace.root, f"figure {call.name}"):
+        with measuring(workspace.root, f"figure {call.name}"), memory_copies(workspace.root):
             node = this_node(workspace.runs)
             check_places(asked, str(node["id"]), node, workspace)
             per_figure = open_sessions(asked, options, str(node["id"]), workspace)
             sessions = {name: session for found in per_figure.values() for name, session in found.items()}
-            runs = measure_missing(list(sessions.values()), node)
+            with probe_files({session.case.disk for session in sessions.values() if session.case.disk}):
+                runs = measure_missing(list(sessions.values()), node)
             measured = [each for each in asked if each.number in per_figure]
             problems += for_each(
                 measured, lambda each: collect_slot(each, list(per_figure[each.number].values()), workspace)
@@ -145,11 +148,12 @@ def open_sessions(
 
 
 def case_of(point: Point, figure: Figure, engine: Engine, options: Options, workspace: Workspace) -> Case:
-    """The case of one point, its model's files made or verified, in the format that it is loaded from."""
+    """The case of one point: its model's files made or verified, in the format and place that it is loaded from."""
     files = ensure_model(point.model, lambda: engine.python, workspace.models, announce=console.print)
-    if point.parameters.get("load_format") == "tensorizer":
+    if point.setting.parameters.get("load_format") == "tensorizer":
         files = replace(files, path=tensorize(files, engine, console.print))
-    return make_case(figure, files, engine, options.eager, options.mode or "offline", point.parameters)
+    place = placed(files.path, point.setting.state.storage, workspace.root, console.print)
+    return make_case(figure, files, engine, point.setting, place, options.quiet_wait_s)
 
 
 def collect_slot(asked: Asked, sessions: list[CaseSession], workspace: Workspace) -> None:

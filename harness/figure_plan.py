@@ -38,8 +38,7 @@ def plan(asked: list[Asked], options: Options, workspace: Workspace) -> list[Pla
     planned: dict[str, Planned] = {}
     for each in asked:
         for point in each.points:
-            mode = options.mode or "offline"
-            wanted = declared_definition(each.figure, point.pin, point.model, point.parameters, options.eager, mode)
+            wanted = declared_definition(each.figure, point.pin, point.model, point.setting)
             key = json.dumps(wanted, sort_keys=True)
             if key in planned:
                 planned[key].figures.append(each.number)
@@ -47,10 +46,11 @@ def plan(asked: list[Asked], options: Options, workspace: Workspace) -> list[Pla
             mine = [] if options.again else [run for run in runs if run.counts and _is_of(run.case, wanted)]
             measured = sum(run.kind == "measured" for run in mine)
             missing = max(0, options.iterations_of(each.figure) - measured)
-            warmups = int(missing > 0 and not any(run.kind == "warmup" for run in mine))
-            seconds = warmups * _usual(runs, wanted, "warmup") + missing * _usual(runs, wanted, "measured")
-            setting = point.setting(each.figure)
-            planned[key] = Planned([each.number], point.model, setting, warmups, missing, seconds)
+            warm = not point.setting.state.needs_warm_up or any(run.kind == "warmup" for run in mine)
+            warmups = int(missing > 0 and not warm)
+            like = "measured" if point.setting.state.compile_cache == "warm-up" else "warmup"
+            seconds = warmups * _usual(runs, wanted, "warmup") + missing * _usual(runs, wanted, like)
+            planned[key] = Planned([each.number], point.model, point.label(each.figure), warmups, missing, seconds)
     return list(planned.values())
 
 
@@ -85,7 +85,8 @@ def _is_of(case: dict[str, Any], wanted: dict[str, Any]) -> bool:
     """Whether a stored case is what is wanted, as far as that is known before model and engine are there."""
     engine = case.get("engine", {})
     same_engine = all(engine.get(name) == value for name, value in wanted["engine"].items())
-    names = (wanted.keys() | {"samples"}) - {"engine"}  # a sampled start is no start of a figure that samples nothing
+    # A sampled start is no start of a figure that samples nothing.
+    names = (wanted.keys() | {"samples", "drop_caches"}) - {"engine"}
     return same_engine and all(case.get(name) == wanted.get(name) for name in names)
 
 

@@ -113,7 +113,9 @@ def _show(session: CaseSession, as_json: bool) -> dict[str, Any]:
     """Print the table of a session; returns it as a document."""
     runs = session.store.session_runs(session.session)
     headings = (
-        {"measured": "uncached"} if session.case.always_uncached else {"warmup": "uncached", "measured": "cached"}
+        {"measured": "uncached"}
+        if not session.case.state.needs_warm_up
+        else {"warmup": "uncached", "measured": "cached"}
     )
     found = phase_table(runs, tuple(headings))
     if found.ready:
@@ -150,7 +152,7 @@ def _notes(case: Case, runs: list[Run]) -> list[str]:
     if unattributed:
         notes.append(f"unattributed: at most {100 * max(unattributed):.2f} % of a start is not explained by any hook")
     compiled = [run.certificate["compile_cache"].get("compiling_s", 0.0) for run in counted if run.kind == "measured"]
-    if not case.always_uncached and compiled and min(compiled) > 0:
+    if case.state.needs_warm_up and compiled and min(compiled) > 0:
         notes.append(
             f"cached starts compiled again for {min(compiled):.1f} s or more: this engine's compile cache does not hit"
         )

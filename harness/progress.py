@@ -28,7 +28,7 @@ def measure_missing(sessions: list[CaseSession], node: dict[str, object]) -> lis
 
         def before(session: CaseSession, kind: str, number: int, of: int) -> None:
             begun[0] = time.monotonic()
-            state = "cached" if kind == "measured" and not session.case.always_uncached else "uncached"
+            state = "cached" if session.case.state_of(kind).compile_cache != "empty" else "uncached"
             step = f"{session.case.label}: run {number}/{of}, {state}{' warm-up' if kind == 'warmup' else ''}"
             bar.update(task, total=of, description=step)
             if not console.is_terminal:
@@ -38,7 +38,10 @@ def measure_missing(sessions: list[CaseSession], node: dict[str, object]) -> lis
             bar.advance(task)
             bar.console.print(printable(_report(session, run, time.monotonic() - begun[0])), soft_wrap=True)
 
-        return measure(sessions, node, Told(before, after))
+        def announce(text: str) -> None:
+            bar.console.print(printable(text), soft_wrap=True)
+
+        return measure(sessions, node, Told(before, after, announce))
 
 
 def _since(sessions: list[CaseSession]) -> str:
@@ -54,7 +57,9 @@ def _report(session: CaseSession, run: Run, elapsed_s: float) -> str:
     doubt = next((part["reason"] for part in run.certificate.values() if not part["holds"]), None)
     return (
         f"{head}ready after {run.ready_s:.2f} s, {run.unattributed_s or 0:.3f} s unattributed "
-        f"({elapsed_s:.0f} s in all)" + (f"; does not count: {doubt}" if doubt else "")
+        f"({elapsed_s:.0f} s in all)"
+        + (f"; does not count: {doubt}" if doubt else "")
+        + (f"; marked: {'; '.join(run.marks)}" if run.marks else "")
     )
 
 

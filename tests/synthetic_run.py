@@ -47,6 +47,8 @@ def make_run(run: str = "1", session: str = "s1", **changes: Any) -> Run:
         "graph": None,
         "tracer": {},
         "certificate": certificate(),
+        "noise": {"marks": []},
+        "output": None,
         "node": NODE,
         "engine": {"pin": "fake", "version": "1.2.3"},
         "model": {"name": "tiny", "twin": True},

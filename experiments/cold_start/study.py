@@ -11,9 +11,10 @@ FOLDER = Path(__file__).resolve().parent
 PROMPT = "The first token shows that the engine works."
 
 
-def readable_name(model: str, pin: str, mode: str, eager: bool, setting: Mapping[str, Any]) -> str:
+def readable_name(model: str, pin: str, mode: str, eager: bool, storage: str, setting: Mapping[str, Any]) -> str:
     """Readable part of a case's name; ``setting`` is what a figure varies besides the model."""
     parts = [model, pin, "eager" if eager else "compiled", *(["serve"] if mode == "serve" else [])]
+    parts += [storage.partition(":")[0]] if storage != "ram" else []
     parts += [re.sub(r"[^A-Za-z0-9.]+", "-", f"{name} {value}").strip("-")[:40] for name, value in setting.items()]
     return "_".join(parts)
 
@@ -50,8 +51,11 @@ def server_command(python: Path, model_path: Path, parameters: dict[str, Any], e
 
 
 def environment() -> dict[str, str]:
-    """Variables of every start: time stamps with milliseconds, as in the paper's logs."""
-    return {"VLLM_LOGGING_CONFIG_PATH": str(FOLDER / "logging.json")}
+    """Variables of every start: time stamps with milliseconds, as in the paper's logs; nothing written into the engine.
+
+    Bytecode is a part of the installation, complete after set-up: a start that wrote some would change the next one.
+    """
+    return {"VLLM_LOGGING_CONFIG_PATH": str(FOLDER / "logging.json"), "PYTHONDONTWRITEBYTECODE": "1"}
 
 
 def sha256() -> str:

@@ -4,6 +4,7 @@ A **side** is one node's slot: *mine* (measured in this checkout), *merged* (cop
 the *paper's* (its recorded data). Sides are never mixed: each keeps its own points, line and label.
 """
 
+import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
@@ -19,6 +20,15 @@ WARMUP, MEASURED = "warmup", "measured"
 
 
 @dataclass(frozen=True)
+class Loading:
+    """The weights of one start: bytes of their files, bytes read from the device, and what the device could give."""
+
+    weight_bytes: int
+    read_bytes: int | None  # while they were loaded; None: not told
+    probe_bytes_per_s: float | None  # measured just before, where the start was to read from a disk
+
+
+@dataclass(frozen=True)
 class Repeat:
     """One start: seconds by leaf (``span``) and by the paper's log quantities (``log``). Absent is absent, never 0."""
 
@@ -26,6 +36,8 @@ class Repeat:
     run: str
     span: Mapping[str, float] = field(default_factory=dict)
     log: Mapping[str, float] = field(default_factory=dict)
+    loading: Loading | None = None
+    output: Mapping[str, Any] | None = None  # what the engine answered: equal weights answer alike
 
     def value(self, quantity: str, source: Source = "span") -> float | None:
         """Seconds of a quantity: what the spans say where this start was traced, else what its log says; or None.
@@ -54,6 +66,7 @@ class CaseData:
     facts: Mapping[str, float]
     repeats: tuple[Repeat, ...]
     engine: str = ""  # version, for figure 1
+    state: Mapping[str, str] = field(default_factory=dict)  # declared: storage, libraries, compile_cache, model_info
 
     def values(self, quantity: str, kind: str = MEASURED, source: Source = "span") -> list[float]:
         """One value per repeat that states it."""
@@ -91,12 +104,33 @@ def side_of_slot(slot: Slot, whose: Whose, node: str, notes: tuple[str, ...] = (
             twin=bool(case["model"].get("twin")),
             parameters=case["parameters"],
             facts=_facts_of_case(slot, case),
-            repeats=tuple(Repeat(run=name, **run) for name, run in repeats.get(case["case"], {}).items()),
+            repeats=tuple(
+                Repeat(run=name, **run, **_told(slot, case["case"], name))
+                for name, run in repeats.get(case["case"], {}).items()
+            ),
             engine=str(case["engine"].get("version", "")),
+            state=case.get("state", {}),
         )
         for case in slot.manifest["cases"]
     )
     return Side(str(slot.manifest["slot"]), whose, node, cases, notes)
+
+
+def _told(slot: Slot, case: str, run: str) -> dict[str, Any]:
+    """What the manifest says of one run besides its seconds."""
+    entry = next(each for each in slot.manifest["runs"] if (each["case"], each["run"]) == (case, run))
+    return {"loading": _loading(slot.manifest["certificates"].get(entry["run_id"])), "output": entry.get("output")}
+
+
+def _loading(certificate: Any) -> Loading | None:
+    """From the storage part of a run's certificate, which comes from anywhere: what has another type is not told."""
+    part = certificate.get("storage") if isinstance(certificate, Mapping) else None
+    if not isinstance(part, Mapping) or type(part.get("weight_bytes")) is not int or part["weight_bytes"] <= 0:
+        return None
+    reads, probe = part.get("read_bytes"), part.get("probe_bytes_per_s")
+    load = reads.get("load") if isinstance(reads, Mapping) else None
+    possible = probe if isinstance(probe, int | float) and math.isfinite(probe) and probe > 0 else None
+    return Loading(part["weight_bytes"], load if type(load) is int and load >= 0 else None, possible)
 
 
 def _facts_of_case(slot: Slot, case: Mapping[str, Any]) -> dict[str, float]:

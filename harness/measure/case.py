@@ -3,6 +3,7 @@
 import os
 import sys
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Any
 
 from experiments.cold_start import study
@@ -12,15 +13,16 @@ from harness.engine.model_store import ModelFiles
 from harness.engine.patch_set import patches_sha256
 from harness.measure.address import Address, free_port
 from harness.measure.one_run import Case
+from harness.measure.preparation import Surroundings
 from harness.measure.start import OfflineStart, ServerStart, Start
 from harness.record.store import case_id
 from harness.spec.figure import Figure, Mode
 from harness.spec.pin import Pin
+from harness.spec.state import StartState
 
 # Of the caller's environment, only these reach the engine: a result must not depend on what only one shell has.
 INHERITED = (
     "PATH",
-    "HOME",
     "LANG",
     "LC_ALL",
     "LD_LIBRARY_PATH",
@@ -31,6 +33,7 @@ INHERITED = (
 # Of these, the ones that change a start: part of the case's identity and of the record. Paths stay out of both; what
 # CUDA_VISIBLE_DEVICES selects is the node.
 DEFINING = ("OMP_NUM_THREADS",)
+DIRECT_FORMATS = ("runai_streamer",)  # load formats that read with O_DIRECT: the page cache is neither used nor filled
 
 
 @dataclass(frozen=True)
@@ -43,6 +46,9 @@ class Options:
     eager: bool = False
     again: bool = False
     mode: Mode | None = None
+    storage: str | None = None
+    drop_caches: bool = False
+    quiet_wait_s: float = 0.0
 
     def iterations_of(self, figure: Figure) -> int:
         """Measured runs per case: as typed, else the smoke's, else the figure's."""
@@ -53,48 +59,62 @@ class Options:
         return self.models or (self.smoke and figure.smoke.models) or figure.models
 
 
+@dataclass(frozen=True)
+class Setting:
+    """What of a figure's grid one case is, besides its model and engine. ``state_name``: where a figure has several."""
+
+    parameters: dict[str, Any]
+    state: StartState
+    state_name: str = ""
+    eager: bool = False
+    mode: Mode = "offline"
+    drop_caches: bool = False
+
+    def varied(self, figure: Figure) -> dict[str, Any]:
+        """What the figure varies besides the model."""
+        named = {"state": self.state_name} if self.state_name else {}
+        return {**{name: self.parameters[name] for name in figure.vary}, **named}
+
+    @property
+    def direct(self) -> bool:
+        """Whether its weights are read past the page cache."""
+        return self.parameters.get("load_format") in DIRECT_FORMATS
+
+
 def make_case(
-    figure: Figure,
-    model: ModelFiles,
-    engine: Engine,
-    eager: bool,
-    mode: Mode = "offline",
-    parameters: dict[str, Any] | None = None,
+    figure: Figure, model: ModelFiles, engine: Engine, setting: Setting, place: Path, quiet_wait_s: float = 0.0
 ) -> Case:
-    """One case of the figure: a model and the engine's ``parameters`` (None: the first that the figure declares).
+    """One case of the figure; ``place`` is the folder that the engine reads the model from.
 
     Everything that defines it goes into its name's hash.
     """
     pin = engine.pin
-    if parameters is None:
-        parameters = figure.case_parameters(model.name, pin.device)[0]
-    setting = {name: parameters[name] for name in figure.vary}
-    declared = declared_definition(figure, pin, model.name, parameters, eager, mode)
+    declared = declared_definition(figure, pin, model.name, setting)
     facts: dict[str, Any] = {
         **declared["engine"],
         "python": f"{sys.version_info.major}.{sys.version_info.minor}",  # the engine's is made with the harness's
         "torch": engine.installed_version("torch"),  # with its build (+cpu, +cu126), which the index chooses
     }
     definition = {**declared, "twin": model.twin, "files_sha256": model.files_sha256, "engine": facts}
+    varied = setting.varied(figure)
+    name = study.readable_name(model.path.name, pin.name, setting.mode, setting.eager, setting.state.storage, varied)
     return Case(
-        name=case_id(study.readable_name(model.path.name, pin.name, mode, eager, setting), definition),
-        label=" ".join([model.path.name, *(f"{name}={value}" for name, value in setting.items())]),
+        name=case_id(name, definition),
+        label=" ".join([model.path.name, *(f"{name}={value}" for name, value in varied.items())]),
         definition=definition,
         engine_facts=facts,
         model_facts={key: value for key, value in asdict(model).items() if key != "path"},
-        start=_start(model, engine, parameters, eager, mode),
+        start=_start(place, engine, setting),
         environment=figure_environment(pin) | figure.environment,
         declared=declared["environment"],
         timeout_s=figure.timeout_s,
-        # A figure about compiling every time: no start of it could count as one that found its graphs compiled.
-        must_hit=figure.environment.get("VLLM_DISABLE_COMPILE_CACHE", "0") == "0",
+        state=setting.state,
+        around=Surroundings(place, engine.folder, setting.direct, quiet_wait_s, setting.drop_caches),
         samples=figure.samples,
     )
 
 
-def declared_definition(
-    figure: Figure, pin: Pin, model: str, parameters: dict[str, Any], eager: bool, mode: Mode
-) -> dict[str, Any]:
+def declared_definition(figure: Figure, pin: Pin, model: str, setting: Setting) -> dict[str, Any]:
     """What defines a case and is known before its engine is installed and its model made."""
     return {
         "study": figure.study,
@@ -107,20 +127,21 @@ def declared_definition(
         },
         "environment": declared_environment(pin) | figure.environment,
         "study_sha256": study.sha256(),
-        "parameters": parameters,
-        "eager": eager,
-        "mode": mode,
-        "caches": {"warmup": "empty", "measured": "as the warm-up left them"},
+        "parameters": setting.parameters,
+        "eager": setting.eager,
+        "mode": setting.mode,
+        "state": setting.state.declared(),
         # Sampling costs a little: such a start is a case of its own.
         **({"samples": list(figure.samples)} if figure.samples else {}),
+        **({"drop_caches": "all"} if setting.drop_caches else {}),
     }
 
 
-def _start(model: ModelFiles, engine: Engine, parameters: dict[str, Any], eager: bool, mode: Mode) -> Start:
-    if mode == "offline":
-        return OfflineStart(engine.python, model.path, parameters, eager)
+def _start(model: Path, engine: Engine, setting: Setting) -> Start:
+    if setting.mode == "offline":
+        return OfflineStart(engine.python, model, setting.parameters, setting.eager)
     address = Address(port=free_port())
-    command = study.server_command(engine.python, model.path, parameters, eager, address.port)
+    command = study.server_command(engine.python, model, setting.parameters, setting.eager, address.port)
     return ServerStart(tuple(command), address, prompt=study.PROMPT)
 
 

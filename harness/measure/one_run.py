@@ -1,17 +1,17 @@
 """One run: prepare the state → start the engine traced → wait until it is ready → end it → record."""
 
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
-from dataclasses import astuple, dataclass
+from dataclasses import astuple, dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from harness.analyse.phases import COMPILING_LEAVES
 from harness.engine.process_tree import Exit, process_tree
 from harness.errors import HarnessError
 from harness.measure.core_sampler import CoreSamples, core_samples
+from harness.measure.preparation import StateNotReachedError, Surroundings, evidence, prepared
 from harness.measure.provenance import harness_facts
 from harness.measure.result import Outcome, outcome_of
 from harness.measure.start import Ready, Start
@@ -19,9 +19,12 @@ from harness.record.run import Run
 from harness.record.secrets import redact_file
 from harness.record.store import CaseStore
 from harness.record.tables import CORES, TIMELINE, table_csv
-from harness.state.sandbox import Sandbox, cache_certificate
+from harness.spec.state import StartState
+from harness.state.sandbox import Sandbox
 
-_NOT_OF_RUN = ("gc_s", "trace_certificate", "timeline")  # of an outcome: they stand elsewhere
+# Of an outcome: they stand elsewhere.
+_NOT_OF_RUN = ("gc_s", "trace_certificate", "cache_lines", "load_read_bytes", "timeline")
+PREPARATION = "preparation"  # where a run failed that was not started: its state could not be brought about
 
 
 @dataclass(frozen=True)
@@ -37,61 +40,91 @@ class Case:
     environment: dict[str, str]  # of the engine, whole, but for what the sandbox and the tracer add
     declared: dict[str, str]  # what of it is recorded
     timeout_s: float
-    always_uncached: bool = False  # measured starts too begin with empty caches
-    must_hit: bool = True  # a cached start that compiles again does not count
+    state: StartState = field(default_factory=StartState)  # that a measured start begins from
+    around: Surroundings = field(default_factory=lambda: Surroundings(None, None))
+    traced: bool = True
     secrets: frozenset[str] = frozenset()  # texts that must not stay in log or record
     samples: tuple[str, ...] = ()  # what is sampled while it starts: "cores"
 
+    @property
+    def disk(self) -> Path | None:
+        """The folder beside the model, which the model's disk is probed in."""
+        return self.around.model.parent if self.around.model else None
 
-def execute(
-    case: Case,
-    kind: str,
-    session: str,
-    store: CaseStore,
-    sandbox: Sandbox,
-    node: dict[str, Any],
-    round: str | None = None,
-) -> Run:
+    def state_of(self, kind: str) -> StartState:
+        """What a start of this kind begins from."""
+        return self.state if kind == "measured" else self.state.of_warm_up()
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a run belongs: its session, the store and caches of its case, the machine, its round (``Run.round``)."""
+
+    session: str
+    store: CaseStore
+    sandbox: Sandbox
+    node: dict[str, Any]
+    round: str | None = None
+
+
+def execute(case: Case, kind: str, place: Place, announce: Callable[[str], None]) -> Run:
     """Run ``case`` once and store the record, whatever happens to the engine.
 
     Raises:
         HarnessError: the record or the caches cannot be written (a full disk); this run is lost, no other.
     """
+    store, sandbox = place.store, place.sandbox
     with _this_run_at_most(store):
         case.start.check()
-        run_name = store.next_run(session, kind)
-        folder = store.open_run(session, run_name)
-        previous = store.session_runs(session)
-        uncached = kind == "warmup" or case.always_uncached
-        sandbox.prepare(empty=uncached)
-        before = sandbox.contents()
+        run_name = store.next_run(place.session, kind)
+        folder = store.open_run(place.session, run_name)
+        previous = store.session_runs(place.session)
         started_at = datetime.now(UTC)
-        ended, outcome = _start(case, sandbox, folder)
-        compiling_s = sum(outcome.phases.get(leaf, 0.0) for leaf in COMPILING_LEAVES)
-        caches = cache_certificate(uncached, before, sandbox.contents(), compiling_s, case.must_hit)
+        try:
+            with prepared(case.state_of(kind), case.around, sandbox, announce) as state:
+                started_at = datetime.now(UTC)
+                ended, outcome = _start(case, sandbox, folder)
+                wall_s = (ended.exit_ns - ended.exec_ns) / 1e9
+                certificate, noise = evidence(state, sandbox, outcome, ended.resources, _warm_up(previous))
+        except StateNotReachedError as error:
+            ended, outcome = None, Outcome("failed", PREPARATION, reason=str(error))
+            certificate, noise, wall_s = {}, {}, 0.0
         run = Run(
-            run_id=f"{session}/{run_name}",
-            session=session,
+            run_id=f"{place.session}/{run_name}",
+            session=place.session,
             study="cold_start",
             case=case.definition,
             run=run_name,
-            round=round,
+            round=place.round,
             kind=kind,
             started_at=started_at.isoformat(timespec="milliseconds"),
             pause_s=_pause_s(previous[-1], started_at) if previous else None,
-            wall_s=(ended.exit_ns - ended.exec_ns) / 1e9,
-            exit_code=ended.exit_code,
-            certificate={**caches, **outcome.trace_certificate},
-            node=node,
+            wall_s=wall_s,
+            exit_code=ended.exit_code if ended else None,
+            certificate=certificate,
+            noise=noise,
+            node=place.node,
             engine=case.engine_facts,
             model=case.model_facts,
             environment=case.declared,
-            resources={**ended.resources, "gc_s": outcome.gc_s, "leftover_processes": len(ended.ended)},
+            resources=_resources(ended, outcome),
             harness=harness_facts(),
             **{name: value for name, value in vars(outcome).items() if name not in _NOT_OF_RUN},
         )
         store.close_run(folder, run)
+        if kind == "warmup" and run.counts and case.state.compile_cache != "keep":
+            sandbox.keep_as_warm_up()
         return run
+
+
+def _resources(ended: Exit | None, outcome: Outcome) -> dict[str, Any]:
+    used = {**ended.resources, "leftover_processes": len(ended.ended)} if ended else {}
+    return {**used, "gc_s": outcome.gc_s, "load_read_bytes": outcome.load_read_bytes} if ended else {}
+
+
+def _warm_up(previous: list[Run]) -> dict[str, Any]:
+    """The certificate of the session's last warm-up start that counts: what is left of it is what runs begin with."""
+    return next((run.certificate for run in reversed(previous) if run.kind == "warmup" and run.counts), {})
 
 
 @contextmanager
@@ -125,7 +158,7 @@ def _start(case: Case, sandbox: Sandbox, folder: Path) -> tuple[Exit, Outcome]:
     assert tree.exit is not None
     for written in (log, *spans.glob("*.jsonl")):  # a hook's detail can hold an argument
         redact_file(written, case.secrets)
-    outcome = outcome_of(tree.exit, ready, case.start.awaited, spans, log)
+    outcome = outcome_of(tree.exit, ready, case.start.awaited, spans, log, case.traced)
     _write_tables(folder, outcome, samples, ready)
     return tree.exit, outcome
 
@@ -141,7 +174,7 @@ def engine_environment(case: Case, sandbox: Sandbox, spans: Path, scratch: Path)
     """The engine's whole environment; ``spans`` and ``scratch`` are existing folders."""
     return {
         **sandbox.environment(),
-        **case.environment,  # of the sandbox's variables it may only have VLLM_CONFIG_ROOT, where no cache is
+        **case.environment,  # an own start's has HOME and VLLM_CONFIG_ROOT, which are the user's then
         # Unix socket paths are limited to 107 bytes: keep vLLM's out of the sandbox's long path.
         "VLLM_RPC_BASE_PATH": str(scratch),
         "COLDSTART_TRACE_DIR": str(spans),

@@ -14,9 +14,11 @@ from harness.measure.address import Address, is_server, serving_address
 from harness.measure.one_run import Case
 from harness.measure.own_environment import declared, environment_of, find_program, python_of
 from harness.measure.own_facts import engine_facts, files_sha256, listing_sha256, model_facts
+from harness.measure.preparation import Surroundings
 from harness.measure.start import ProgramStart, ServerStart, Start
 from harness.record.secrets import redacted_arguments, secret_values
 from harness.record.store import case_id
+from harness.spec.state import Content, StartState
 
 
 @dataclass(frozen=True)
@@ -29,6 +31,7 @@ class Wanted:
     name: str | None = None
     url: str | None = None
     timeout_s: float = 1800.0
+    quiet_wait_s: float = 0.0
 
 
 def own_case(command: Sequence[str], wanted: Wanted, address: Address | None) -> Case:
@@ -47,10 +50,12 @@ def own_case(command: Sequence[str], wanted: Wanted, address: Address | None) ->
     recorded = declared(environment, secrets)
     facts = engine_facts(installation)
     model = model_facts(arguments)
+    folder = model.pop("folder")
+    state = _state(wanted.uncached)
     definition: dict[str, Any] = {
         "study": "cold_start",
         "model": model["name"],
-        "model_files": listing_sha256(model.pop("folder")),
+        "model_files": listing_sha256(folder),
         "engine": facts,
         "environment": recorded,
         "command": redacted_arguments(command),
@@ -59,7 +64,7 @@ def own_case(command: Sequence[str], wanted: Wanted, address: Address | None) ->
         "parameters": {},
         "eager": any(argument.replace("_", "-") == "--enforce-eager" for argument in command),
         "mode": mode,
-        "caches": _caches(wanted.uncached),
+        "state": state.declared(),
     }
     readable = wanted.name or f"{model['name']}_vllm-{installation.version}_{mode}"
     return Case(
@@ -72,8 +77,8 @@ def own_case(command: Sequence[str], wanted: Wanted, address: Address | None) ->
         environment=environment,
         declared=recorded,
         timeout_s=wanted.timeout_s,
-        always_uncached=wanted.uncached,
-        must_hit=False,  # whether this engine's caches hit is for the measurement to tell
+        state=state,
+        around=Surroundings(folder, None, quiet_wait_s=wanted.quiet_wait_s),
         secrets=secrets,
     )
 
@@ -89,8 +94,10 @@ def split_command(text: str) -> list[str]:
     return words
 
 
-def _caches(uncached: bool) -> dict[str, str]:
-    return {"measured": "empty"} if uncached else {"warmup": "empty", "measured": "as the start before left them"}
+def _state(uncached: bool) -> StartState:
+    """The user's files are looked at, not touched; whether this engine's caches hit is for the measurement to tell."""
+    content: Content = "empty" if uncached else "keep"
+    return StartState(storage="as found", libraries="as found", compile_cache=content, model_info=content)
 
 
 def _require_tracer(installation: Installation) -> None:

@@ -77,7 +77,7 @@ def _said_by(program: Path) -> Path | None:
 
 def environment_of(python: Path, venv: Path | None, on_path: bool) -> dict[str, str]:
     """The caller's variables; ``on_path``: with the interpreter's folder first on PATH."""
-    kept = (name for name in os.environ if not _OURS.match(name) and name not in PLACES)
+    kept = (name for name in os.environ if not _OURS.match(name) and (name == "HOME" or name not in PLACES))
     environment = {name: os.environ[name] for name in kept}
     environment.setdefault("PATH", os.defpath)
     if on_path:

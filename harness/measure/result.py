@@ -4,10 +4,12 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+from harness.analyse.cache_lines import CacheLines, cache_lines
 from harness.analyse.graph import graph_size
 from harness.analyse.logs import parse_log
 from harness.analyse.partition import Partition, main_process, partition
 from harness.analyse.phases import UNATTRIBUTED, group_seconds
+from harness.analyse.reads import load_read_bytes
 from harness.analyse.spans import Process, SpanFileError, read_processes
 from harness.analyse.timeline import Piece, timeline
 from harness.engine.process_tree import Exit
@@ -44,20 +46,31 @@ class Outcome:
     log_tail: list[str] = field(default_factory=list)
     tracer: dict[str, Any] = field(default_factory=dict)
     gc_s: float | None = None
+    output: dict[str, Any] | None = None
     trace_certificate: dict[str, Any] = field(default_factory=dict)
+    cache_lines: CacheLines = field(default_factory=lambda: cache_lines(""))
+    load_read_bytes: int | None = None
     timeline: list[Piece] = field(default_factory=list)
 
 
-def outcome_of(exit: Exit, ready: Ready | None, awaited: str, spans: Path, log: Path) -> Outcome:
-    """Judge one start from its exit, its sign of readiness (``awaited`` names it), its spans and its log."""
-    outcome = _judge(exit, ready, awaited, spans, log)
+def outcome_of(exit: Exit, ready: Ready | None, awaited: str, spans: Path, log: Path, traced: bool = True) -> Outcome:
+    """Judge one start from its exit, its sign of readiness (``awaited`` names it), its spans and its log.
+
+    One that is not ``traced`` has no spans: all of its time is unattributed.
+    """
+    outcome = _judge(exit, ready, awaited, spans, log, traced)
     outcome.reason = outcome.reason and printable(outcome.reason, REASON_CHARACTERS)
     return outcome
 
 
-def _judge(exit: Exit, ready: Ready | None, awaited: str, spans: Path, log: Path) -> Outcome:
+def _judge(exit: Exit, ready: Ready | None, awaited: str, spans: Path, log: Path, traced: bool) -> Outcome:
     read = read_log(log)
-    outcome = Outcome(status="ok", log_quantities=parse_log(read.text), log_tail=read.tail(LOG_TAIL_LINES))
+    outcome = Outcome(
+        status="ok",
+        log_quantities=parse_log(read.text),
+        log_tail=read.tail(LOG_TAIL_LINES),
+        cache_lines=cache_lines(read.text),
+    )
     try:
         processes = read_processes(spans)
     except SpanFileError as error:
@@ -83,7 +96,14 @@ def _judge(exit: Exit, ready: Ready | None, awaited: str, spans: Path, log: Path
         if was_ready and (ready is None or ready.problem is None):
             outcome.reason = f"after it was ready: {outcome.reason}"
         return outcome
-    _fill_times(outcome, exit, ready, processes)
+    outcome.output = ready.output
+    if ready.first_token_ns is not None:
+        outcome.first_token_s = (ready.first_token_ns - ready.ready_ns) / 1e9
+    if traced:
+        _fill_times(outcome, exit, ready, processes)
+    else:
+        outcome.ready_s = outcome.unattributed_s = (ready.ready_ns - exit.exec_ns) / 1e9
+        outcome.phases = {UNATTRIBUTED: outcome.ready_s}
     return outcome
 
 
@@ -97,8 +117,6 @@ def _fill_times(outcome: Outcome, exit: Exit, ready: Ready, processes: list[Proc
         outcome.reason = outcome.reason or f"the start cannot be partitioned: {error}"  # unreadable spans say why
         return
     outcome.ready_s = parts.ready_s
-    if ready.first_token_ns is not None:
-        outcome.first_token_s = (ready.first_token_ns - ready.ready_ns) / 1e9
     outcome.window = {"pid": main.pid, "exec_ns": exit.exec_ns, "ready_ns": ready.ready_ns}
     outcome.phases = _longest_first(parts.phases)
     outcome.phases_by_process = {role: _longest_first(parts.by_process[role]) for role in sorted(parts.by_process)}
@@ -107,6 +125,7 @@ def _fill_times(outcome: Outcome, exit: Exit, ready: Ready, processes: list[Proc
     outcome.import_packages = {leaf: _longest_first(found) for leaf, found in sorted(parts.packages.items())}
     outcome.groups = group_seconds(parts.phases)
     outcome.graph = graph_size(processes)
+    outcome.load_read_bytes = load_read_bytes(processes)
     outcome.timeline = timeline(parts)
     outcome.gc_s = _gc_seconds(processes, ready.ready_ns)
 

@@ -10,7 +10,7 @@ import uuid
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from harness.measure.one_run import Case, execute
+from harness.measure.one_run import Case, Place, execute
 from harness.record.run import Run
 from harness.record.store import CaseStore
 from harness.state.sandbox import Sandbox
@@ -36,8 +36,8 @@ class CaseSession:
         measured = sum(run.kind == "measured" for run in counted)
         if measured >= self.iterations:
             return []
-        warm = any(run.kind == "warmup" for run in counted) and self.sandbox.is_filled(at_all=not self.case.must_hit)
-        begin = [] if warm or self.case.always_uncached else ["warmup"]
+        warm = any(run.kind == "warmup" for run in counted) and self.sandbox.is_filled(self.case.state)
+        begin = [] if warm or not self.case.state.needs_warm_up else ["warmup"]
         return [*begin, *["measured"] * (self.iterations - measured)]
 
 
@@ -67,6 +67,7 @@ class Progress:
 
     before: Callable[[CaseSession, str, int, int], None]  # kind, number of this run, runs in all
     after: Callable[[CaseSession, Run], None]
+    announce: Callable[[str], None]  # something that takes time or that people should know
 
 
 def measure(sessions: list[CaseSession], node: dict[str, object], progress: Progress) -> list[Run]:
@@ -89,7 +90,8 @@ def measure(sessions: list[CaseSession], node: dict[str, object], progress: Prog
         for session in list(open_sessions):
             kind = session.missing()[0]
             progress.before(session, kind, len(made) + 1, max(total, len(made) + 1))
-            run = execute(session.case, kind, session.session, session.store, session.sandbox, node, round)
+            place = Place(session.session, session.store, session.sandbox, node, round)
+            run = execute(session.case, kind, place, progress.announce)
             made.append(run)
             attempts[id(session)] -= 1
             progress.after(session, run)

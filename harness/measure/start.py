@@ -32,6 +32,7 @@ class Ready:
     ready_ns: int
     first_token_ns: int | None = None
     problem: str | None = None  # ready, and yet not in order
+    output: dict[str, Any] | None = None  # what the engine answered: equal weights answer alike
 
 
 class Start(Protocol):
@@ -81,7 +82,7 @@ class OfflineStart:
         try:
             result = parse_json(read_bounded(scratch / "result.json", RESULT_BYTES))
             tokens = result["token_ids"]
-            ready = Ready(int(result["ready_ns"]), int(result["first_token_ns"]))
+            ready = Ready(int(result["ready_ns"]), int(result["first_token_ns"]), output=result.get("output"))
         except (OSError, ValueError, KeyError, TypeError):
             return None
         return ready if tokens else Ready(ready.ready_ns, problem="the engine came up but generated no token")

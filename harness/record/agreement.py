@@ -21,6 +21,7 @@ from harness.record.slotfacts import (
     setting,
     shown,
     shown_apart,
+    state,
     storage,
 )
 
@@ -138,6 +139,7 @@ def _case(pair: _Pair, name: str, one: Manifest, other: Manifest, differ: str) -
     lines += _entries(pair, f"of {name}", *(parameters(case, differ) for case in (one, other)))
     if "environment" in one and "environment" in other:
         lines += _entries(pair, f"in the environment of {name}", *(environment(case) for case in (one, other)))
+    lines += _entries(pair, f"in the state of {name}", *(state(case, differ) for case in (one, other)))
     lines += pair.compare(f"samples of {name}", one.get("samples"), other.get("samples"))
     counts = [counted(each, case, "measured") for each, case in ((pair.one, one), (pair.other, other))]
     lines += pair.compare(f"measured starts of {name} that count", *counts)

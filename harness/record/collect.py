@@ -54,6 +54,7 @@ def collect(figure: str, slot: str, folder: Path, cases: Iterable[CaseRuns]) -> 
                 "parameters": _parameters(runs[0].case),
                 "environment": runs[0].case.get("environment", {}),
                 "samples": runs[0].case.get("samples", []),
+                "state": runs[0].case.get("state", {}),
             }
             for case, runs in sessions
             if runs
@@ -67,7 +68,9 @@ def collect(figure: str, slot: str, folder: Path, cases: Iterable[CaseRuns]) -> 
                 "round": run.round,
                 "status": run.status,
                 "counts": run.counts,
+                "marks": run.marks,
                 "graph": run.graph,
+                "output": run.output,
                 "run_json_sha256": _sha256(case.store.run_folder(run.session, run.run) / "run.json"),
             }
             for case, runs in sessions
@@ -95,7 +98,9 @@ def _tables(sessions: list[tuple[CaseRuns, list[Run]]]) -> dict[str, bytes]:
 def _parameters(case: dict[str, Any]) -> dict[str, Any]:
     """What was asked of the engine; ``mode`` only where it is not the usual one."""
     mode = {} if case.get("mode", "offline") == "offline" else {"mode": case["mode"]}
-    return {**case["parameters"], "eager": case["eager"], **mode}
+    storage = {"storage": case["state"]["storage"]} if "state" in case else {}
+    dropped = {"drop_caches": case["drop_caches"]} if "drop_caches" in case else {}
+    return {**case["parameters"], "eager": case["eager"], **mode, **storage, **dropped}
 
 
 def _check(case: str, runs: list[Run]) -> None:

@@ -14,7 +14,9 @@ from harness.record.runcheck import problem
 # 1 (2026-11-20): first version.
 # 2 (2026-11-20): failed_process, phases_by_process, window, round.
 # 3 (2026-11-20): graph.
-SCHEMA_VERSION = 3
+# 4 (2026-11-28): noise, output; the certificate's parts compile_cache (per part, by hash), model_info, storage,
+#                 libraries, clock.
+SCHEMA_VERSION = 4
 _MAX_BYTES = 16 << 20
 
 
@@ -58,6 +60,8 @@ class Run:
     graph: dict[str, int] | None  # nodes and code_bytes of the graph that the compiler traced; None: none was
     tracer: dict[str, Any]  # what tracing itself cost and could not do
     certificate: dict[str, Any]
+    noise: dict[str, Any]  # marks (shown, never a reason to leave the run out), and what they were read from
+    output: dict[str, Any] | None  # what the engine answered after it was ready: equal weights answer alike
     node: dict[str, Any]
     engine: dict[str, Any]
     model: dict[str, Any]
@@ -65,6 +69,11 @@ class Run:
     resources: dict[str, float | int | None]
     harness: dict[str, Any]
     schema_version: int = SCHEMA_VERSION
+
+    @property
+    def marks(self) -> list[str]:
+        """What disturbed the start, one line each: ``kind: detail``."""
+        return list(self.noise.get("marks", []))
 
     @property
     def counts(self) -> bool:
@@ -98,6 +107,8 @@ def read_run(folder: Path) -> Run:
         document = _from_1(document)
     if version < 3:
         document = {**document, "graph": None, "schema_version": 3}
+    if version < 4:
+        document = {**document, "noise": {}, "output": None, "schema_version": 4}
     types = {field.name: field.type for field in fields(Run)}
     if set(document) != set(types):
         odd = ", ".join(sorted(set(document) ^ set(types)))

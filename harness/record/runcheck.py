@@ -15,6 +15,7 @@ KINDS = ("warmup", "measured")
 
 MAX_SECONDS = 1e9  # thirty years
 _ROUNDING_S = 1e-6
+MAX_MARKS, MAX_MARK = 32, 300  # of a run, and characters of one
 _MAX_GRAPH = 1 << 40
 
 # pause_s is a difference of wall clocks, which may be set back; a log's quantity may be the difference of two others.
@@ -81,9 +82,17 @@ def _is_known(name: str, value: Any) -> bool:
             return all(isinstance(value[key], kind) for key, kind in _CASE.items() if key in value)
         case "graph":
             return is_graph(value)
+        case "noise":
+            return is_marks(value.get("marks", []))
         case "window":
             return set(value) == {"pid", "exec_ns", "ready_ns"} and 0 <= value["exec_ns"] < value["ready_ns"]
     return True
+
+
+def is_marks(value: Any) -> bool:
+    """Whether it is a list of a few short printable lines."""
+    few = isinstance(value, list) and len(value) <= MAX_MARKS
+    return few and all(isinstance(line, str) and is_name(line, MAX_MARK) for line in value)
 
 
 def is_graph(value: Any) -> bool:

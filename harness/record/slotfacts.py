@@ -55,6 +55,13 @@ def parameters(case: Manifest, differ: str) -> dict[str, Any]:
     return {key: value for key, value in case["parameters"].items() if key != "storage" or differ != "storage"}
 
 
+def state(case: Manifest, differ: str) -> dict[str, Any]:
+    """The declared state of the case's starts, without the declared difference; empty in older slots."""
+    found = case.get("state")
+    given = found if isinstance(found, Mapping) else {}
+    return {key: value for key, value in given.items() if key != "storage" or differ != "storage"}
+
+
 def environment(case: Manifest) -> dict[str, Any]:
     """The variables that define the case, without those that choose a device."""
     given = case["environment"]

@@ -8,6 +8,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from harness.errors import HarnessError
+from harness.spec.state import StartState
 from harness.spec.yamlfile import load_yaml
 from harness.workspace import Workspace
 
@@ -54,6 +55,9 @@ class Figure(BaseModel):
     parameters_on: dict[Device, dict[str, Any]] = {}  # by the engine's device; they win over both
     environment: dict[str, str] = {}  # variables of every start
     vary: dict[str, tuple[Any, ...]] = {}  # engine argument → its values: one case for each combination
+    state: StartState = StartState()  # what a measured start begins from
+    slot_states: dict[str, StartState] = {}  # by slot, where the figure compares states; they replace `state`
+    states: dict[str, StartState] = {}  # by name, where a figure draws several: one case for each; they replace `state`
     engines: Literal["one", "all"] = "one"  # all: a case for each pin of this machine's device
     samples: tuple[Literal["cores"], ...] = ()  # what is sampled while a start runs
     paper_notes: tuple[str, ...] = ()  # what a reader must know of the paper's recording; goes into the caption
@@ -70,6 +74,16 @@ class Figure(BaseModel):
         combinations = itertools.product(*self.vary.values())
         return [common | dict(zip(self.vary, values, strict=True)) for values in combinations]
 
+    def states_in(self, slot: str, storage: str | None = None) -> dict[str, StartState]:
+        """Name → state of the cases of one slot; a figure with one state has no name for it.
+
+        ``storage``: a level that was typed instead of the declared one.
+        """
+        found = self.states or {"": self.slot_states.get(slot, self.state)}
+        return {
+            name: state.model_copy(update={"storage": storage}) if storage else state for name, state in found.items()
+        }
+
     @model_validator(mode="after")
     def _names_are_declared(self) -> "Figure":
         named = {"parameters_of": self.parameters_of, "smoke.models": self.smoke.models or ()}
@@ -77,6 +91,8 @@ class Figure(BaseModel):
         for field, models in named.items():
             if unknown := [model for model in models if model not in self.models]:
                 raise ValueError(f"{field} names '{unknown[0]}', which is not among this figure's models")
+        if unknown := [slot for slot in self.slot_states if slot not in self.slots]:
+            raise ValueError(f"slot_states names '{unknown[0]}', which is not among this figure's slots")
         if self.differ and len(self.slots) < 2:
             raise ValueError("differ needs at least two slots")
         if len(set(self.slots)) != len(self.slots) or len(set(self.models)) != len(self.models):

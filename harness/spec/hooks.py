@@ -36,6 +36,7 @@ class Hook(BaseModel):
     phases: dict[str, str] = {}  # prefix of the detail → leaf; the first that fits replaces `phase`
     # index of the positional argument that is a traced graph (torch.fx.GraphModule), whose size the span states
     graph: int | None = Field(None, ge=0)
+    io: bool = False  # the span states how many bytes the process had from block devices meanwhile
     # shorter calls leave no span: for functions called hundreds of times, rarely for long
     min_ms: float = Field(0, ge=0, allow_inf_nan=False)
     disarm: Literal["before", "after"] | None = None  # this process is ready: remove every hook

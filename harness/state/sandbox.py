@@ -1,26 +1,58 @@
-"""The compile-cache sandbox: everything a start writes for later starts lies in one folder that belongs to a session.
+"""The cache sandbox: everything a start writes for later starts lies in one folder that belongs to this run.
 
-Emptied before the warm-up, it makes the warm-up uncached: vLLM's, Inductor's and Triton's caches and ``TMPDIR``, where
-Inductor keeps its 156 MB precompiled C++ header whatever its cache folder is.
+    <caches>/<case>/<session>/run/       what the engine's variables point to; made anew for every run
+    <caches>/<case>/<session>/warm-up/   what the session's warm-up start left: the content that later runs begin with
+
+The path is the same for every run of a session, because some caches have it in their keys. Bytecode is no cache here:
+it belongs to an installed engine, is complete after set-up, and no run of a pinned engine writes any.
 """
 
 import hashlib
+import os
 import shutil
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+
+from harness.spec.state import StartState
 
 # Variable → the folder of the sandbox that it points to.
 PLACES = {
+    "HOME": "home",  # what knows no variable writes below it
     "VLLM_CACHE_ROOT": "vllm",
     "VLLM_CONFIG_ROOT": "vllm-config",
-    "TORCHINDUCTOR_CACHE_DIR": "inductor",
+    "TORCHINDUCTOR_CACHE_DIR": "inductor",  # vLLM sets a folder of its own, below VLLM_CACHE_ROOT, where it compiles
+    "TORCH_EXTENSIONS_DIR": "torch-extensions",
     "TRITON_CACHE_DIR": "triton",
     "CUDA_CACHE_PATH": "cuda",
     "FLASHINFER_WORKSPACE_BASE": "flashinfer",
+    "DG_JIT_CACHE_DIR": "deep-gemm",
+    "NUMBA_CACHE_DIR": "numba",
+    "OUTLINES_CACHE_DIR": "outlines",
+    "HF_MODULES_CACHE": "hf-modules",  # code that comes with a model
     "XDG_CACHE_HOME": "xdg",
-    "TMPDIR": "tmp",
+    "TMPDIR": "tmp",  # Inductor keeps its 156 MB precompiled C++ header here, whatever its cache folder is
 }
+MODEL_INFO = "vllm/modelinfos"
+COMPILED = {".so", ".cubin", ".gch"}  # shared libraries, Triton binaries, precompiled headers
+
+
+@dataclass(frozen=True)
+class Inventory:
+    """What a part of the sandbox holds. ``sha256`` is over names and contents; ``compiled`` counts compiled objects."""
+
+    files: int
+    bytes: int
+    compiled: int
+    sha256: str
+
+
+@dataclass(frozen=True)
+class Contents:
+    """Both parts of a sandbox: what is known about model classes, and everything else."""
+
+    compile_cache: Inventory
+    model_info: Inventory
 
 
 @dataclass(frozen=True)
@@ -34,54 +66,80 @@ class Sandbox:
         """The place of a session below ``caches``; short: sockets that lie in TMPDIR have 107 bytes for a name."""
         return cls(caches / hashlib.sha256(case.encode()).hexdigest()[:8] / session)
 
+    @property
+    def run(self) -> Path:
+        """What the run in progress, or the last one, writes to."""
+        return self.folder / "run"
+
+    @property
+    def warm_up(self) -> Path:
+        """What the warm-up start left."""
+        return self.folder / "warm-up"
+
     def environment(self) -> dict[str, str]:
         """Variables that point every cache into the sandbox."""
-        return {variable: str(self.folder / place) for variable, place in PLACES.items()}
+        return {variable: str(self.run / place) for variable, place in PLACES.items()}
 
-    def prepare(self, empty: bool) -> None:
-        """Make the folders; ``empty``: remove what earlier starts left."""
-        if empty:
-            shutil.rmtree(self.folder, ignore_errors=True)
-        for path in self.environment().values():
-            Path(path).mkdir(parents=True, exist_ok=True)
+    def fill(self, state: StartState) -> None:
+        """Make the folders, with the content that ``state`` declares.
 
-    def is_filled(self, at_all: bool = False) -> bool:
-        """Whether an earlier start left files; ``at_all``: whether there was one, even if it wrote none."""
-        return self.folder.is_dir() if at_all else self.contents()["files"] > 0
+        Raises:
+            OSError: it cannot be written.
+        """
+        if state.compile_cache != "keep":
+            shutil.rmtree(self.run, ignore_errors=True)
+            for part in ("compile_cache", "model_info"):
+                if getattr(state, part) == "warm-up":
+                    for path in _files(self.warm_up, part):
+                        _copy(path, self.run / path.relative_to(self.warm_up))
+        for path in map(Path, self.environment().values()):
+            path.mkdir(parents=True, exist_ok=True)
 
-    def contents(self) -> dict[str, int]:
-        """What the caches hold: files, bytes, and compiled objects (shared libraries, Triton binaries)."""
-        files = [path for path in self.folder.rglob("*") if path.is_file() and not path.is_symlink()]
-        compiled = [path for path in files if path.suffix in {".so", ".cubin", ".gch"}]
-        return {"files": len(files), "bytes": sum(p.stat().st_size for p in files), "compiled": len(compiled)}
+    def keep_as_warm_up(self) -> None:
+        """What the run left is what later runs begin with."""
+        shutil.rmtree(self.warm_up, ignore_errors=True)
+        self.run.rename(self.warm_up)
+
+    def is_filled(self, state: StartState) -> bool:
+        """Whether there is what a start in ``state`` begins with."""
+        if state.compile_cache == "keep":
+            return self.run.is_dir()  # an own start may have written nothing
+        return any(path.is_file() for path in self.warm_up.rglob("*"))
+
+    def contents(self) -> Contents:
+        """What the run's folders hold now."""
+        return Contents(_inventory(self.run, "compile_cache"), _inventory(self.run, "model_info"))
 
 
-def cache_certificate(
-    empty: bool, before: dict[str, int], after: dict[str, int], compiling_s: float, must_hit: bool = True
-) -> dict[str, Any]:
-    """What is proved about the compile caches of one run.
+def _files(root: Path, part: str) -> Iterator[Path]:
+    """Regular files of one part, in a fixed order. Sockets and links are no content."""
+    info = root / MODEL_INFO
+    for path in sorted(root.rglob("*")):
+        if path.is_file() and not path.is_symlink() and path.is_relative_to(info) == (part == "model_info"):
+            yield path
 
-    An uncached start holds if nothing was there before. A cached start that ``must_hit`` holds if something was there
-    and the run compiled nothing: it wrote no new object, and spent no time in the compiler's stages behind Dynamo
-    (``compiling_s``). The second matters where a start compiles again into files that exist already. A cached start
-    that need not hit is declared to begin with whatever the start before it left, and does.
-    """
-    reason = None
-    if empty:
-        reason = f"{before['files']} files were in the caches before the start" if before["files"] else None
-    elif must_hit and before["files"] == 0:
-        reason = "the caches were empty before the start"
-    elif must_hit and after["compiled"] > before["compiled"]:
-        reason = f"the start compiled {after['compiled'] - before['compiled']} new objects"
-    elif must_hit and compiling_s > 0:
-        reason = f"the start spent {compiling_s:.2f} s compiling although the caches were filled"
-    return {
-        "compile_cache": {
-            "declared": "empty" if empty else "filled" if must_hit else "as the start before left them",
-            "before": before,
-            "after": after,
-            "compiling_s": compiling_s,
-            "holds": reason is None,
-            "reason": reason,
-        }
-    }
+
+def _copy(path: Path, target: Path) -> None:
+    """Copy with times (a cache may compare them) and onto the disk: writing it back would disturb the start."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    shutil.copy2(path, target)
+    with target.open("rb") as file:
+        os.fsync(file.fileno())
+
+
+def _inventory(root: Path, part: str) -> Inventory:
+    digest, files, size, compiled = hashlib.sha256(), 0, 0, 0
+    for path in _files(root, part):
+        with path.open("rb") as file:
+            content = hashlib.file_digest(file, "sha256").hexdigest()
+        digest.update(f"{path.relative_to(root)}\0{content}\n".encode())
+        files += 1
+        size += path.stat().st_size
+        compiled += path.suffix in COMPILED
+    return Inventory(files, size, compiled, digest.hexdigest())
+
+
+def as_record(contents: Contents, part: str) -> Mapping[str, int | str]:
+    """One part's inventory as a JSON object."""
+    found: Inventory = getattr(contents, part)
+    return {"files": found.files, "bytes": found.bytes, "compiled": found.compiled, "sha256": found.sha256}

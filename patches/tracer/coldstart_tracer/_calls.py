@@ -4,6 +4,7 @@ import os
 import sys
 
 from coldstart_tracer import _disarm
+from coldstart_tracer._facts import graph_size, read_bytes
 from coldstart_tracer._spans import now, tracer
 
 _ROLE = "COLDSTART_TRACE_ROLE"
@@ -25,20 +26,8 @@ def _attrs(hook, args):
     if phase:
         attrs["phase"] = phase
     if hook.get("graph") is not None and len(args) > hook["graph"]:
-        attrs.update(_graph_size(args[hook["graph"]].graph))
+        attrs.update(graph_size(args[hook["graph"]].graph))
     return attrs
-
-
-def _graph_size(graph):
-    """Nodes of a traced graph and bytes of its Python code, before the back end changes it.
-
-    The code is written for this (0.03 s for a model of 3,000 nodes): to ask the module for its own would compile it
-    too, and what the back end has it write later is of another form.
-    """
-    began = now()
-    size = {"graph_nodes": len(graph.nodes), "graph_code_bytes": len(graph.python_code("self").src.encode())}
-    tracer.self_ns += now() - began
-    return size
 
 
 def _is_for_this_process(hook):
@@ -57,13 +46,14 @@ def _waits_for(hook, args):
 class _Call:
     """One traced call: opens the span, gives children their role, closes the span."""
 
-    __slots__ = ("args", "hook", "returns_by", "role_before", "span")
+    __slots__ = ("args", "hook", "read_before", "returns_by", "role_before", "span")
 
     def __init__(self, hook, args, returns_by=None):
         self.hook = hook
         self.args = args
         self.returns_by = returns_by  # a coroutine's last step returns by an exception
         self.span = None
+        self.read_before = None
         self.role_before = None
 
     def __enter__(self):
@@ -75,6 +65,8 @@ class _Call:
             if hook.get("child_role"):
                 self.role_before = os.environ.get(_ROLE, "child")
                 os.environ[_ROLE] = hook["child_role"]
+            if hook.get("io"):
+                self.read_before = read_bytes()
             announce = "min_ms" not in hook
             self.span = tracer.begin(hook["name"], hook["kind"], _attrs(hook, self.args), announce)
         except Exception as error:
@@ -87,6 +79,8 @@ class _Call:
             if hook.get("sync"):
                 _synchronise()
             ended = now()
+            if self.read_before is not None and span is not None and (read := read_bytes()) is not None:
+                span.attrs["read_bytes"] = read - self.read_before
             if hook.get("starts_child") and (pid := getattr(self.args[0], "pid", None)):
                 tracer.children.append((pid, os.environ.get(_ROLE, "child")))
                 if span is not None:

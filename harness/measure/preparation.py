@@ -1,0 +1,210 @@
+"""Before a start: bring the declared state about. After it: prove, also by what it read, that it was so.
+
+prepare   caches filled → disk probed → machine quiet → libraries and weights evicted or read → looked at
+(the start)
+evidence  certificate and noise of the run
+"""
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from harness.analyse.phases import COMPILING_LEAVES
+from harness.measure.result import Outcome
+from harness.spec.state import PATH, StartState, storage_name
+from harness.state.certificates import (
+    CachePart,
+    Reads,
+    Storage,
+    compile_certificate,
+    library_certificate,
+    model_info_certificate,
+    not_reached,
+    recorded_hash,
+    storage_certificate,
+)
+from harness.state.clocks import ClockWatch, clock_certificate
+from harness.state.device_reads import DeviceReads
+from harness.state.drop_caches import drop_all_caches
+from harness.state.files import FilesState, files_below, look, make_cold, make_warm
+from harness.state.filesystem import FileSystem, filesystem_of
+from harness.state.hold import held
+from harness.state.interference import Watch
+from harness.state.probe import probe
+from harness.state.quiet import Quiet, wait_until_quiet
+from harness.state.sandbox import Contents, Sandbox
+from harness.state.shared_memory import inventory, left_behind
+
+# What a start reads of an engine's environment. Sources are only looked at where bytecode is older.
+SHARED_OBJECT, BYTECODE = ".so", ".pyc"
+WEIGHTS = (".tensors", ".safetensors", ".bin", ".pt")  # the first that a model's folder has is what a loader reads
+
+
+class StateNotReachedError(Exception):
+    """The declared state cannot be brought about; the message says why, in one line."""
+
+
+@dataclass(frozen=True)
+class Surroundings:
+    """What of a case lies outside its command: files whose place in memory is declared."""
+
+    model: Path | None  # folder of the model as the engine is given it
+    libraries: Path | None  # folder of the engine's environment
+    direct: bool = False  # the load format reads past the page cache
+    quiet_wait_s: float = 0.0  # how long to wait for a quiet machine at most; 0: it is not looked at
+    drop_caches: bool = False  # drop all of the machine's page cache before each cold start
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """What was found right before the start."""
+
+    state: StartState
+    contents: Contents
+    quiet: Quiet | None
+    direct: bool
+    model_files: tuple[Path, ...]
+    model: FilesState | None
+    libraries: FilesState | None
+    file_system: FileSystem | None
+    held: bool
+    probe: tuple[float, str] | None
+    shared_memory: dict[str, int]
+    clock: ClockWatch
+    watch: Watch
+    device: DeviceReads | None
+
+
+@contextmanager
+def prepared(
+    state: StartState, around: Surroundings, sandbox: Sandbox, announce: Callable[[str], None]
+) -> Iterator[Prepared]:
+    """The state, brought about and looked at; what must stay in memory is held there while the block runs.
+
+    Raises:
+        StateNotReachedError: something defeats it; a start would measure something else.
+        OSError: the caches cannot be written.
+    """
+    sandbox.fill(state)
+    contents = sandbox.contents()
+    files = tuple(files_below(around.model)) if around.model else ()
+    file_system = filesystem_of(around.model) if around.model else None
+    cold = state.storage == "ssd" or state.storage.startswith(PATH)
+    probed = probe(around.model.parent) if cold and around.model else None
+    size = sum(path.stat().st_size for path in files)
+    quiet = wait_until_quiet(size, around.quiet_wait_s, announce) if around.quiet_wait_s > 0 else None
+    if around.drop_caches and cold:
+        drop_all_caches(announce)
+    libraries = _libraries(state.libraries, around.libraries)
+    with ExitStack() as stack:
+        model = make_cold(files) if cold else make_warm(files) if state.storage == "ram" else look(files)
+        is_held = state.storage == "ram" and stack.enter_context(held(files))
+        if files and (why := not_reached(storage_name(state.storage), model)):
+            raise StateNotReachedError(why)
+        yield Prepared(
+            state,
+            contents,
+            quiet,
+            around.direct,
+            files,
+            model if files else None,
+            libraries,
+            file_system,
+            is_held,
+            probed,
+            inventory(),
+            ClockWatch(),
+            Watch(),
+            DeviceReads(file_system.device) if file_system and not file_system.in_memory else None,
+        )
+
+
+def evidence(
+    prepared: Prepared, sandbox: Sandbox, outcome: Outcome, resources: Mapping[str, Any], warm_up: Mapping[str, Any]
+) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Certificate and noise of the run that was just made. ``warm_up``: the certificate of the session's warm-up."""
+    lines, after = outcome.cache_lines, sandbox.contents()
+    compiling_s = sum(outcome.phases.get(leaf, 0.0) for leaf in COMPILING_LEAVES)
+    compile_cache, model_info = (
+        CachePart(
+            getattr(prepared.state, part),
+            getattr(prepared.contents, part),
+            getattr(after, part),
+            recorded_hash(warm_up, part),
+        )
+        for part in ("compile_cache", "model_info")
+    )
+    certificate = {
+        "compile_cache": compile_certificate(compile_cache, compiling_s, lines),
+        "model_info": model_info_certificate(model_info, lines),
+        **clock_certificate(prepared.clock.jump_s(), prepared.clock.slept_s()),
+        **outcome.trace_certificate,
+    }
+    if prepared.model is not None and prepared.file_system is not None:
+        reads = Reads(
+            outcome.load_read_bytes, resources.get("read_bytes"), prepared.device.bytes() if prepared.device else None
+        )
+        certificate["storage"] = storage_certificate(_storage(prepared, reads, prepared.file_system))
+    if prepared.libraries is not None:
+        certificate["libraries"] = library_certificate(prepared.state.libraries, prepared.libraries)
+    return certificate, _noise(prepared, float(resources.get("cpu_s") or 0.0))
+
+
+def _storage(prepared: Prepared, reads: Reads, file_system: FileSystem) -> Storage:
+    assert prepared.model is not None
+    return Storage(
+        declared=storage_name(prepared.state.storage),
+        direct=prepared.direct,
+        weight_bytes=sum(path.stat().st_size for path in weights(prepared.model_files)),
+        before=prepared.model,
+        after=look(prepared.model_files),
+        held=prepared.held,
+        reads=reads,
+        file_system=file_system,
+        probe=prepared.probe,
+    )
+
+
+def weights(files: tuple[Path, ...]) -> list[Path]:
+    """Those of a model's files that its loader reads."""
+    for suffix in WEIGHTS:
+        if found := [path for path in files if path.suffix == suffix]:
+            return found
+    return []
+
+
+def _noise(prepared: Prepared, tree_cpu_s: float) -> dict[str, Any]:
+    during = prepared.watch.stop(tree_cpu_s)
+    before = prepared.quiet.noise if prepared.quiet else None
+    return {
+        "marks": [*(before.marks if before else ()), *during.marks],
+        "before": before.facts if before else None,
+        "waited_s": prepared.quiet.waited_s if prepared.quiet else None,
+        "during": during.facts,
+        "left_in_shared_memory": left_behind(prepared.shared_memory, inventory()),
+    }
+
+
+def _libraries(declared: str, folder: Path | None) -> FilesState | None:
+    if folder is None:
+        return None
+    match declared:
+        case "warm":
+            return make_warm(_environment_files(folder, bytecode=False))
+        case "all warm":
+            return make_warm(_environment_files(folder, bytecode=True))
+        case "cold":
+            return make_cold(_environment_files(folder, bytecode=True))
+    return look(_environment_files(folder, bytecode=False))
+
+
+@cache
+def _environment_files(folder: Path, bytecode: bool) -> tuple[Path, ...]:
+    """Shared objects of an environment (and its bytecode): their names do not change while it is measured."""
+    found = (
+        path for path in folder.rglob("*") if SHARED_OBJECT in path.suffixes or (bytecode and path.suffix == BYTECODE)
+    )
+    return tuple(sorted(path for path in found if path.is_file() and not path.is_symlink()))

@@ -1,0 +1,47 @@
+"""Keep files in memory while a start runs: a kernel that reclaims idle pages would undo what was proved before it.
+
+Some virtual machines give back page cache that nobody has touched for half a minute, and a start needs that long before
+it reads its weights. A locked mapping keeps the pages; it costs the start nothing. Without the right to lock (root, or
+a large enough ``ulimit -l``) the files are not held, and the certificate says so.
+"""
+
+import ctypes
+import mmap
+import os
+from collections.abc import Iterable, Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+_libc = ctypes.CDLL(None, use_errno=True)
+_libc.mmap.restype = ctypes.c_void_p
+_libc.mmap.argtypes = [ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int, ctypes.c_int, ctypes.c_int, ctypes.c_long]
+_libc.mlock.argtypes = [ctypes.c_void_p, ctypes.c_size_t]
+_libc.munmap.argtypes = [ctypes.c_void_p, ctypes.c_size_t]
+_FAILED = ctypes.c_void_p(-1).value
+
+
+@contextmanager
+def held(paths: Iterable[Path]) -> Iterator[bool]:
+    """Lock the files' pages in memory while the block runs; whether all of them are."""
+    with ExitStack() as mapped:
+        yield all([mapped.enter_context(_locked(path)) for path in paths])
+
+
+@contextmanager
+def _locked(path: Path) -> Iterator[bool]:
+    size = path.stat().st_size
+    if not size:
+        yield True
+        return
+    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        address = _libc.mmap(None, size, mmap.PROT_READ, mmap.MAP_SHARED, descriptor, 0)
+    finally:
+        os.close(descriptor)
+    if address == _FAILED:
+        yield False
+        return
+    try:
+        yield _libc.mlock(address, size) == 0
+    finally:
+        _libc.munmap(address, size)

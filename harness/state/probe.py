@@ -1,0 +1,111 @@
+"""How fast the disk under a folder can be read in sequence, past the page cache: the limit of any cold load from it.
+
+fio if it is installed, else a reader of our own with O_DIRECT: four threads, 4 MiB each at a time, one after the other
+through the file. The file is random bytes of its own, on the same file system as the model: reading the model itself
+would warm caches below the kernel (a disk's, a hypervisor's) that the start is to find as they are.
+"""
+
+import json
+import mmap
+import os
+import shutil
+import subprocess
+import threading
+import time
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+FILE = ".coldstart-probe"
+FILE_BYTES = 512 << 20
+BLOCK_BYTES = 4 << 20
+READERS = 4
+FIO_LIMIT_S = 120.0
+
+
+@contextmanager
+def probe_files(folders: Iterable[Path]) -> Iterator[None]:
+    """Afterwards there are no probe files in ``folders``: runs inside the block make and share them."""
+    try:
+        yield
+    finally:
+        for folder in folders:
+            (folder / FILE).unlink(missing_ok=True)
+
+
+def probe(folder: Path) -> tuple[float, str] | None:
+    """Bytes per second of the disk under ``folder``, and by what; None where it cannot be read directly (O_DIRECT).
+
+    Raises:
+        OSError: the file cannot be written.
+    """
+    path = folder / FILE
+    if not path.exists() or path.stat().st_size != FILE_BYTES:
+        _write(path)
+    return sequential_read(path)
+
+
+def _write(path: Path) -> None:
+    unfinished = path.with_name(f"{path.name}.unfinished")
+    try:
+        with unfinished.open("wb") as file:
+            for _ in range(FILE_BYTES // BLOCK_BYTES):
+                file.write(os.urandom(BLOCK_BYTES))
+            file.flush()
+            os.fsync(file.fileno())
+            os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
+        unfinished.rename(path)
+    finally:
+        unfinished.unlink(missing_ok=True)
+
+
+def sequential_read(path: Path) -> tuple[float, str] | None:
+    """The same of a file that is there."""
+    fio = shutil.which("fio")
+    if fio is not None and (rate := _by_fio(fio, path)) is not None:
+        return rate, "fio"
+    rate = _by_readers(path)
+    return None if rate is None else (rate, f"O_DIRECT, {READERS} readers")
+
+
+def _by_fio(fio: str, path: Path) -> float | None:
+    options = ["--name=probe", f"--filename={path}", "--readonly", "--rw=read", "--direct=1", "--ioengine=psync"]
+    options += [f"--bs={BLOCK_BYTES}", f"--numjobs={READERS}", f"--size={FILE_BYTES // READERS}", "--thread"]
+    options += [f"--offset_increment={FILE_BYTES // READERS}", "--group_reporting", "--output-format=json"]
+    try:
+        done = subprocess.run([fio, *options], capture_output=True, timeout=FIO_LIMIT_S, check=True)
+        return float(json.loads(done.stdout)["jobs"][0]["read"]["bw_bytes"]) or None
+    except (OSError, subprocess.SubprocessError, ValueError, KeyError, IndexError, TypeError):
+        return None
+
+
+def _by_readers(path: Path) -> float | None:
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_DIRECT | os.O_CLOEXEC)
+    except OSError:
+        return None
+    size = os.fstat(descriptor).st_size
+    offsets = iter(range(0, size, BLOCK_BYTES))
+    lock, failed = threading.Lock(), threading.Event()
+
+    def read() -> None:
+        with mmap.mmap(-1, BLOCK_BYTES) as block:  # aligned, as O_DIRECT wants it
+            while not failed.is_set():
+                with lock:
+                    offset = next(offsets, None)
+                if offset is None:
+                    return
+                try:
+                    os.preadv(descriptor, [block], offset)
+                except OSError:
+                    failed.set()
+
+    readers = [threading.Thread(target=read, name="disk probe") for _ in range(READERS)]
+    began = time.monotonic()
+    for reader in readers:
+        reader.start()
+    for reader in readers:
+        reader.join()
+    took_s = time.monotonic() - began
+    os.close(descriptor)
+    return None if failed.is_set() or not size else size / took_s
