@@ -1,7 +1,7 @@
 """A pin: one exact engine build, with its lock, its patch set and the environment it is run in.
 
-A *release* is a pin without a patch set (``patches/releases/<name>/``): it is installed and started as it was published,
-never patched and never traced, so that a start of it is known only by its length and its log.
+A *release* is a pin without a patch set (``patches/releases/<name>/``): it is started as it was published, never
+patched and never traced, so that a start of it is known only by its length and its log.
 """
 
 import hashlib
