@@ -101,7 +101,8 @@ def _document(state: FilesState, mounted: FileSystem) -> dict[str, Any]:
 def _print(state: FilesState, mounted: FileSystem, console: Console) -> None:
     table = Table(box=None, pad_edge=False)
     for name in ("file", "MB", "resident", "verdict", "reason"):
-        table.add_column(name, justify="right" if name in ("MB", "resident") else "left")
+        numbers = name in ("MB", "resident")
+        table.add_column(name, justify="right" if numbers else "left", no_wrap=numbers, overflow="fold")
     base = os.path.commonpath([file.path.parent for file in state.files])
     # First what stands out, then what is large.
     shown = sorted(state.files, key=lambda file: (file.verdict == state.verdict, -file.bytes))[:ROWS]

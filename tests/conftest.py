@@ -59,5 +59,5 @@ def disk(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def weights(disk: Path) -> Path:
-    """A file of 4 MiB on a disk, in memory."""
+    """A file of 1 MiB on a disk, in memory."""
     return make_file(disk / "weights.safetensors")

@@ -68,9 +68,9 @@ def test_people_get_a_table_the_disk_and_the_verdict(call, weights: Path, disk: 
     done = call(disk)
     lines = [line.split() for line in done.out.splitlines()]
     assert (done.code, done.err) == (0, "")
-    assert ["weights.safetensors", "4.2", "100.0%", "resident"] in lines
+    assert ["weights.safetensors", "1.0", "100.0%", "resident"] in lines
     assert ["original/more", "2.0", "0.0%", "evicted"] in lines
-    assert "2 files, 6.2 MB, 67.7% resident: partial" in done.out
+    assert "2 files, 3.0 MB, 34.4% resident: partial" in done.out
     assert "file system " in done.out
 
 
