@@ -15,7 +15,6 @@ from harness.errors import HarnessError
 from harness.state import files
 from harness.state.files import FilesState, FileState, files_below, look, make_cold, make_warm
 from harness.state.filesystem import FileSystem
-from harness.state.keep import kept
 from harness.state.pagecache import PAGE, evict, residency, warm
 from tests.state.cached_files import (
     SIZE,
@@ -317,16 +316,6 @@ def test_what_does_not_stay_in_memory_is_said(weights: Path, monkeypatch: pytest
     state = make_warm([weights])
     assert state.verdict == "evicted"
     assert "not all of it stayed in memory, of which " in reason(state)
-
-
-def test_what_is_kept_stays_until_the_block_is_left(weights: Path, disk: Path) -> None:
-    evict(weights)
-    with kept([weights, make_file(disk / "empty", 0)]):
-        assert look([weights]).verdict == "resident"
-        assert reason(make_cold([weights], attempts=1)) == "weights.safetensors: mapped by this process"
-    assert make_cold([weights]).verdict == "evicted"
-    with pytest.raises(HarnessError, match="absent: No such file or directory; it cannot be kept in memory"):
-        kept([disk / "absent"]).__enter__()
 
 
 # Sets of files.
