@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from harness import cli_engines, cli_recorded, cli_slots
+from harness import cli_engines, cli_recorded, cli_slots, cli_state
 from harness.door import run_app
 from harness.workspace import Workspace
 
@@ -213,6 +213,7 @@ app.command()(cli_slots.bundle)
 app.command()(cli_slots.merge)
 app.command()(cli_recorded.parse_log)
 app.command()(cli_recorded.reparse)
+app.command()(cli_state.state)
 
 
 def main() -> None:

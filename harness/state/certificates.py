@@ -19,6 +19,7 @@ Part = dict[str, Any]
 COLD_SHARE, WARM_SHARE = 0.99, 0.01
 # A loader's own reading of file headers, and imports that it makes while it loads; decides only for tiny twins.
 SLACK_BYTES = 1 << 20
+_RECORDED = ("kind", "device_name", "device_model", "scheduler", "read_ahead_bytes", "rotational")  # of a file system
 
 
 @dataclass(frozen=True)
@@ -58,7 +59,7 @@ def storage_certificate(storage: Storage) -> Part:
         held=storage.held,
         direct=storage.direct,
         read_bytes={"load": storage.reads.load, "tree": storage.reads.tree, "device": storage.reads.device},
-        file_system=asdict(storage.file_system),
+        file_system={name: getattr(storage.file_system, name) for name in _RECORDED},
         probe_bytes_per_s=storage.probe[0] if storage.probe else None,
         probe_by=storage.probe[1] if storage.probe else None,
     )

@@ -119,12 +119,13 @@ def make_cold(paths: Iterable[Path], attempts: int = 3) -> FilesState:
     paths = list(paths)
     state = look(paths)
     for attempt in range(attempts):
-        if attempt:
-            time.sleep(PAUSE_S)
-        for file in (left := _left(state, "evicted", attempt)):
-            evict(file.path)
+        left = _left(state, "evicted", attempt)
         if not left:
             break
+        if attempt:
+            time.sleep(PAUSE_S)
+        for file in left:
+            evict(file.path)
         state = look(paths)
     return _explained(state, "evicted")
 

@@ -24,7 +24,8 @@ class FileSystem:
     kind: str  # as the kernel calls it: ext4
     device: str  # major:minor
     device_name: str | None = None  # vda; tmpfs, overlay, network and others have no block device
-    device_model: str | None = None  # of the disk below, under device-mapper and RAID of the first
+    disks: tuple[str, ...] = ()  # the whole disks below: vda; of device-mapper and RAID there may be several
+    device_model: str | None = None  # of the first of them
     scheduler: str | None = None
     read_ahead_bytes: int | None = None
     rotational: bool | None = None
@@ -33,7 +34,7 @@ class FileSystem:
     @property
     def in_memory(self) -> bool:
         """Whether its files lie in memory, whatever is evicted."""
-        return self.kind in MEMORY or re.fullmatch(r"z?ram\d+", self.device_name or "") is not None
+        return self.kind in MEMORY or any(re.fullmatch(r"z?ram\d+", disk) for disk in self.disks)
 
     @property
     def network(self) -> bool:
@@ -104,8 +105,8 @@ def _file_system(kind: str, device: str) -> FileSystem:
     block = Path(f"/sys/dev/block/{device}").resolve()
     if not block.exists():
         return FileSystem(kind, device, read_ahead_bytes=_read_ahead(Path(f"/sys/class/bdi/{device}/read_ahead_kb")))
-    # A partition's queue is that of its disk; device-mapper, RAID and loop devices have their own.
-    queue = (block.parent if (block / "partition").exists() else block) / "queue"
+    disks = _disks(block)
+    queue = _whole(block) / "queue"
     schedulers = _read(queue / "scheduler")
     chosen = re.search(r"\[(.+?)\]", schedulers or "")
     rotational = _read(queue / "rotational")
@@ -113,21 +114,24 @@ def _file_system(kind: str, device: str) -> FileSystem:
         kind=kind,
         device=device,
         device_name=block.name,
-        device_model=_model(block),
+        disks=tuple(disk.name for disk in disks),
+        device_model=_read(disks[0] / "device" / "model") or disks[0].name,
         scheduler=chosen[1] if chosen else schedulers,
         read_ahead_bytes=_read_ahead(queue / "read_ahead_kb"),
         rotational=None if rotational is None else rotational == "1",
-        is_buffered_loop=_read(block / "loop" / "dio") == "0",
+        is_buffered_loop=any(_read(disk / "loop" / "dio") == "0" for disk in disks),
     )
 
 
-def _model(block: Path) -> str:
-    """Model of the disk that holds the block device, else the disk's name."""
-    for folder in (block, block.parent):
-        if model := _read(folder / "device" / "model"):
-            return model
-    below = sorted(block.glob("slaves/*"))
-    return _model(below[0].resolve()) if below else block.name
+def _whole(block: Path) -> Path:
+    """The device whose queue it uses: a partition has none of its own."""
+    return block.parent if (block / "partition").exists() else block
+
+
+def _disks(block: Path) -> list[Path]:
+    """The disks below device-mapper, RAID and partitions."""
+    below = sorted(_whole(block).glob("slaves/*"))
+    return [disk for each in below for disk in _disks(each.resolve())] or [_whole(block)]
 
 
 def _read_ahead(path: Path) -> int | None:

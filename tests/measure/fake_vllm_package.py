@@ -2,9 +2,10 @@
 
 A start: LLM() reads a configuration, starts the engine core's process and waits for it; the core loads and compiles.
 With three processes the core has a worker do that, both live on, and generate() asks them for the token.
-Modes: ok · recompile (ok, and compiles again) · recompile_in_place (into the same file) · crash (an exception in a
-hooked function) · hang · stubborn (hangs and ignores SIGTERM) · no_token · silent (exit 0 without a result) · sigkill
-(of itself) · reads_first (the front end reads the weights) · finds_another_cache (so says its log) · orphan (leaves a process of its own session behind) · PROCESS:STAGE:FAULT (fake_faults.py).
+Modes: ok · recompile (ok, and compiles again) · recompile_in_place (into the same file) · reads_first (the front end
+reads the weights) · finds_another_cache (so says its log) · crash (an exception in a hooked function) · hang · stubborn
+(hangs and ignores SIGTERM) · no_token · silent (exit 0 without a result) · sigkill (of itself) · orphan (leaves a
+process of its own session behind) · PROCESS:STAGE:FAULT (fake_faults.py).
 """
 
 import atexit
