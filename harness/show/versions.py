@@ -113,7 +113,10 @@ def _sources(found: Sequence[Release]) -> list[str]:
     if spans := by_source(found, "span"):
         said.append(f"Steps of {', '.join(spans)} by spans.")
     if logs := by_source(found, "log"):
-        said.append(f"Steps of {', '.join(logs)} as far as the release's own log states them (no spans).")
+        said.append(
+            f"Steps of {', '.join(logs)} as far as the release's own log states them; imports before its first line, "
+            "for one, are not stated."
+        )
     return said
 
 
@@ -155,10 +158,7 @@ def _draw_bar(axes: Axes, at: int, blocks: Sequence[tuple[Look, float]]) -> None
 
 
 def _table(side: Side, model: str, found: Sequence[Release]) -> RenderableType:
-    steps = [step for step in STEPS if any(step in release.steps for release in found)]
-    table = Table(box=SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
-    for name in ("vLLM", "seconds", "±95 %", "n", "/ the oldest", *(_SHORT[step] for step in steps)):
-        table.add_column(name, justify="left" if name == "vLLM" else "right", no_wrap=True)
+    table = _empty_table("vLLM", "seconds", "±95 %", "n", "/ the oldest")
     first = next((release.seconds.mean for release in found if release.seconds), 0.0)
     for release in found:
         if not (seconds := release.seconds):
@@ -166,7 +166,28 @@ def _table(side: Side, model: str, found: Sequence[Release]) -> RenderableType:
         half = f"{seconds.half_width:.3f}" if seconds.half_width is not None else "–"
         ratio = f"{seconds.mean / first:.3f}" if first else "–"
         name = printable(release.version, 30) + (" (log is a copy)" if release.doubtful else "")
-        parts = [f"{release.steps[step]:.3f}" if step in release.steps else "–" for step in steps]
-        table.add_row(Text(name), f"{seconds.mean:.3f}", half, str(seconds.n), ratio, *parts)
+        table.add_row(Text(name), f"{seconds.mean:.3f}", half, str(seconds.n), ratio)
     gaps = [Text(printable(f"{release.version}: no start to show; {release.gap}")) for release in found if release.gap]
-    return Group(Text(printable(f"{side.slot}, {whose(side)}: {model}"), "bold"), table, *gaps)
+    head = Text(printable(f"{side.slot}, {whose(side)}: {model}"), "bold")
+    return Group(head, table, *_step_table(found), *gaps)
+
+
+def _step_table(found: Sequence[Release]) -> list[Table]:
+    """Mean seconds of each step; nothing where no release has steps."""
+    steps = [step for step in STEPS if any(step in release.steps for release in found)]
+    if not steps:
+        return []
+    table = _empty_table("vLLM, seconds", *(_SHORT[step] for step in steps))
+    for release in found:
+        if release.steps:
+            parts = [f"{release.steps[step]:.3f}" if step in release.steps else "–" for step in steps]
+            table.add_row(Text(printable(release.version, 30)), *parts)
+    return [table]
+
+
+def _empty_table(first: str, *numbers: str) -> Table:
+    table = Table(box=SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
+    table.add_column(first, no_wrap=True)
+    for name in numbers:
+        table.add_column(name, justify="right", no_wrap=True)
+    return table
