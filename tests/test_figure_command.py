@@ -230,7 +230,7 @@ def test_the_slot_of_another_machine_is_no_matter_to_a_figure_that_cannot_be_mea
     manifest["node"]["id"] = "node-of-a-colleague"
     path.write_text(json.dumps(manifest))
     declared = yaml.safe_load((group["3"] / "figure.yaml").read_text())
-    declared |= {"differ": "storage", "slots": ["node0", "node1"]}  # needs control over the page cache
+    declared |= {"differ": "gpu", "slots": ["node0", "node1"]}  # the fake engine runs on the CPU
     (group["3"] / "figure.yaml").write_text(yaml.safe_dump(declared))
     done = both(fake, "--smoke")
     assert done.code == 0, done.err
