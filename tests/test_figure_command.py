@@ -53,11 +53,9 @@ def test_from_nothing_to_the_figure_and_again_without_a_start(tmp_path: Path) ->
     assert (folder / "figure2.pdf").read_bytes().startswith(b"%PDF")
     assert (folder / "figure2.png").read_bytes().startswith(b"\x89PNG")
     results = {path: path.read_bytes() for path in [*folder.glob("figure2.*"), *slot(fake).iterdir()]}
-    began = time.monotonic()
     again = figure(fake)
     assert again.code == 0, again.err
     assert "Nothing to measure" in again.err
-    assert time.monotonic() - began < 5
     assert len(fake.starts()) == 3
     assert {path: path.read_bytes() for path in results} == results
 
