@@ -9,7 +9,7 @@ from harness.record import bounded
 from harness.record.plain import is_name, printable
 from harness.record.runcheck import KINDS as KINDS
 from harness.record.runcheck import STATUSES as STATUSES
-from harness.record.runcheck import is_graph
+from harness.record.runcheck import is_graph, is_output
 
 SOURCES = ("span", "log", "paper")
 
@@ -75,6 +75,8 @@ def check_manifest(document: Any, where: str) -> dict[str, Any]:
                 raise SlotError(f"{where}: runs[{number}].{key} is unknown (got {run[key][:80]!r})")
         if run.get("graph") is not None and not is_graph(run["graph"]):
             raise SlotError(f"{where}: runs[{number}].graph must have nodes and code_bytes, both above 0")
+        if run.get("output") is not None and not is_output(run["output"]):
+            raise SlotError(f"{where}: runs[{number}].output must have token_ids, a list of numbers")
     for number, entry in enumerate(manifest["files"]):
         _fields(entry, _FILE, f"{where}: files[{number}]")
         if not _FILE_NAME.fullmatch(entry["name"]):
