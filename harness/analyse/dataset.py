@@ -26,6 +26,7 @@ class Loading:
     weight_bytes: int
     read_bytes: int | None  # while they were loaded; None: not told
     probe_bytes_per_s: float | None  # measured just before, where the start was to read from a disk
+    direct: bool = False  # they were read past the page cache
 
 
 @dataclass(frozen=True)
@@ -130,7 +131,8 @@ def _loading(certificate: Any) -> Loading | None:
     reads, probe = part.get("read_bytes"), part.get("probe_bytes_per_s")
     load = reads.get("load") if isinstance(reads, Mapping) else None
     possible = probe if isinstance(probe, int | float) and math.isfinite(probe) and probe > 0 else None
-    return Loading(part["weight_bytes"], load if type(load) is int and load >= 0 else None, possible)
+    read = load if type(load) is int and load >= 0 else None
+    return Loading(part["weight_bytes"], read, possible, part.get("direct") is True)
 
 
 def _facts_of_case(slot: Slot, case: Mapping[str, Any]) -> dict[str, float]:
