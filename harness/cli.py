@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from harness import cli_recorded, cli_slots
+from harness import cli_recorded, cli_slots, cli_state
 from harness.door import run_app
 from harness.workspace import Workspace
 
@@ -44,7 +44,7 @@ def harness() -> None:
 
 @app.command()
 def figure(
-    number: Annotated[str, typer.Argument(metavar="NUM", help="The figure: 1 to 15, 17; or rest = 3, 4, 5, 6, 8, 17.")],
+    number: Annotated[str, typer.Argument(metavar="NUM", help="1 to 15, 17; ladder; or rest = 3, 4, 5, 6, 8, 17.")],
     slot: Annotated[
         int | None, typer.Argument(metavar="[SLOT_INDEX]", help="Of a figure that compares nodes: 0 or 1.")
     ] = None,
@@ -214,6 +214,7 @@ app.command()(cli_slots.bundle)
 app.command()(cli_slots.merge)
 app.command()(cli_recorded.parse_log)
 app.command()(cli_recorded.reparse)
+app.command()(cli_state.state)
 
 
 def main() -> None:

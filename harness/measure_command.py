@@ -113,7 +113,9 @@ def _show(session: CaseSession, as_json: bool) -> dict[str, Any]:
     """Print the table of a session; returns it as a document."""
     runs = session.store.session_runs(session.session)
     headings = (
-        {"measured": "uncached"} if not session.case.state.needs_warm_up else {"warmup": "uncached", "measured": "cached"}
+        {"measured": "uncached"}
+        if not session.case.state.needs_warm_up
+        else {"warmup": "uncached", "measured": "cached"}
     )
     found = phase_table(runs, tuple(headings))
     if found.ready:

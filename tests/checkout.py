@@ -51,7 +51,9 @@ class Checkout:
         """What a login shell has, without the HARNESS_ variables of who runs the tests."""
         kept = {name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ}
         # The terminal's width must not break lines, and the Python that runs the tests is the one that made .venv/.
-        return {**kept, "COLUMNS": "400", "HARNESS_PYTHON": sys.executable, **variables}
+        # Whether the machine is quiet is of no matter here.
+        own = {"COLUMNS": "400", "HARNESS_PYTHON": sys.executable, "HARNESS_QUIET_WAIT": "0"}
+        return {**kept, **own, **variables}
 
     def run(self, *command: str, cwd: Path | None = None, env: dict[str, str] | None = None) -> Done:
         """Run a command in the checkout."""

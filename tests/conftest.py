@@ -1,4 +1,4 @@
-"""What takes long to make and can be shared by every test."""
+"""What every test may use: what takes long to make, and files whose pages can be evicted."""
 
 import importlib.util
 import shutil
@@ -8,7 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from harness.state.filesystem import filesystem_of
 from tests.checkout import Checkout, make_checkout
+from tests.state.cached_files import make_file
 
 
 @pytest.fixture(scope="session")
@@ -44,3 +46,18 @@ def checkout(tmp_path_factory: pytest.TempPathFactory) -> Checkout:
 def fresh(tmp_path_factory: pytest.TempPathFactory) -> Checkout:
     """A checkout as cloned."""
     return make_checkout(tmp_path_factory.mktemp("fresh"), venv=False)
+
+
+@pytest.fixture
+def disk(tmp_path: Path) -> Path:
+    """A folder on a disk."""
+    found = filesystem_of(tmp_path)
+    if found.network or found.elsewhere:
+        pytest.skip(f"temporary files lie on {found.kind}, where nothing can be evicted; --basetemp=DIR names a disk")
+    return tmp_path
+
+
+@pytest.fixture
+def weights(disk: Path) -> Path:
+    """A file of 1 MiB on a disk, in memory."""
+    return make_file(disk / "weights.safetensors")

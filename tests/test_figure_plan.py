@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from harness.figure_plan import _is_of
-from harness.measure.case import declared_definition
+from harness.measure.case import Setting, declared_definition
 from harness.spec.figure import load_figure
 from harness.spec.pin import DEFAULT_CPU_PIN, load_pin
 from harness.workspace import Workspace
@@ -61,7 +61,7 @@ def test_sampled_starts_are_not_counted_for_a_figure_that_samples_nothing() -> N
     figure = load_figure("2", Workspace())
     pin = load_pin(DEFAULT_CPU_PIN)
     wanted, sampled = (
-        declared_definition(each, pin, "llama3-3b", {}, eager=False, mode="offline")
+        declared_definition(each, pin, "llama3-3b", Setting({}, each.state))
         for each in (figure, figure.model_copy(update={"samples": ("cores",)}))
     )
     pairs = itertools.product((wanted, sampled), repeat=2)

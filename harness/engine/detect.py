@@ -14,7 +14,7 @@ _NO_GPU = "NoDevFiles"  # what Slurm sets it to in a job without GPUs
 
 
 @contextmanager
-def _nvml() -> Iterator[bool]:
+def nvml() -> Iterator[bool]:
     """NVML, if there is a driver."""
     try:
         pynvml.nvmlInit()
@@ -29,7 +29,7 @@ def _nvml() -> Iterator[bool]:
 
 def gpus() -> list[dict[str, str]]:
     """``uuid`` and ``name`` of the NVIDIA GPUs that NVML sees, in the order of the PCI bus; empty without a driver."""
-    with _nvml() as there:
+    with nvml() as there:
         handles = [pynvml.nvmlDeviceGetHandleByIndex(i) for i in range(pynvml.nvmlDeviceGetCount())] if there else []
         return [
             {"uuid": str(pynvml.nvmlDeviceGetUUID(handle)), "name": str(pynvml.nvmlDeviceGetName(handle))}
@@ -92,7 +92,7 @@ def _gpu(entry: str, known: list[dict[str, str]]) -> dict[str, str]:
 
 def _mig(entry: str) -> dict[str, str]:
     """A part of a GPU. Older drivers and containers cannot list them: then CUDA must say whether it exists."""
-    with _nvml():
+    with nvml():
         try:
             handle = pynvml.nvmlDeviceGetHandleByUUID(entry)
             return {"uuid": str(pynvml.nvmlDeviceGetUUID(handle)), "name": str(pynvml.nvmlDeviceGetName(handle))}
@@ -102,7 +102,7 @@ def _mig(entry: str) -> dict[str, str]:
 
 def driver_versions() -> dict[str, str | None]:
     """Version of the NVIDIA driver and the newest CUDA it supports; None without a driver."""
-    with _nvml() as there:
+    with nvml() as there:
         if not there:
             return {"driver_version": None, "cuda_version": None}
         cuda = pynvml.nvmlSystemGetCudaDriverVersion_v2()  # 13000 is 13.0

@@ -85,7 +85,7 @@ def execute(case: Case, kind: str, place: Place, announce: Callable[[str], None]
                 started_at = datetime.now(UTC)
                 ended, outcome = _start(case, sandbox, folder)
                 wall_s = (ended.exit_ns - ended.exec_ns) / 1e9
-                certificate, noise = evidence(state, sandbox, outcome, ended.resources, wall_s, _warm_up(previous))
+                certificate, noise = evidence(state, sandbox, outcome, ended.resources, _warm_up(previous))
         except StateNotReachedError as error:
             ended, outcome = None, Outcome("failed", PREPARATION, reason=str(error))
             certificate, noise, wall_s = {}, {}, 0.0

@@ -1,8 +1,8 @@
 """Before a start: bring the declared state about. After it: prove, also by what it read, that it was so.
 
-    prepare   caches filled → disk probed → machine quiet → libraries and weights evicted or read → looked at
-    (the start)
-    evidence  certificate and noise of the run
+prepare   caches filled → disk probed → machine quiet → libraries and weights evicted or read → looked at
+(the start)
+evidence  certificate and noise of the run
 """
 
 from collections.abc import Callable, Iterator, Mapping
@@ -28,7 +28,7 @@ from harness.state.certificates import (
 )
 from harness.state.clocks import ClockWatch, clock_certificate
 from harness.state.device_reads import DeviceReads
-from harness.state.drop_caches import drop_all
+from harness.state.drop_caches import drop_all_caches
 from harness.state.files import FilesState, files_below, look, make_cold, make_warm
 from harness.state.filesystem import FileSystem, filesystem_of
 from harness.state.hold import held
@@ -79,7 +79,9 @@ class Prepared:
 
 
 @contextmanager
-def prepared(state: StartState, around: Surroundings, sandbox: Sandbox, announce: Callable[[str], None]) -> Iterator[Prepared]:
+def prepared(
+    state: StartState, around: Surroundings, sandbox: Sandbox, announce: Callable[[str], None]
+) -> Iterator[Prepared]:
     """The state, brought about and looked at; what must stay in memory is held there while the block runs.
 
     Raises:
@@ -95,7 +97,7 @@ def prepared(state: StartState, around: Surroundings, sandbox: Sandbox, announce
     size = sum(path.stat().st_size for path in files)
     quiet = wait_until_quiet(size, around.quiet_wait_s, announce) if around.quiet_wait_s > 0 else None
     if around.drop_caches and cold:
-        drop_all(announce)
+        drop_all_caches(announce)
     libraries = _libraries(state.libraries, around.libraries)
     with ExitStack() as stack:
         model = make_cold(files) if cold else make_warm(files) if state.storage == "ram" else look(files)
@@ -121,7 +123,7 @@ def prepared(state: StartState, around: Surroundings, sandbox: Sandbox, announce
 
 
 def evidence(
-    prepared: Prepared, sandbox: Sandbox, outcome: Outcome, resources: Mapping[str, Any], wall_s: float, warm_up: Any
+    prepared: Prepared, sandbox: Sandbox, outcome: Outcome, resources: Mapping[str, Any], warm_up: Mapping[str, Any]
 ) -> tuple[dict[str, Any], dict[str, Any]]:
     """Certificate and noise of the run that was just made. ``warm_up``: the certificate of the session's warm-up."""
     lines, after = outcome.cache_lines, sandbox.contents()
@@ -138,7 +140,7 @@ def evidence(
     certificate = {
         "compile_cache": compile_certificate(compile_cache, compiling_s, lines),
         "model_info": model_info_certificate(model_info, lines),
-        **clock_certificate(prepared.clock.jump_s()),
+        **clock_certificate(prepared.clock.jump_s(), prepared.clock.slept_s()),
         **outcome.trace_certificate,
     }
     if prepared.model is not None and prepared.file_system is not None:
@@ -148,7 +150,7 @@ def evidence(
         certificate["storage"] = storage_certificate(_storage(prepared, reads, prepared.file_system))
     if prepared.libraries is not None:
         certificate["libraries"] = library_certificate(prepared.state.libraries, prepared.libraries)
-    return certificate, _noise(prepared, float(resources.get("cpu_s") or 0.0), wall_s)
+    return certificate, _noise(prepared, float(resources.get("cpu_s") or 0.0))
 
 
 def _storage(prepared: Prepared, reads: Reads, file_system: FileSystem) -> Storage:
@@ -174,8 +176,8 @@ def weights(files: tuple[Path, ...]) -> list[Path]:
     return []
 
 
-def _noise(prepared: Prepared, tree_cpu_s: float, wall_s: float) -> dict[str, Any]:
-    during = prepared.watch.stop(tree_cpu_s, wall_s)
+def _noise(prepared: Prepared, tree_cpu_s: float) -> dict[str, Any]:
+    during = prepared.watch.stop(tree_cpu_s)
     before = prepared.quiet.noise if prepared.quiet else None
     return {
         "marks": [*(before.marks if before else ()), *during.marks],
@@ -191,16 +193,18 @@ def _libraries(declared: str, folder: Path | None) -> FilesState | None:
         return None
     match declared:
         case "warm":
-            return make_warm(_environment_files(folder, bytecode=False))
+            return make_warm(environment_files(folder, bytecode=False))
         case "all warm":
-            return make_warm(_environment_files(folder, bytecode=True))
+            return make_warm(environment_files(folder, bytecode=True))
         case "cold":
-            return make_cold(_environment_files(folder, bytecode=True))
-    return look(_environment_files(folder, bytecode=False))
+            return make_cold(environment_files(folder, bytecode=True))
+    return look(environment_files(folder, bytecode=False))
 
 
 @cache
-def _environment_files(folder: Path, bytecode: bool) -> tuple[Path, ...]:
+def environment_files(folder: Path, bytecode: bool) -> tuple[Path, ...]:
     """Shared objects of an environment (and its bytecode): their names do not change while it is measured."""
-    found = (path for path in folder.rglob("*") if SHARED_OBJECT in path.suffixes or bytecode and path.suffix == BYTECODE)
+    found = (
+        path for path in folder.rglob("*") if SHARED_OBJECT in path.suffixes or (bytecode and path.suffix == BYTECODE)
+    )
     return tuple(sorted(path for path in found if path.is_file() and not path.is_symlink()))

@@ -53,9 +53,7 @@ class Outcome:
     timeline: list[Piece] = field(default_factory=list)
 
 
-def outcome_of(
-    exit: Exit, ready: Ready | None, awaited: str, spans: Path, log: Path, traced: bool = True
-) -> Outcome:
+def outcome_of(exit: Exit, ready: Ready | None, awaited: str, spans: Path, log: Path, traced: bool = True) -> Outcome:
     """Judge one start from its exit, its sign of readiness (``awaited`` names it), its spans and its log.
 
     One that is not ``traced`` has no spans: all of its time is unattributed.

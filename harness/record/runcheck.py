@@ -15,8 +15,8 @@ KINDS = ("warmup", "measured")
 
 MAX_SECONDS = 1e9  # thirty years
 _ROUNDING_S = 1e-6
+MAX_MARKS, MAX_MARK = 32, 300  # of a run, and characters of one
 _MAX_GRAPH = 1 << 40
-_MAX_MARKS = 100
 _MAX_TOKENS, _MAX_TOKEN = 1000, 1 << 32
 
 # pause_s is a difference of wall clocks, which may be set back; a log's quantity may be the difference of two others.
@@ -94,7 +94,8 @@ def _is_known(name: str, value: Any) -> bool:
 
 def is_marks(value: Any) -> bool:
     """Whether it is a list of a few short printable lines."""
-    return isinstance(value, list) and len(value) <= _MAX_MARKS and all(is_name(line) for line in value)
+    few = isinstance(value, list) and len(value) <= MAX_MARKS
+    return few and all(isinstance(line, str) and is_name(line, MAX_MARK) for line in value)
 
 
 def is_graph(value: Any) -> bool:

@@ -8,6 +8,8 @@ from typing import Any
 from harness.record import bounded
 from harness.record.plain import is_name, printable
 from harness.record.runcheck import KINDS as KINDS
+from harness.record.runcheck import MAX_MARK as MAX_MARK
+from harness.record.runcheck import MAX_MARKS as MAX_MARKS
 from harness.record.runcheck import STATUSES as STATUSES
 from harness.record.runcheck import is_graph, is_output
 
@@ -32,7 +34,7 @@ _RUN = {"run_id": str, "case": str, "run": str, "kind": str, "status": str, "run
 _FACTS = {"cpu_model": str, "cpus": list, "memory_bytes": int, "gpus": list, "gpu_uuids": list}
 _MODEL = {"name": str, "twin": bool}
 _ENGINE = {"pin": str, "version": str}
-_MORE = {"counts": bool, "round": str, "graph": dict, "output": dict}  # of a run
+_MORE = {"counts": bool, "round": str, "graph": dict, "output": dict, "marks": list}  # of a run
 _FILE = {"name": str, "columns": list, "units": dict, "sha256": str}
 _FILE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*\.csv")  # no folder part: a slot never reaches outside itself
 
@@ -75,6 +77,7 @@ def check_manifest(document: Any, where: str) -> dict[str, Any]:
                 raise SlotError(f"{where}: runs[{number}].{key} is unknown (got {run[key][:80]!r})")
         if run.get("graph") is not None and not is_graph(run["graph"]):
             raise SlotError(f"{where}: runs[{number}].graph must have nodes and code_bytes, both above 0")
+        _check_marks(run.get("marks") or [], f"{where}: runs[{number}].marks")
         if run.get("output") is not None and not is_output(run["output"]):
             raise SlotError(f"{where}: runs[{number}].output must have token_ids, a list of numbers")
     for number, entry in enumerate(manifest["files"]):
@@ -114,6 +117,15 @@ def _check_size(manifest: Mapping[str, Any], where: str) -> None:
     for name in (manifest["figure"], manifest["slot"], manifest["node"].get("id")):
         if isinstance(name, str) and not is_name(name):
             raise SlotError(f"{where}: {printable(name, 60)!r} is no name")
+
+
+def _check_marks(marks: list[Any], where: str) -> None:
+    """Lines ``kind: detail`` of what disturbed a run."""
+    if len(marks) > MAX_MARKS:
+        raise SlotError(f"{where}: {len(marks)} of them, a run has at most {MAX_MARKS}")
+    for mark in marks:
+        if not isinstance(mark, str) or not is_name(mark, MAX_MARK):
+            raise SlotError(f"{where} must be short lines (got {printable(repr(mark), 60)})")
 
 
 def _texts(value: Any) -> Iterator[str]:

@@ -1,4 +1,4 @@
-"""What is proved about the state that one run started from: each part says what was declared, whether it holds, why not.
+"""What is proved about the state that one run started from: what was declared of each part, does it hold, why not.
 
 A part that does not hold keeps its run out of every mean. Pure functions over what was looked at before and after.
 """
@@ -9,7 +9,7 @@ from typing import Any
 
 from harness.analyse.cache_lines import CacheLines
 from harness.spec.state import Content
-from harness.state.files import FilesState
+from harness.state.files import FilesState, Verdict
 from harness.state.filesystem import FileSystem
 from harness.state.sandbox import Inventory
 
@@ -19,6 +19,7 @@ Part = dict[str, Any]
 COLD_SHARE, WARM_SHARE = 0.99, 0.01
 # A loader's own reading of file headers, and imports that it makes while it loads; decides only for tiny twins.
 SLACK_BYTES = 1 << 20
+_RECORDED = ("kind", "device_name", "device_model", "scheduler", "read_ahead_bytes", "rotational")  # of a file system
 
 
 @dataclass(frozen=True)
@@ -58,7 +59,7 @@ def storage_certificate(storage: Storage) -> Part:
         held=storage.held,
         direct=storage.direct,
         read_bytes={"load": storage.reads.load, "tree": storage.reads.tree, "device": storage.reads.device},
-        file_system=asdict(storage.file_system),
+        file_system={name: getattr(storage.file_system, name) for name in _RECORDED},
         probe_bytes_per_s=storage.probe[0] if storage.probe else None,
         probe_by=storage.probe[1] if storage.probe else None,
     )
@@ -72,9 +73,11 @@ def not_reached(declared: str, found: FilesState) -> str | None:
     """Why the files are not where the level says; None if they are."""
     if declared == "as found":
         return None
-    wanted = "evicted" if _is_cold(declared) else "resident"
-    if found.verdict == wanted:
+    wanted: Verdict = "evicted" if _is_cold(declared) else "resident"
+    if found.holds(wanted):
         return None
+    if found.verdict == "unverifiable":
+        return f"it cannot be proved where the model's bytes are: {found.reason}; measure a copy: --storage path:DIR"
     share = "an unknown share" if found.resident_fraction is None else f"{found.resident_fraction:.1%}"
     why = f": {found.reason}" if found.reason else ""
     return f"{share} of the model's bytes was in memory before the start, declared is {declared}{why}"
@@ -87,10 +90,12 @@ def _before(storage: Storage) -> str | None:
 
 
 def _during(storage: Storage) -> str | None:
-    """What was read contradicts what is declared."""
+    """What was read contradicts what is declared, or the files are not those that were looked at."""
     weights, reads = storage.weight_bytes, storage.reads
     if storage.declared == "as found":
         return None
+    if changed := storage.before.changed():
+        return f"the model's files changed during the run: {changed}"
     if _is_cold(storage.declared):
         read = reads.load if reads.load is not None else reads.tree
         if read is not None and read < min(COLD_SHARE * weights, weights - SLACK_BYTES):
@@ -105,9 +110,10 @@ def _during(storage: Storage) -> str | None:
 
 def library_certificate(declared: str, found: FilesState) -> Part:
     """Whether the engine's libraries were in memory (``warm``), evicted (``cold``), or only looked at."""
-    wanted = {"warm": "resident", "all warm": "resident", "cold": "evicted"}.get(declared)
+    states: dict[str, Verdict] = {"warm": "resident", "all warm": "resident", "cold": "evicted"}
+    wanted = states.get(declared)
     reason = None
-    if wanted is not None and found.verdict != wanted:
+    if wanted is not None and not found.holds(wanted):
         share = "an unknown share" if found.resident_fraction is None else f"{found.resident_fraction:.1%}"
         reason = f"{share} of the libraries' bytes was in memory, declared is {declared}"
         reason += f": {found.reason}" if found.reason else ""

@@ -1,8 +1,9 @@
 """Keep files in memory while a start runs: a kernel that reclaims idle pages would undo what was proved before it.
 
-Some virtual machines give back page cache that nobody has touched for half a minute, and a start needs that long before
-it reads its weights. A locked mapping keeps the pages; it costs the start nothing. Without the right to lock (root, or a
-large enough ``ulimit -l``) the files are not held, and the certificate says so.
+Some kernels give up pages that nobody has touched for a while although there is memory to spare (DAMON's reclaim, on
+virtual machines): of a warmed checkpoint one part in fifty was gone after half a minute, and a start needs that long
+before it reads its weights. A mapping keeps such a kernel off; locked, it keeps the pages whatever comes. Without the
+right to lock (root, or a large enough ``ulimit -l``) the files are only mapped, and the certificate says so.
 """
 
 import ctypes
@@ -35,7 +36,8 @@ def _locked(path: Path) -> Iterator[bool]:
         return
     descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     try:
-        address = _libc.mmap(None, size, mmap.PROT_READ, mmap.MAP_SHARED, descriptor, 0)
+        flags = mmap.MAP_SHARED | mmap.MAP_POPULATE
+        address = _libc.mmap(None, size, mmap.PROT_READ, flags, descriptor, 0)
     finally:
         os.close(descriptor)
     if address == _FAILED:

@@ -7,13 +7,13 @@ import hashlib
 import json
 import os
 import platform
-import re
 from pathlib import Path
 from typing import Any
 
 import psutil
 
 from harness.engine.detect import driver_versions, visible_gpus
+from harness.state.filesystem import filesystem_of
 
 
 def _cpu_model() -> str:
@@ -30,27 +30,10 @@ def _os_name() -> str:
         return platform.system()
 
 
-def _mount_of(path: Path) -> dict[str, Any]:
-    """File system and block device under ``path``."""
-    best = ("", "", "")
-    for line in Path("/proc/self/mountinfo").read_text(encoding="utf-8").splitlines():
-        left, _, right = line.partition(" - ")
-        # Blanks in a mount point are written as octal escapes.
-        point, device = re.sub(r"\\(\d{3})", lambda m: chr(int(m[1], 8)), left.split()[4]), left.split()[2]
-        if path.resolve().is_relative_to(point) and len(point) >= len(best[0]):
-            best = (point, device, right.split()[0])
-    return {"file_system": best[2] or None, "device_model": _device_model(best[1])}
-
-
-def _device_model(major_minor: str) -> str | None:
-    """Model name of the disk that holds the block device, where the kernel tells."""
-    block = Path(f"/sys/dev/block/{major_minor}").resolve()
-    for folder in (block, block.parent):
-        try:
-            return (folder / "device" / "model").read_text(encoding="utf-8").strip()
-        except OSError:
-            continue
-    return block.name if block.exists() else None  # tmpfs, overlay and others have no device
+def _storage(path: Path) -> dict[str, Any]:
+    """File system and disk that hold ``path``."""
+    found = filesystem_of(path)
+    return {"file_system": found.kind, "device_model": found.device_model}
 
 
 def machine_facts(storage: Path) -> dict[str, Any]:
@@ -67,7 +50,7 @@ def machine_facts(storage: Path) -> dict[str, Any]:
         "os": _os_name(),
         "kernel": platform.release(),
         "python": platform.python_version(),
-        "storage": _mount_of(storage),
+        "storage": _storage(storage),
     }
 
 

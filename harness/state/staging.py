@@ -1,7 +1,7 @@
-"""Copies of a model for the storage levels ``tmpfs`` (in /dev/shm, removed after the call) and ``path:DIR`` (kept there).
+"""Copies of a model for the storage levels ``tmpfs`` (in /dev/shm, removed after the call) and ``path:DIR`` (kept).
 
-A copy is made under a hidden name, with every file on the disk before it gets its own, so half a copy is never used. One
-that is there is used again if its files have the names, sizes and times of the model's.
+A copy is made under a hidden name and gets its own when every file is on the disk: half a copy is never used. One that
+is there is used again if its files have the names, sizes and times of the model's.
 """
 
 import errno

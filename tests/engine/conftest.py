@@ -8,13 +8,14 @@ import pytest
 
 from harness.engine.environment import Engine, engine_of
 from harness.engine.model_store import ensure_model
-from harness.measure.case import make_case
-from harness.measure.one_run import Case, execute
+from harness.measure.case import Setting, make_case
+from harness.measure.one_run import Case, Place, execute
 from harness.measure.start import OfflineStart
 from harness.record.run import Run
 from harness.record.store import CaseStore
-from harness.spec.figure import load_figure
+from harness.spec.figure import Mode, load_figure
 from harness.spec.pin import DEFAULT_CPU_PIN, load_pin
+from harness.spec.state import StartState
 from harness.state.sandbox import Sandbox
 from harness.workspace import Workspace
 
@@ -26,8 +27,15 @@ class RealEngine:
         self.root = root
         self.engine = engine
         self.model = ensure_model("llama3-3b", lambda: engine.python, Workspace().models, synthetic=True)
-        self.case = make_case(load_figure("2", Workspace()), self.model, engine, eager=False)
+        self.case = self.case_of_figure_2()
         self.sandbox = Sandbox(root / "caches")
+
+    def case_of_figure_2(self, eager: bool = False, mode: Mode = "offline", state: StartState | None = None) -> Case:
+        """A case of figure 2, from its own state or another."""
+        figure = load_figure("2", Workspace())
+        parameters = figure.case_parameters("llama3-3b", "cpu")[0]
+        setting = Setting(parameters, state or figure.state, eager=eager, mode=mode)
+        return make_case(figure, self.model, self.engine, setting, self.model.path)
 
     def eager_case(
         self, name: str, environment: dict[str, str] | None = None, parameters: dict[str, object] | None = None
@@ -41,7 +49,8 @@ class RealEngine:
         """One run; returns its record and folder."""
         store = CaseStore(self.root / "runs" / case.name)
         session = f"s{len(store.runs()) + 1}"
-        run = execute(case, kind, session, store, self.sandbox, {"id": "node-test"})
+        place = Place(session, store, self.sandbox, {"id": "node-test"})
+        run = execute(case, kind, place, announce=print)
         return run, store.run_folder(session, run.run)
 
 

@@ -7,11 +7,8 @@ from pathlib import Path
 import psutil
 import pytest
 
-from harness.measure.case import make_case
 from harness.measure.start import ServerStart
 from harness.record.run import Run
-from harness.spec.figure import load_figure
-from harness.workspace import Workspace
 from tests.engine.conftest import RealEngine
 
 pytestmark = pytest.mark.engine
@@ -20,7 +17,7 @@ pytestmark = pytest.mark.engine
 @pytest.fixture(scope="module")
 def server(real_engine: RealEngine) -> Run:
     """About 35 s on two cores."""
-    case = make_case(load_figure("2", Workspace()), real_engine.model, real_engine.engine, eager=True, mode="serve")
+    case = real_engine.case_of_figure_2(eager=True, mode="serve")
     run, _ = real_engine.start(replace(case, name="server"), "warmup")
     return run
 
@@ -54,8 +51,7 @@ def test_nothing_of_a_server_is_left_running(server: Run) -> None:
 
 
 def test_the_port_of_a_server_is_no_part_of_its_case(real_engine: RealEngine) -> None:
-    figure = load_figure("2", Workspace())
-    cases = [make_case(figure, real_engine.model, real_engine.engine, True, "serve") for _ in range(2)]
+    cases = [real_engine.case_of_figure_2(eager=True, mode="serve") for _ in range(2)]
     assert len({case.name for case in cases}) == 1
     assert all(isinstance(case.start, ServerStart) for case in cases)
     assert Path(cases[0].start.command(Path())[1]).name == "vllm"

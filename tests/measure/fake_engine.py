@@ -21,7 +21,7 @@ import psutil
 from harness.engine.environment import Engine
 from harness.engine.patch_set import PACKAGE, PTH, PTH_TEXT
 from harness.measure.case import declared_environment, figure_environment
-from harness.measure.one_run import Case, execute
+from harness.measure.one_run import Case, Place, execute
 from harness.measure.session import CaseSession, Progress, measure, open_session
 from harness.measure.start import OfflineStart
 from harness.record.run import Run, read_run
@@ -96,11 +96,12 @@ class FakeEngine:
 
     def measure(self, *sessions: CaseSession) -> list[Run]:
         """Measure what is missing in ``sessions``; returns the runs made."""
-        return measure(list(sessions), NODE, Progress(lambda *_: None, lambda *_: None))
+        return measure(list(sessions), NODE, Progress(*[lambda *_: None] * 3))
 
     def start(self, kind: str = "warmup", **changes: Any) -> Run:
         """One run outside any session's plan; the record is what was stored, not what was returned."""
-        run = execute(self.case(**changes), kind, "s1", self.store(), Sandbox(self.root / "caches"), NODE)
+        place = Place("s1", self.store(), Sandbox(self.root / "caches"), NODE)
+        run = execute(self.case(**changes), kind, place, lambda _: None)
         stored = read_run(self.folder(run))
         assert stored == run
         return stored

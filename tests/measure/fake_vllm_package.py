@@ -2,9 +2,10 @@
 
 A start: LLM() reads a configuration, starts the engine core's process and waits for it; the core loads and compiles.
 With three processes the core has a worker do that, both live on, and generate() asks them for the token.
-Modes: ok · recompile (ok, and compiles again) · recompile_in_place (into the same file) · crash (an exception in a
-hooked function) · hang · stubborn (hangs and ignores SIGTERM) · no_token · silent (exit 0 without a result) · sigkill
-(of itself) · orphan (leaves a process of its own session behind) · PROCESS:STAGE:FAULT (fake_faults.py).
+Modes: ok · recompile (ok, and compiles again) · recompile_in_place (into the same file) · reads_first (the front end
+reads the weights) · finds_another_cache (so says its log) · crash (an exception in a hooked function) · hang · stubborn
+(hangs and ignores SIGTERM) · no_token · silent (exit 0 without a result) · sigkill (of itself) · orphan (leaves a
+process of its own session behind) · PROCESS:STAGE:FAULT (fake_faults.py).
 """
 
 import atexit
@@ -159,9 +160,17 @@ def _load_and_compile(mode, compiles):
     build_graph({"recompile": "always", "recompile_in_place": "in place"}.get(mode, compiles))
 
 
+def _read_model():
+    for path in _files(os.environ.get("FAKE_MODEL", "")):
+        with open(path, "rb") as file:
+            while file.read(1 << 20):
+                pass
+
+
 def load_weights(mode):
     _stage("load_weights")
     time.sleep(0.01)
+    _read_model()
     if mode == "crash":
         raise ValueError("the checkpoint is damaged")
     if mode in ("hang", "stubborn"):
@@ -194,6 +203,10 @@ def allocate_cache():
 def read_config(mode):
     print("INFO 11-20 12:00:00.000 [front.py:1] NEW: Init Tokenizer took 0.29 seconds", flush=True)
     _stage("config")
+    if mode == "reads_first":
+        _read_model()
+    if mode == "finds_another_cache":
+        print("Directly load the compiled graph(s) for dynamic shape from the cache, took 0.1 s", flush=True)
     if mode == "sigkill":
         os.kill(os.getpid(), signal.SIGKILL)
     if mode == "silent":
@@ -213,6 +226,7 @@ class LLM:
         self.mode = MODE = _next_mode(control)
         caches = {name: _files(os.environ[name]) for name in CACHES}
         _note("start", arguments=arguments, environ=dict(os.environ), cwd=os.getcwd(), caches=caches)
+        os.environ["FAKE_MODEL"] = arguments.get("model", "")
         read_config(self.mode)
         if control["processes"] == 1:
             self.child = core(self.mode, control["compiles"])

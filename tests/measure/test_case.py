@@ -8,11 +8,12 @@ import pytest
 
 from harness.engine.environment import Engine
 from harness.engine.model_store import ModelFiles
-from harness.measure.case import Options, declared_definition, declared_environment, make_case
+from harness.measure.case import Options, Setting, declared_definition, declared_environment, make_case
 from harness.measure.one_run import Case
 from harness.measure.start import OfflineStart
 from harness.spec.figure import Figure, Mode
 from harness.spec.pin import DEFAULT_CPU_PIN, load_pin
+from harness.spec.state import StartState
 
 PIN = load_pin(DEFAULT_CPU_PIN)
 MODEL = ModelFiles(Path("models/tiny-twin"), "tiny", twin=True, revision=None, files_sha256="a" * 64)
@@ -37,7 +38,10 @@ def case(
 ) -> Case:  # fmt: skip
     """The figure's case with changes to what it is made of."""
     engine = Engine(PIN.model_copy(update=pin or {}), Path(folder))
-    return make_case(FIGURE.model_copy(update=figure or {}), replace(MODEL, **(model or {})), engine, eager, mode)
+    declared = FIGURE.model_copy(update=figure or {})
+    files = replace(MODEL, **(model or {}))
+    setting = Setting(declared.case_parameters("tiny", "cpu")[0], declared.state, eager=eager, mode=mode)
+    return make_case(declared, files, engine, setting, files.path)
 
 
 def test_the_name_says_model_engine_and_mode() -> None:
@@ -58,6 +62,10 @@ def test_the_name_says_model_engine_and_mode() -> None:
         {"figure": {"environment": {"TORCH_COMPILE_DISABLE": "1"}}},
         {"figure": {"samples": ("cores",)}},
         {"figure": {"vary": {"load_format": ("dummy",)}}},
+        {"figure": {"state": StartState(storage="ssd")}},
+        {"figure": {"state": StartState(libraries="cold")}},
+        {"figure": {"state": StartState(compile_cache="empty")}},
+        {"figure": {"state": StartState(model_info="empty")}},
         {"eager": True},
         {"mode": "serve"},
     ],
@@ -137,13 +145,8 @@ def test_the_figures_variables_reach_the_engine_and_the_record() -> None:
     assert disabled.environment["TORCH_COMPILE_DISABLE"] == disabled.declared["TORCH_COMPILE_DISABLE"] == "1"
 
 
-def test_without_a_compile_cache_a_start_that_compiles_again_counts() -> None:
-    assert case().must_hit
-    assert not case(figure={"environment": {"VLLM_DISABLE_COMPILE_CACHE": "1"}}).must_hit
-
-
 def test_what_is_known_before_the_engine_is_there_is_part_of_the_definition() -> None:
-    known = declared_definition(FIGURE, PIN, "tiny", {"max_model_len": 64}, eager=False, mode="offline")
+    known = declared_definition(FIGURE, PIN, "tiny", Setting({"max_model_len": 64}, FIGURE.state))
     whole = case().definition
     assert all(whole[name] == value for name, value in known.items() if name != "engine")
     assert known["engine"].items() <= whole["engine"].items()

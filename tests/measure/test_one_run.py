@@ -24,12 +24,12 @@ def found(fake: FakeEngine, number: int) -> list[str]:
 
 
 def test_the_caches_are_empty_before_the_warmup_and_kept_for_measured_runs(fake: FakeEngine) -> None:
-    (fake.root / "caches" / "inductor").mkdir(parents=True)
-    (fake.root / "caches" / "inductor" / "of_another_time.so").write_text("stale")
+    (fake.root / "caches" / "run" / "inductor").mkdir(parents=True)
+    (fake.root / "caches" / "run" / "inductor" / "of_another_time.so").write_text("stale")
     for kind in ("warmup", "measured", "measured"):
         assert fake.start(kind).counts
     assert found(fake, 0) == []
-    caches = fake.root / "caches"
+    caches = fake.root / "caches" / "run"
     assert found(fake, 1) == found(fake, 2) == [f"{caches}/tmp/header.h", f"{caches}/inductor/kernel0.so"]
 
 
@@ -38,8 +38,8 @@ def test_every_cache_variable_points_into_the_sandbox(fake: FakeEngine) -> None:
     environ = fake.starts()[0]["environ"]
     assert set(CACHES) <= set(Sandbox(Path()).environment())
     for variable in Sandbox(Path()).environment():
-        assert Path(environ[variable]).parent == fake.root / "caches"
-        assert Path(environ[variable]).is_dir()
+        assert Path(environ[variable]).parent == fake.root / "caches" / "run"
+        assert (fake.root / "caches" / "warm-up" / Path(environ[variable]).name).is_dir()  # what the start left is kept
 
 
 def test_only_allow_listed_variables_reach_the_engine(fake: FakeEngine, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -55,7 +55,7 @@ def test_only_allow_listed_variables_reach_the_engine(fake: FakeEngine, monkeypa
     environ = fake.starts()[0]["environ"]
     assert "secret" not in environ.values()
     own = {*Sandbox(Path()).environment(), *fake.engine.pin.environment}
-    own |= {"VLLM_LOGGING_CONFIG_PATH", "VLLM_RPC_BASE_PATH"}
+    own |= {"VLLM_LOGGING_CONFIG_PATH", "VLLM_RPC_BASE_PATH", "PYTHONDONTWRITEBYTECODE"}
     own |= {"COLDSTART_TRACE_DIR", "COLDSTART_TRACE_ROLE", "COLDSTART_TRACE_SELF", "COLDSTART_TREE"}
     by_python = {"LC_CTYPE"}  # CPython sets it for itself in the C locale
     assert set(environ) <= {*INHERITED, *own, *by_python}
@@ -147,7 +147,8 @@ def test_a_start_that_failed_leaves_its_samples_but_no_timeline(fake: FakeEngine
 def test_a_run_that_finds_files_where_none_may_be_does_not_count(fake: FakeEngine) -> None:
     (fake.root / "elsewhere" / "inductor").mkdir(parents=True)
     (fake.root / "elsewhere" / "inductor" / "kept.so").write_text("stale")
-    (fake.root / "caches").symlink_to(fake.root / "elsewhere")  # what lies behind a link is not deleted
+    (fake.root / "caches").mkdir()
+    (fake.root / "caches" / "run").symlink_to(fake.root / "elsewhere")  # what lies behind a link is not deleted
     run = fake.start()
     assert (run.status, run.counts) == ("ok", False)
     assert run.certificate["compile_cache"]["reason"] == "1 files were in the caches before the start"

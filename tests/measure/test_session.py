@@ -70,7 +70,7 @@ def test_a_call_that_was_stopped_is_continued_by_the_next(fake: FakeEngine) -> N
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        measure([fake.session(3)], NODE, Progress(lambda *_: None, stop_after_the_second))
+        measure([fake.session(3)], NODE, Progress(lambda *_: None, stop_after_the_second, print))
     assert folders(fake) == ["1", "warmup-0"]
     assert names(fake.measure(fake.session(3))) == ["2", "3"]
     assert len(fake.starts()) == 4
@@ -129,7 +129,7 @@ def test_a_run_that_compiled_again_is_kept_not_counted_and_replaced(fake: FakeEn
             fake.behave("ok")
 
     session = fake.session(2)
-    runs = measure([session], NODE, Progress(lambda *_: None, from_now_on_cached))
+    runs = measure([session], NODE, Progress(lambda *_: None, from_now_on_cached, print))
     assert [(run.run, run.counts) for run in runs] == [("warmup-0", True), ("1", False), ("2", True), ("3", True)]
     assert session.missing() == []
 
@@ -147,7 +147,7 @@ def test_a_case_that_always_compiles_is_given_up_after_the_spare_attempts(fake: 
 def test_two_cases_are_interleaved_iteration_by_iteration(fake: FakeEngine) -> None:
     cases = [fake.case("a-00000000"), fake.case("b-00000000")]
     order: list[tuple[str, str, int, int]] = []
-    progress = Progress(lambda s, kind, n, of: order.append((s.case.name[0], kind, n, of)), lambda *_: None)
+    progress = Progress(lambda s, kind, n, of: order.append((s.case.name[0], kind, n, of)), lambda *_: None, print)
     measure([fake.session(2, case) for case in cases], NODE, progress)
     assert [(name, kind) for name, kind, _, _ in order] == [
         *(("a", "warmup"), ("b", "warmup")),

@@ -33,6 +33,7 @@ def shell(
     monkeypatch.setattr(cli, "Workspace", lambda: Workspace(installed.root))
     monkeypatch.setattr(progress.console, "width", 400)
     monkeypatch.setenv("COLUMNS", "120")
+    monkeypatch.setenv("HARNESS_QUIET_WAIT", "0")
     monkeypatch.delenv("HARNESS_ITERATIONS", raising=False)
     yield Shell(installed, capsys, free_port())
     end_for_certain([entry["pid"] for entry in installed.journal("hanging")])

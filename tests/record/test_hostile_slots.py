@@ -16,7 +16,7 @@ from harness.analyse.startup import startups
 from harness.record.facts import facts_of_slot
 from harness.record.rows import to_csv
 from harness.record.slot import Slot, read_slot, write_slot
-from harness.record.slotcheck import MAX_CASES, SlotError
+from harness.record.slotcheck import MAX_CASES, MAX_MARK, MAX_MARKS, SlotError
 from harness.show.startup import draw
 from harness.show.startup_print import tables
 from tests.mutations import mutated
@@ -102,6 +102,13 @@ def test_damaged_rows_are_refused_in_one_line_or_can_be_told(
         (("runs", 0, "counts"), "no", "runs[0]: counts must be bool (got str)"),
         (("runs", 0, "graph"), {"nodes": 1}, "runs[0].graph must have nodes and code_bytes"),
         (("runs", 0, "graph"), [3], "runs[0]: graph must be dict (got list)"),
+        (("runs", 0, "marks"), "cpu: busy", "runs[0]: marks must be list (got str)"),
+        (("runs", 0, "marks"), ["cpu: busy", 7], "runs[0].marks must be short lines (got 7)"),
+        (("runs", 0, "marks"), [["cpu"]], "runs[0].marks must be short lines (got ['cpu'])"),
+        (("runs", 0, "marks"), [""], "runs[0].marks must be short lines (got '')"),
+        (("runs", 0, "marks"), ["cpu: " + "x" * MAX_MARK], "runs[0].marks must be short lines"),
+        (("runs", 0, "marks"), ["cpu: \x1b[2J"], "holds text that cannot be printed"),
+        (("runs", 0, "marks"), ["cpu: busy"] * (MAX_MARKS + 1), "runs[0].marks: 33 of them, a run has at most 32"),
         (("runs", 0, "output"), {"token_ids": []}, "runs[0].output must have token_ids, a list of numbers"),
         (("runs", 0, "output"), {"token_ids": [True]}, "runs[0].output must have token_ids"),
         (("runs", 0, "output"), {"token_ids": [1], "text": "x"}, "runs[0].output must have token_ids"),

@@ -1,87 +1,130 @@
-"""The compile-cache sandbox, and what is proved about the caches a run started from."""
+"""The cache sandbox of a run: what it begins with, what is kept of a warm-up start, and what is in it."""
 
 from pathlib import Path
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.state.sandbox import Sandbox, cache_certificate
+from harness.spec.state import Content, StartState
+from harness.state.sandbox import MODEL_INFO, Sandbox
+
+COMPILED = ("inductor/ab/kernel.so", "triton/kernel.cubin", "tmp/header.h.gch", "vllm/graph.py")
+INFO = f"{MODEL_INFO}/llama.json"
+EMPTY = StartState(compile_cache="empty", model_info="empty")
 
 
-def fill(sandbox: Sandbox) -> None:
-    for name in ("inductor/ab/kernel.so", "triton/kernel.cubin", "tmp/header.h.gch", "vllm/graph.py"):
-        path = sandbox.folder / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(b"four")
+def fill(folder: Path, names: tuple[str, ...] = (*COMPILED, INFO)) -> None:
+    for name in names:
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_bytes(b"four")
+
+
+def found(sandbox: Sandbox) -> set[str]:
+    return {str(path.relative_to(sandbox.run)) for path in sandbox.run.rglob("*") if path.is_file()}
+
+
+@pytest.fixture
+def warmed(tmp_path: Path) -> Sandbox:
+    """A session whose warm-up start has left something of both parts."""
+    sandbox = Sandbox(tmp_path / "s1")
+    sandbox.fill(EMPTY)
+    fill(sandbox.run)
+    sandbox.keep_as_warm_up()
+    return sandbox
 
 
 def test_every_variable_points_to_a_folder_of_its_own_inside(tmp_path: Path) -> None:
     sandbox = Sandbox(tmp_path / "s1")
-    sandbox.prepare(empty=True)
+    sandbox.fill(EMPTY)
     folders = sandbox.environment()
     assert len(set(folders.values())) == len(folders)
-    assert all(Path(folder).is_dir() and Path(folder).parent == tmp_path / "s1" for folder in folders.values())
-    assert {"TMPDIR", "VLLM_CACHE_ROOT", "TORCHINDUCTOR_CACHE_DIR", "TRITON_CACHE_DIR"} <= set(folders)
+    assert all(Path(folder).is_dir() and Path(folder).parent == sandbox.run for folder in folders.values())
+    assert {"HOME", "TMPDIR", "VLLM_CACHE_ROOT", "TORCHINDUCTOR_CACHE_DIR", "TRITON_CACHE_DIR"} <= set(folders)
 
 
-def test_contents_count_files_bytes_and_compiled_objects(tmp_path: Path) -> None:
-    sandbox = Sandbox(tmp_path / "s1")
-    assert sandbox.contents() == {"files": 0, "bytes": 0, "compiled": 0}
-    fill(sandbox)
-    (sandbox.folder / "vllm" / "link").symlink_to(sandbox.folder / "vllm" / "graph.py")
-    assert sandbox.contents() == {"files": 4, "bytes": 16, "compiled": 3}
+def test_the_place_is_short_and_the_same_for_every_run_of_a_session(tmp_path: Path) -> None:
+    sandbox = Sandbox.of(tmp_path, "a case with a very long name", "s1")
+    assert sandbox.run.relative_to(tmp_path).parts[1:] == ("s1", "run")
+    assert len(str(sandbox.run.relative_to(tmp_path))) < 20  # a socket's name in TMPDIR has 107 bytes
+    assert sandbox != Sandbox.of(tmp_path, "a case with a very long name", "s2")
 
 
-def test_emptying_removes_everything_and_keeping_removes_nothing(tmp_path: Path) -> None:
-    sandbox = Sandbox(tmp_path / "s1")
-    fill(sandbox)
-    sandbox.prepare(empty=False)
-    assert sandbox.contents()["files"] == 4
-    sandbox.prepare(empty=True)
-    assert sandbox.contents()["files"] == 0
-
-
-def test_emptying_one_session_leaves_the_others_alone(tmp_path: Path) -> None:
-    for name in ("s1", "s2"):
-        fill(Sandbox(tmp_path / name))
-    Sandbox(tmp_path / "s2").prepare(empty=True)
-    assert Sandbox(tmp_path / "s1").contents()["files"] == 4
-
-
-contents = st.tuples(st.integers(0, 5), st.integers(0, 5)).map(
-    lambda n: {"files": n[0] + n[1], "bytes": 10 * n[0], "compiled": n[1]}
+@pytest.mark.parametrize(
+    ("compile_cache", "model_info", "there"),
+    [
+        ("empty", "empty", set[str]()),
+        ("warm-up", "empty", set(COMPILED)),
+        ("empty", "warm-up", {INFO}),
+        ("warm-up", "warm-up", {*COMPILED, INFO}),
+    ],
 )
-
-
-seconds = st.just(0.0) | st.floats(0.001, 100)
-
-
-@given(before=contents, after=contents, compiling_s=seconds)
-def test_an_uncached_start_holds_only_if_the_caches_were_empty(
-    before: dict[str, int], after: dict[str, int], compiling_s: float
+def test_each_part_begins_with_what_is_declared_and_nothing_else(
+    warmed: Sandbox, compile_cache: Content, model_info: Content, there: set[str]
 ) -> None:
-    part = cache_certificate(True, before, after, compiling_s)["compile_cache"]
-    assert part["holds"] == (before["files"] == 0)
-    assert part["declared"] == "empty"
-    assert (part["reason"] is None) == part["holds"]
-    assert (part["before"], part["after"]) == (before, after)
+    fill(warmed.run, ("inductor/of_another_run.so", f"{MODEL_INFO}/of_another_run.json"))
+    warmed.fill(StartState(compile_cache=compile_cache, model_info=model_info))
+    assert found(warmed) == there
 
 
-@given(before=contents, after=contents, compiling_s=seconds)
-def test_a_cached_start_holds_only_if_something_was_there_and_nothing_was_compiled(
-    before: dict[str, int], after: dict[str, int], compiling_s: float
+def test_what_a_run_adds_does_not_reach_the_next_one(warmed: Sandbox) -> None:
+    warmed.fill(StartState())
+    before = warmed.contents()
+    fill(warmed.run, ("inductor/more.so",))
+    assert warmed.contents() != before
+    warmed.fill(StartState())
+    assert warmed.contents() == before
+
+
+def test_a_kept_sandbox_is_as_the_start_before_left_it(tmp_path: Path) -> None:
+    sandbox = Sandbox(tmp_path / "s1")
+    keep = StartState(compile_cache="keep", model_info="keep")
+    assert not sandbox.is_filled(keep)
+    sandbox.fill(keep.of_warm_up())
+    fill(sandbox.run, ("inductor/kernel.so",))
+    sandbox.fill(keep)
+    assert found(sandbox) == {"inductor/kernel.so"}
+    assert sandbox.is_filled(keep)
+
+
+def test_only_files_make_a_warm_up(tmp_path: Path) -> None:
+    sandbox = Sandbox(tmp_path / "s1")
+    sandbox.fill(EMPTY)
+    sandbox.keep_as_warm_up()
+    assert not sandbox.is_filled(StartState())
+
+
+def test_a_copy_has_the_times_of_what_the_warm_up_left(warmed: Sandbox) -> None:
+    warmed.fill(StartState())
+    for name in COMPILED:
+        assert (warmed.run / name).stat().st_mtime_ns == (warmed.warm_up / name).stat().st_mtime_ns
+
+
+def test_contents_count_files_bytes_and_compiled_objects_of_each_part(tmp_path: Path) -> None:
+    sandbox = Sandbox(tmp_path / "s1")
+    sandbox.fill(EMPTY)
+    nothing = sandbox.contents()
+    assert (nothing.compile_cache.files, nothing.compile_cache.bytes, nothing.model_info.files) == (0, 0, 0)
+    assert nothing.compile_cache == nothing.model_info
+    fill(sandbox.run)
+    (sandbox.run / "vllm" / "link").symlink_to(sandbox.run / "vllm" / "graph.py")
+    there = sandbox.contents()
+    assert (there.compile_cache.files, there.compile_cache.bytes, there.compile_cache.compiled) == (4, 16, 3)
+    assert (there.model_info.files, there.model_info.bytes, there.model_info.compiled) == (1, 4, 0)
+
+
+files = st.dictionaries(st.sampled_from([*COMPILED, INFO]), st.binary(max_size=8), max_size=4)
+
+
+@given(one=files, other=files)
+def test_the_hash_is_equal_for_equal_names_and_contents_and_for_no_others(
+    tmp_path_factory: pytest.TempPathFactory, one: dict[str, bytes], other: dict[str, bytes]
 ) -> None:
-    part = cache_certificate(False, before, after, compiling_s)["compile_cache"]
-    compiled = after["compiled"] > before["compiled"] or compiling_s > 0
-    assert part["holds"] == (before["files"] > 0 and not compiled)
-    assert part["declared"] == "filled"
-    assert (part["reason"] is None) == part["holds"]
-
-
-@given(before=contents, after=contents, compiling_s=seconds)
-def test_a_cached_start_that_need_not_hit_always_holds_and_says_what_it_was(
-    before: dict[str, int], after: dict[str, int], compiling_s: float
-) -> None:
-    part = cache_certificate(False, before, after, compiling_s, must_hit=False)["compile_cache"]
-    assert (part["holds"], part["reason"], part["declared"]) == (True, None, "as the start before left them")
-    assert part["compiling_s"] == compiling_s
+    inventories = []
+    for content in (one, other):
+        sandbox = Sandbox(tmp_path_factory.mktemp("sandbox"))
+        for name, data in content.items():
+            fill(sandbox.run, (name,))
+            (sandbox.run / name).write_bytes(data)
+        inventories.append(sandbox.contents())
+    assert (inventories[0] == inventories[1]) == (one == other)

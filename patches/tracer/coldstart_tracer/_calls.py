@@ -4,6 +4,7 @@ import os
 import sys
 
 from coldstart_tracer import _disarm
+from coldstart_tracer._facts import graph_size, read_bytes
 from coldstart_tracer._spans import now, tracer
 
 _ROLE = "COLDSTART_TRACE_ROLE"
@@ -25,33 +26,8 @@ def _attrs(hook, args):
     if phase:
         attrs["phase"] = phase
     if hook.get("graph") is not None and len(args) > hook["graph"]:
-        attrs.update(_graph_size(args[hook["graph"]].graph))
+        attrs.update(graph_size(args[hook["graph"]].graph))
     return attrs
-
-
-def _graph_size(graph):
-    """Nodes of a traced graph and bytes of its Python code, before the back end changes it.
-
-    The code is written for this (0.03 s for a model of 3,000 nodes): to ask the module for its own would compile it
-    too, and what the back end has it write later is of another form.
-    """
-    began = now()
-    size = {"graph_nodes": len(graph.nodes), "graph_code_bytes": len(graph.python_code("self").src.encode())}
-    tracer.self_ns += now() - began
-    return size
-
-
-def _read_bytes():
-    """Bytes that this process has had from block devices, page faults of mapped files included; None where not told."""
-    began = now()
-    try:
-        with open("/proc/self/io", "rb", 0) as file:
-            _, _, after = file.read(1024).partition(b"\nread_bytes:")
-        return int(after.split(b"\n", 1)[0])
-    except (OSError, ValueError):
-        return None
-    finally:
-        tracer.self_ns += now() - began
 
 
 def _is_for_this_process(hook):
@@ -90,7 +66,7 @@ class _Call:
                 self.role_before = os.environ.get(_ROLE, "child")
                 os.environ[_ROLE] = hook["child_role"]
             if hook.get("io"):
-                self.read_before = _read_bytes()
+                self.read_before = read_bytes()
             announce = "min_ms" not in hook
             self.span = tracer.begin(hook["name"], hook["kind"], _attrs(hook, self.args), announce)
         except Exception as error:
@@ -103,7 +79,7 @@ class _Call:
             if hook.get("sync"):
                 _synchronise()
             ended = now()
-            if self.read_before is not None and span is not None and (read := _read_bytes()) is not None:
+            if self.read_before is not None and span is not None and (read := read_bytes()) is not None:
                 span.attrs["read_bytes"] = read - self.read_before
             if hook.get("starts_child") and (pid := getattr(self.args[0], "pid", None)):
                 tracer.children.append((pid, os.environ.get(_ROLE, "child")))
