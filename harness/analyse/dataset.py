@@ -28,6 +28,7 @@ class Loading:
     read_bytes: int | None  # while they were loaded; None: not told
     probe_bytes_per_s: float | None  # measured just before, where the start was to read from a disk
     proven: bool  # that they were where the start's state declares
+    direct: bool = False  # they were read past the page cache
 
 
 @dataclass(frozen=True)
@@ -135,7 +136,7 @@ def _loading(certificate: Any) -> Loading | None:
     load = reads.get("load") if isinstance(reads, Mapping) else None
     possible = probe if isinstance(probe, int | float) and 1 < probe <= _FASTEST else None
     read = load if type(load) is int and load >= 0 else None
-    return Loading(part["weight_bytes"], read, possible, part.get("holds") is True)
+    return Loading(part["weight_bytes"], read, possible, part.get("holds") is True, part.get("direct") is True)
 
 
 def _facts_of_case(slot: Slot, case: Mapping[str, Any]) -> dict[str, float]:
