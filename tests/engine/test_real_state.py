@@ -1,4 +1,4 @@
-"""What is proved about a real start's state, and that it touches nobody's caches. The starts are shared (conftest.py)."""
+"""What is proved about a real start's state, and that it touches nobody's caches. Starts are shared (conftest.py)."""
 
 from pathlib import Path
 
