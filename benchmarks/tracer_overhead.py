@@ -30,7 +30,7 @@ from harness.analyse.stats import summarise  # noqa: E402
 from harness.engine.environment import Engine, engine_of  # noqa: E402
 from harness.engine.model_store import ensure_model  # noqa: E402
 from harness.engine.process_tree import process_tree  # noqa: E402
-from harness.measure.case import make_case  # noqa: E402
+from harness.measure.case import Setting, make_case  # noqa: E402
 from harness.measure.one_run import Case, engine_environment  # noqa: E402
 from harness.measure.result import outcome_of  # noqa: E402
 from harness.spec.figure import load_figure  # noqa: E402
@@ -86,6 +86,7 @@ def start(case: Case, sandbox: Sandbox, traced: bool) -> tuple[float, dict[str, 
         folder = Path(scratch)
         spans, log = folder / "spans", folder / "engine.log"
         spans.mkdir()
+        sandbox.fill(case.state)
         environment = engine_environment(case, sandbox, spans, folder)
         if not traced:
             del environment["COLDSTART_TRACE_DIR"]
@@ -107,9 +108,12 @@ def main() -> None:
     workspace = Workspace()
     engine = engine_of(load_pin(DEFAULT_CPU_PIN), workspace)
     model = ensure_model("llama3-3b", lambda: engine.python, workspace.models)
-    case = make_case(load_figure("2", workspace), model, engine, eager=not options.compiled)
+    figure = load_figure("2", workspace)
+    parameters = figure.case_parameters("llama3-3b", "cpu")[0]
+    setting = Setting(parameters, figure.state, eager=not options.compiled)
+    case = make_case(figure, model, engine, setting, model.path)
     sandbox = Sandbox.of(workspace.caches, case.name, "s1")
-    if sandbox.contents()["files"] == 0:
+    if not sandbox.is_filled(case.state):
         sys.exit(f"no caches of {case.name} yet: bash run_figure.sh 2{'' if options.compiled else ' --eager'}")
     events = micro(engine)
     for name, ns in events.items():

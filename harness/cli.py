@@ -43,7 +43,7 @@ def harness() -> None:
 
 @app.command()
 def figure(
-    number: Annotated[str, typer.Argument(metavar="NUM", help="The figure: 1 to 15, 17; or rest = 3, 4, 5, 6, 8, 17.")],
+    number: Annotated[str, typer.Argument(metavar="NUM", help="1 to 15, 17; ladder; or rest = 3, 4, 5, 6, 8, 17.")],
     slot: Annotated[
         int | None, typer.Argument(metavar="[SLOT_INDEX]", help="Of a figure that compares nodes: 0 or 1.")
     ] = None,

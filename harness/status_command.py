@@ -89,7 +89,7 @@ def _figure_status(figure: Figure, slots: dict[str, Slot | SlotError], workspace
     number = figure.figure
     pdf = folder / (f"figure{number}.pdf" if number.isdecimal() else f"figure-{number}.pdf")
     drawn = pdf.name if pdf.exists() else "not yet"
-    combinations = len(figure.case_parameters(figure.models[0], "cpu"))
+    combinations = len(figure.case_parameters(figure.models[0], "cpu")) * len(figure.states_in(figure.slots[0]))
     return {
         "figure": figure.figure,
         "question": figure.question,

@@ -1,11 +1,14 @@
 """What a call asks for, said before anything is installed: points, slots, and what this engine cannot show."""
 
+from dataclasses import replace
+
 import pytest
 
 from harness.errors import HarnessError
 from harness.figure_cases import Asked, asked_figures
 from harness.measure.case import Options
 from harness.spec.figure import figure_numbers, load_figure
+from harness.spec.state import StartState
 from harness.workspace import Workspace
 
 CPU = "vllm-0.32.0-cpu"
@@ -20,7 +23,8 @@ def asked(name: str, slot: int | None = None, options: Options | None = None) ->
 def test_what_the_cpu_engine_has_is_a_point_for_each_declared_model(number: str):
     (figure,) = asked(number)
     assert [point.model for point in figure.points] == list(load_figure(number, HERE).models)
-    assert {point.parameters["max_model_len"] for point in figure.points} == {2048}
+    assert {point.setting.parameters["max_model_len"] for point in figure.points} == {2048}
+    assert {point.setting.state for point in figure.points} == {StartState()}
     assert figure.notes == ()
 
 
@@ -31,7 +35,6 @@ def test_what_the_cpu_engine_has_is_a_point_for_each_declared_model(number: str)
         ("8", "has no graph_capturing (there are no CUDA graphs"),
         ("9", "has no graph_capturing"),
         ("10", "compares two GPUs"),
-        ("13", "needs control over the page cache"),
         ("15", "has no graph_compile_general_shape"),
     ],
 )
@@ -45,11 +48,32 @@ def test_what_the_cpu_engine_lacks_is_one_line_and_no_start(number: str, why: st
 
 def test_load_formats_that_the_engine_lacks_are_named_and_left_out():
     (figure,) = asked("14")
-    assert {point.parameters["load_format"] for point in figure.points} == {"safetensors"}
-    assert [note.partition(" lacks ")[2].partition(" ")[0] for note in figure.notes] == [
-        "load_format=tensorizer",
-        "load_format=runai_streamer",
-    ]
+    found = {(point.setting.parameters["load_format"], point.setting.state.storage) for point in figure.points}
+    assert found == {("safetensors", "ram"), ("runai_streamer", "ssd")}
+    lacking = [note for note in figure.notes if " lacks " in note]
+    assert [note.partition(" lacks ")[2].partition(" ")[0] for note in lacking] == ["load_format=tensorizer"]
+    (direct,) = set(figure.notes).difference(lacking)
+    assert direct == "figure 14: runai_streamer reads with O_DIRECT, past the page cache: it starts from the disk"
+
+
+def test_the_two_slots_of_figure_13_are_two_storage_levels_and_nothing_else_differs():
+    (ram,), (ssd,) = asked("13", 0), asked("13", 1)
+    assert {point.setting.state for point in ram.points} == {StartState()}
+    assert {point.setting.state for point in ssd.points} == {StartState(storage="ssd")}
+    assert [replace(point.setting, state=StartState()) for point in ssd.points] == [p.setting for p in ram.points]
+
+
+def test_a_typed_storage_level_replaces_the_declared_one_in_every_figure():
+    (figure,) = asked("2", options=Options(storage="tmpfs"))
+    assert {point.setting.state for point in figure.points} == {StartState(storage="tmpfs")}
+    (formats,) = asked("14", options=Options(storage="tmpfs"))
+    assert {point.setting.parameters["load_format"] for point in formats.points} == {"safetensors"}
+    assert "figure 14: runai_streamer reads with O_DIRECT, which tmpfs does not have" in formats.notes
+
+
+def test_figures_10_11_and_13_share_their_starts_from_memory():
+    starts = [asked(number, 0)[0].points for number in ("11", "13")]
+    assert [(p.model, p.setting) for p in starts[0]] == [(p.model, p.setting) for p in starts[1]]
 
 
 def test_a_varied_argument_makes_a_point_for_each_value():

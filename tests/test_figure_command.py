@@ -53,11 +53,9 @@ def test_from_nothing_to_the_figure_and_again_without_a_start(tmp_path: Path) ->
     assert (folder / "figure2.pdf").read_bytes().startswith(b"%PDF")
     assert (folder / "figure2.png").read_bytes().startswith(b"\x89PNG")
     results = {path: path.read_bytes() for path in [*folder.glob("figure2.*"), *slot(fake).iterdir()]}
-    began = time.monotonic()
     again = figure(fake)
     assert again.code == 0, again.err
     assert "Nothing to measure" in again.err
-    assert time.monotonic() - began < 5
     assert len(fake.starts()) == 3
     assert {path: path.read_bytes() for path in results} == results
 
@@ -230,7 +228,7 @@ def test_the_slot_of_another_machine_is_no_matter_to_a_figure_that_cannot_be_mea
     manifest["node"]["id"] = "node-of-a-colleague"
     path.write_text(json.dumps(manifest))
     declared = yaml.safe_load((group["3"] / "figure.yaml").read_text())
-    declared |= {"differ": "storage", "slots": ["node0", "node1"]}  # needs control over the page cache
+    declared |= {"differ": "gpu", "slots": ["node0", "node1"]}  # the fake engine runs on the CPU
     (group["3"] / "figure.yaml").write_text(yaml.safe_dump(declared))
     done = both(fake, "--smoke")
     assert done.code == 0, done.err

@@ -10,6 +10,7 @@ it is the same interval of scaled starts, and swapping A and B inverts it exactl
 """
 
 import math
+import operator
 from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import variance
@@ -68,18 +69,29 @@ def contrast(a: Sequence[float], b: Sequence[float], paired: bool, confidence: f
 
 def half_width(a: Sequence[float], b: Sequence[float], paired: bool, confidence: float) -> float | None:
     """Half the width of the interval of mean(b) − mean(a); None if a spread is unknown."""
-    if min(len(a), len(b)) < 2:
+    return half_width_of_sum(((-1, a), (1, b)), paired, confidence)
+
+
+def half_width_of_sum(terms: Sequence[tuple[float, Sequence[float]]], paired: bool, confidence: float) -> float | None:
+    """Half the width of the interval of Σ weight · mean(values) over ``terms``; None if a spread is unknown.
+
+    ``paired``: the k-th values of all terms were measured next to each other.
+    """
+    if min(len(values) for _, values in terms) < 2:
         return None
     if paired:
-        squared = variance([y - x for x, y in zip(a, b, strict=True)]) / len(a)
-        freedom = float(len(a) - 1)
+        rounds = zip(*(values for _, values in terms), strict=True)
+        weights = [weight for weight, _ in terms]
+        sums = [math.fsum(map(operator.mul, weights, values)) for values in rounds]
+        squared = variance(sums) / len(sums)
+        freedom = float(len(sums) - 1)
     else:
-        parts = variance(a) / len(a), variance(b) / len(b)
+        parts = [weight**2 * variance(values) / len(values) for weight, values in terms]
         squared = sum(parts)
         if squared == 0:
             return 0.0
-        share = parts[0] / squared
-        freedom = 1 / (share**2 / (len(a) - 1) + (1 - share) ** 2 / (len(b) - 1))
+        shares = [(part / squared) ** 2 / (len(values) - 1) for part, (_, values) in zip(parts, terms, strict=True)]
+        freedom = 1 / sum(shares)
     return float(stdtrit(freedom, (1 + confidence) / 2)) * math.sqrt(squared)
 
 

@@ -4,7 +4,6 @@ A **side** is one node's slot: *mine* (measured in this checkout), *merged* (cop
 the *paper's* (its recorded data). Sides are never mixed: each keeps its own points, line and label.
 """
 
-import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
@@ -18,6 +17,8 @@ Source = Literal["span", "log"]
 TOTAL = "total"  # exec→ready by spans; first to last log line in the paper's data
 WARMUP, MEASURED = "warmup", "measured"
 
+_FASTEST = 1e15  # bytes per second that no device gives
+
 
 @dataclass(frozen=True)
 class Loading:
@@ -26,6 +27,8 @@ class Loading:
     weight_bytes: int
     read_bytes: int | None  # while they were loaded; None: not told
     probe_bytes_per_s: float | None  # measured just before, where the start was to read from a disk
+    proven: bool  # that they were where the start's state declares
+    direct: bool = False  # they were read past the page cache
 
 
 @dataclass(frozen=True)
@@ -36,6 +39,7 @@ class Repeat:
     run: str
     span: Mapping[str, float] = field(default_factory=dict)
     log: Mapping[str, float] = field(default_factory=dict)
+    round: str | None = None  # starts of several cases with the same one were made next to each other
     loading: Loading | None = None
     output: Mapping[str, Any] | None = None  # what the engine answered: equal weights answer alike
 
@@ -121,7 +125,8 @@ def side_of_slot(slot: Slot, whose: Whose, node: str, notes: tuple[str, ...] = (
 def _told(slot: Slot, case: str, run: str) -> dict[str, Any]:
     """What the manifest says of one run besides its seconds."""
     entry = next(each for each in slot.manifest["runs"] if (each["case"], each["run"]) == (case, run))
-    return {"loading": _loading(slot.manifest["certificates"].get(entry["run_id"])), "output": entry.get("output")}
+    loading = _loading(slot.manifest["certificates"].get(entry["run_id"]))
+    return {"round": entry.get("round"), "loading": loading, "output": entry.get("output")}
 
 
 def _loading(certificate: Any) -> Loading | None:
@@ -131,8 +136,9 @@ def _loading(certificate: Any) -> Loading | None:
         return None
     reads, probe = part.get("read_bytes"), part.get("probe_bytes_per_s")
     load = reads.get("load") if isinstance(reads, Mapping) else None
-    possible = probe if isinstance(probe, int | float) and math.isfinite(probe) and probe > 0 else None
-    return Loading(part["weight_bytes"], load if type(load) is int and load >= 0 else None, possible)
+    possible = probe if isinstance(probe, int | float) and 1 < probe <= _FASTEST else None
+    read = load if type(load) is int and load >= 0 else None
+    return Loading(part["weight_bytes"], read, possible, part.get("holds") is True, part.get("direct") is True)
 
 
 def _facts_of_case(slot: Slot, case: Mapping[str, Any]) -> dict[str, float]:

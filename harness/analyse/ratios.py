@@ -104,11 +104,11 @@ def _left_out(
 
 
 def _differing(model: str, base: CaseData, other: CaseData) -> str:
-    """``qwen-14b: max_model_len 16752 / default``; empty if nothing differs."""
+    """``qwen-14b: max_model_len 16752 / default``; empty if nothing differs. Storage is a state, not an argument."""
     names = [*base.parameters, *(name for name in other.parameters if name not in base.parameters)]
     told = [
         f"{name} {base.parameters.get(name, 'default')} / {other.parameters.get(name, 'default')}"
         for name in names
-        if base.parameters.get(name) != other.parameters.get(name)
+        if name != "storage" and base.parameters.get(name) != other.parameters.get(name)
     ]
     return f"{model}: {', '.join(told)}" if told else ""

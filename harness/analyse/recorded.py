@@ -43,6 +43,8 @@ def recorded_rows(folder: Path, figure: str) -> list[PaperRow]:
     Raises:
         HarnessError: another figure's recording, no log in it, or a log without any line of a start; names the file.
     """
+    if not figure.isdecimal():
+        raise HarnessError(f"{folder}: the paper has no recording for figure {figure}; name a folder of its slots")
     wanted = recording_of(figure)
     name = folder.resolve().name
     if re.fullmatch(r"figure-(\d+|rest)", name) and name != wanted:

@@ -193,16 +193,16 @@ def _libraries(declared: str, folder: Path | None) -> FilesState | None:
         return None
     match declared:
         case "warm":
-            return make_warm(_environment_files(folder, bytecode=False))
+            return make_warm(environment_files(folder, bytecode=False))
         case "all warm":
-            return make_warm(_environment_files(folder, bytecode=True))
+            return make_warm(environment_files(folder, bytecode=True))
         case "cold":
-            return make_cold(_environment_files(folder, bytecode=True))
-    return look(_environment_files(folder, bytecode=False))
+            return make_cold(environment_files(folder, bytecode=True))
+    return look(environment_files(folder, bytecode=False))
 
 
 @cache
-def _environment_files(folder: Path, bytecode: bool) -> tuple[Path, ...]:
+def environment_files(folder: Path, bytecode: bool) -> tuple[Path, ...]:
     """Shared objects of an environment (and its bytecode): their names do not change while it is measured."""
     found = (
         path for path in folder.rglob("*") if SHARED_OBJECT in path.suffixes or (bytecode and path.suffix == BYTECODE)

@@ -18,6 +18,7 @@ from harness.engine.process_tree import Tree
 from harness.errors import HarnessError
 from harness.measure.address import Address
 from harness.record.bounded import parse_json, read_bounded
+from harness.record.runcheck import is_output
 
 DISARMED = re.compile(rb'"name":"tracer disarmed","begin_ns":(\d{1,19}),')
 BLOCK_BYTES = 64 << 20  # a span file has at most so many
@@ -82,7 +83,9 @@ class OfflineStart:
         try:
             result = parse_json(read_bounded(scratch / "result.json", RESULT_BYTES))
             tokens = result["token_ids"]
-            ready = Ready(int(result["ready_ns"]), int(result["first_token_ns"]), output=result.get("output"))
+            answer = result.get("output")
+            output = answer if is_output(answer) else None
+            ready = Ready(int(result["ready_ns"]), int(result["first_token_ns"]), output=output)
         except (OSError, ValueError, KeyError, TypeError):
             return None
         return ready if tokens else Ready(ready.ready_ns, problem="the engine came up but generated no token")

@@ -17,6 +17,7 @@ MAX_SECONDS = 1e9  # thirty years
 _ROUNDING_S = 1e-6
 MAX_MARKS, MAX_MARK = 32, 300  # of a run, and characters of one
 _MAX_GRAPH = 1 << 40
+_MAX_TOKENS, _MAX_TOKEN = 1000, 1 << 32
 
 # pause_s is a difference of wall clocks, which may be set back; a log's quantity may be the difference of two others.
 _DURATIONS = ("ready_s", "first_token_s", "wall_s", "unattributed_s", "phases", "phases_by_process", "import_packages")
@@ -82,6 +83,8 @@ def _is_known(name: str, value: Any) -> bool:
             return all(isinstance(value[key], kind) for key, kind in _CASE.items() if key in value)
         case "graph":
             return is_graph(value)
+        case "output":
+            return is_output(value)
         case "noise":
             return is_marks(value.get("marks", []))
         case "window":
@@ -100,6 +103,14 @@ def is_graph(value: Any) -> bool:
     if not isinstance(value, dict) or set(value) != {"nodes", "code_bytes"}:
         return False
     return all(type(number) is int and 0 < number <= _MAX_GRAPH for number in value.values())
+
+
+def is_output(value: Any) -> bool:
+    """Whether it is an engine's answer: at least one token, each by its number."""
+    if not isinstance(value, dict) or set(value) != {"token_ids"} or not isinstance(value["token_ids"], list):
+        return False
+    tokens = value["token_ids"]
+    return 0 < len(tokens) <= _MAX_TOKENS and all(type(token) is int and 0 <= token < _MAX_TOKEN for token in tokens)
 
 
 def _is_certificate(part: Any) -> bool:

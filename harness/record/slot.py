@@ -9,8 +9,8 @@ Manifest (schema 1), what the caller gives:
     node          {"id": hash of the machine's fingerprint, …hardware facts}
     cases         [{"case", "session", "engine": {pin, version, lock_sha256, patches_sha256}, "model": {name, revision,
                     files_sha256, twin}, "parameters": {…}}]
-    runs          [{"run_id", "case", "run", "kind", "status", "graph", "marks", "run_json_sha256"}], failed ones
-                    included; marks: lines "kind: detail" of what disturbed it
+    runs          [{"run_id", "case", "run", "kind", "status", "graph", "output", "marks", "run_json_sha256"}],
+                    failed ones included; marks: lines "kind: detail" of what disturbed it
     certificates  {run_id: certificate}
     gaps          [{"engine", "version", "reason"}], of a figure over all versions: engines without a start to show
 and what ``write_slot`` adds: schema_version, outcomes {status: count}, files [{name, columns, units, sha256}].

@@ -11,7 +11,7 @@ from harness.record.runcheck import KINDS as KINDS
 from harness.record.runcheck import MAX_MARK as MAX_MARK
 from harness.record.runcheck import MAX_MARKS as MAX_MARKS
 from harness.record.runcheck import STATUSES as STATUSES
-from harness.record.runcheck import is_graph
+from harness.record.runcheck import is_graph, is_output
 
 SOURCES = ("span", "log", "paper")
 
@@ -79,6 +79,8 @@ def check_manifest(document: Any, where: str) -> dict[str, Any]:
         if run.get("graph") is not None and not is_graph(run["graph"]):
             raise SlotError(f"{where}: runs[{number}].graph must have nodes and code_bytes, both above 0")
         _check_marks(run.get("marks") or [], f"{where}: runs[{number}].marks")
+        if run.get("output") is not None and not is_output(run["output"]):
+            raise SlotError(f"{where}: runs[{number}].output must have token_ids, a list of numbers")
     for number, entry in enumerate(manifest["files"]):
         _fields(entry, _FILE, f"{where}: files[{number}]")
         if not _FILE_NAME.fullmatch(entry["name"]):

@@ -11,6 +11,7 @@ from harness.show.startup_colours import Look
 from harness.show.style import BLACK, FONT_PT, GREY, drawable, fitted, text_width_in
 
 _BAR, _GROUP_GAP = 0.13, 0.07  # inches
+_NOTE_DOWN = 0.1  # from a name to what stands below it
 _LONGEST_NAME, _LONGEST_NAME_IN = 40, 1.5  # characters, inches
 
 
@@ -26,20 +27,28 @@ class Bar:
 
 @dataclass(frozen=True)
 class BarGroup:
-    """What is measured several times: a model, a step."""
+    """What is measured several times: a model, a step. ``note`` stands below the name, smaller."""
 
     name: str
     bars: tuple[Bar, ...]
+    note: str = ""
+
+    @property
+    def height(self) -> float:
+        """Inches, without the gap to the next group."""
+        return max(len(self.bars), 2 if self.note else 1) * _BAR
 
 
 def bars_height(groups: Sequence[BarGroup]) -> float:
     """Inches that the groups need."""
-    return sum(len(group.bars) * _BAR + _GROUP_GAP for group in groups) + 0.06
+    return sum(group.height + _GROUP_GAP for group in groups) + 0.06
 
 
 def bars_left(groups: Sequence[BarGroup]) -> float:
     """Inches from the page's edge that the groups' names need."""
-    longest = max((text_width_in(drawable(group.name, _LONGEST_NAME), FONT_PT) for group in groups), default=0.0)
+    names = [text_width_in(drawable(group.name, _LONGEST_NAME), FONT_PT) for group in groups]
+    notes = [text_width_in(group.note, CAPTION_PT) for group in groups]
+    longest = max((*names, *notes), default=0.0)
     return MARGIN_IN + min(longest, _LONGEST_NAME_IN) + 0.06
 
 
@@ -56,16 +65,16 @@ def draw_bars(axes: Axes, groups: Sequence[BarGroup], unit: str, mark: float | N
         axes.axvline(mark, color=GREY, lw=0.6, zorder=0)
     y, per_in = _GROUP_GAP, right / width
     for group in groups:
-        middle = y + len(group.bars) * _BAR / 2
+        middle = y + group.height / 2 - (_NOTE_DOWN / 2 if group.note else 0)
         name, points = fitted(drawable(group.name, _LONGEST_NAME), FONT_PT, _LONGEST_NAME_IN)
-        axes.text(-0.05 * per_in, middle, name, ha="right", va="center_baseline", fontsize=points)
-        for bar in group.bars:
-            _draw_bar(axes, bar, y, per_in)
-            y += _BAR
-        y += _GROUP_GAP
+        for text, down, size in ((name, 0.0, points), (group.note, _NOTE_DOWN, CAPTION_PT)):
+            axes.text(-0.05 * per_in, middle + down, text, ha="right", va="center_baseline", fontsize=size)
+        for at, bar in enumerate(group.bars):
+            _draw_bar(axes, bar, y + at * _BAR, per_in, width)
+        y += group.height + _GROUP_GAP
 
 
-def _draw_bar(axes: Axes, bar: Bar, y: float, per_in: float) -> None:
+def _draw_bar(axes: Axes, bar: Bar, y: float, per_in: float, width: float) -> None:
     end = 0.0
     if bar.value is not None:
         draw_block(axes, (0, y), bar.value, _BAR, bar.look)
@@ -73,10 +82,11 @@ def _draw_bar(axes: Axes, bar: Bar, y: float, per_in: float) -> None:
         if bar.half_width is not None:
             at = (bar.value, y + _BAR / 2)
             axes.errorbar(*at, xerr=bar.half_width, color=BLACK, capsize=1.5, lw=0.7, capthick=0.7)
-    axes.text(end + 0.04 * per_in, y + _BAR / 2, bar.text, va="center_baseline", fontsize=CAPTION_PT)
+    text, points = fitted(bar.text, CAPTION_PT, width - end / per_in - 0.04)
+    axes.text(end + 0.04 * per_in, y + _BAR / 2, text, va="center_baseline", fontsize=points)
 
 
 def _needs(bar: Bar, width: float) -> float:
-    """The axis' end with which this bar's text still fits."""
+    """The axis' end with which this bar's text still fits; of a long text as much as leaves a bar to be seen."""
     room = width - text_width_in(bar.text, CAPTION_PT) - 0.08
-    return ((bar.value or 0) + (bar.half_width or 0)) * width / max(room, 0.2 * width)
+    return ((bar.value or 0) + (bar.half_width or 0)) * width / max(room, 0.1 * width)

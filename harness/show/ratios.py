@@ -15,15 +15,17 @@ from harness.record.plain import printable
 from harness.show.bars import Bar, BarGroup, bars_height, bars_left, draw_bars
 from harness.show.caption import about
 from harness.show.command import FigureData
+from harness.show.loading import in_words, loadings, table
 from harness.show.sheet import WHOSE_LOOK, Section, sheet
 from harness.show.startup_colours import Look
+from harness.show.state_text import storage_levels
 from harness.spec.figure import Difference
 from harness.spec.figure import Figure as Declaration
 
 _WHERE: dict[Difference, str] = {
-    "gpu": "with the other GPU",
-    "cpu": "on the other machine",
-    "storage": "with the other state of storage",
+    "gpu": "with the other GPU and copy its {} here",
+    "cpu": "on the other machine and copy its {} here",
+    "storage": "here (or on another machine, and copy its {} here)",
 }
 _SHORT = ("boot", "token", "init", "load", "dynamo", "graph", "kv", "capture", "total")  # of STEPS, for 80 columns
 
@@ -35,8 +37,10 @@ def draw(data: FigureData) -> tuple[Figure, list[RenderableType]]:
     pair = [own[name] for name in data.figure.slots[:2] if name in own]
     if len(pair) == 2:
         comparison = compare_sides(*pair)
-        sections.append(_section(comparison))
+        loading = loadings(comparison) if data.figure.differ == "storage" else []
+        sections.append(_section(comparison, [*storage_levels(*pair), *in_words(comparison, loading)]))
         notes.append(_tables(comparison))
+        notes += [table(comparison, loading)] if loading else []
     elif data.own:
         sections.append(_missing_section(data.figure, data.own))
         notes.append(Text(printable(" ".join(sections[-1].caption))))
@@ -50,18 +54,19 @@ def draw(data: FigureData) -> tuple[Figure, list[RenderableType]]:
     return sheet(sections), notes
 
 
-def _section(comparison: Comparison) -> Section:
+def _section(comparison: Comparison, more: Sequence[str] = ()) -> Section:
     base, other = comparison.base, comparison.other
     look = WHOSE_LOOK[
         "paper" if base.whose == "paper" else "merged" if "merged" in (base.whose, other.whose) else "mine"
     ]
     groups = [BarGroup(_name(ratio), (_bar(ratio, comparison, look),)) for ratio in comparison.steps]
     title = f"{other.slot} / {base.slot}, {_whose(base, other)}"
+    caption = [*_caption(comparison), *more]
     if not groups:
-        return Section(title, _caption(comparison))
+        return Section(title, caption)
     label = f"seconds {other.slot} / {base.slot}, mean over models"
     paint = partial(draw_bars, groups=groups, unit=label, mark=1.0)
-    return Section(title, _caption(comparison), paint, bars_height(groups), bars_left(groups))
+    return Section(title, caption, paint, bars_height(groups), bars_left(groups))
 
 
 def _whose(base: Side, other: Side) -> str:
@@ -111,14 +116,13 @@ def _missing_section(figure: Declaration, there: Sequence[Side]) -> Section:
     have = {side.slot for side in there}
     missing = [(at, name) for at, name in enumerate(figure.slots[:2]) if name not in have]
     at, name = missing[0]
-    where = _WHERE[figure.differ] if figure.differ else "on the other machine"
     folder = f"figures/figure-{figure.figure}"
+    where = _WHERE[figure.differ or "cpu"].format(f"{folder}/{name}")
     return Section(
         f"{name} missing",
         [
             f"Own starts: {', '.join(sorted(have))} only, and a ratio needs two slots. {name} missing:"
-            f" run bash run_figure.sh {figure.figure} {at} {where} and copy its {folder}/{name} here,"
-            f" then python3 {folder}/plot.py."
+            f" run bash run_figure.sh {figure.figure} {at} {where}, then python3 {folder}/plot.py."
         ],
     )
 

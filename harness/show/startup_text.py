@@ -63,6 +63,7 @@ def caption(slot: Slot, startup: StartUp, notes: Iterable[str] = ()) -> list[str
     ]
     if parameters := _parameters(startup):
         parts.append(f"Parameters: {parameters}.")
+    parts += _state(startup)
     if _on_gpu(startup):
         parts.append("(GPU): GPU-dominant step in the paper's marking; the others are CPU-dominant.")
     else:
@@ -111,8 +112,17 @@ def _counts(startup: StartUp) -> str:
 
 
 def _parameters(startup: StartUp) -> str:
-    plain = [(key, value) for key, value in startup.case["parameters"].items() if isinstance(value, str | int | float)]
+    stated = {name: value for name, value in startup.case["parameters"].items() if name != "storage"}
+    plain = [(name, value) for name, value in stated.items() if isinstance(value, str | int | float)]
     return textwrap.shorten(", ".join(f"{key}={value}" for key, value in sorted(plain)), 160, placeholder=" …")
+
+
+def _state(startup: StartUp) -> list[str]:
+    """What every start began from; slots of older versions do not say it."""
+    state = startup.case.get("state") or {}
+    told = [f"weights {state['storage']}"] if "storage" in state else []
+    told += [f"libraries {state['libraries']}"] if "libraries" in state else []
+    return [f"Proved before each start: {', '.join(told)}."] if told else []
 
 
 def _on_gpu(startup: StartUp) -> bool:

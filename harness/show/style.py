@@ -3,7 +3,7 @@
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
-from functools import cache
+from functools import cache, lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -91,6 +91,7 @@ def drawable(text: str, limit: int = 2000) -> str:
     return "".join(character if ord(character) in _glyphs() else "?" for character in printable(text, limit))
 
 
+@lru_cache(maxsize=4096)  # captions are measured for their height, then drawn
 def text_width_in(text: str, points: float, weight: str = "normal") -> float:
     """Width in inches of one line of text in the figures' font, as printed (no pixels involved)."""
     font = FontProperties(family=_RC["font.family"], size=points, weight=weight)

@@ -78,7 +78,12 @@ class Figure(BaseModel):
         """Name → state of the cases of one slot; a figure with one state has no name for it.
 
         ``storage``: a level that was typed instead of the declared one.
+
+        Raises:
+            HarnessError: a level was typed, but the figure compares states that differ in theirs.
         """
+        if storage and self.states:
+            raise HarnessError(f"figure {self.figure} declares where each of its starts reads from; omit --storage")
         found = self.states or {"": self.slot_states.get(slot, self.state)}
         return {
             name: state.model_copy(update={"storage": storage}) if storage else state for name, state in found.items()

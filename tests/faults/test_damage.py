@@ -10,7 +10,7 @@ import pytest
 
 from harness.measure import one_run
 from harness.record.collect import CaseRuns, collect
-from harness.record.run import RunFileError
+from harness.record.run import SCHEMA_VERSION, RunFileError
 from harness.record.slot import read_slot
 from harness.record.slotcheck import SlotError
 from tests.faults.aftermath import finish, readable
@@ -31,7 +31,7 @@ def delete(path: Path) -> None:
 
 
 def another(path: Path) -> None:
-    path.write_text(path.read_text().replace('"schema_version": 3', '"schema_version": 99'))
+    path.write_text(path.read_text().replace(f'"schema_version": {SCHEMA_VERSION}', '"schema_version": 99'))
 
 
 @pytest.mark.parametrize(

@@ -71,7 +71,7 @@ def test_a_rerun_waits_until_the_killed_ones_engine_has_ended(fake: FakeEngine, 
 
 def late(fake: FakeEngine) -> Path:
     """What an engine that lingers writes while it is being ended."""
-    return Sandbox.of(fake.workspace.caches, fake.case().name, "s1").folder / "inductor" / "late.so"
+    return Sandbox.of(fake.workspace.caches, fake.case().name, "s1").run / "inductor" / "late.so"
 
 
 def die(*_: object) -> None:

@@ -10,7 +10,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -173,7 +173,7 @@ def test_weights_that_were_read_between_proof_and_loading_do_not_pass_for_cold(f
 def test_weights_evicted_between_proof_and_loading_do_not_pass_for_warm(
     fake: FakeEngine, model: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("harness.state.hold._libc.mlock", lambda *_: -1)  # no right to hold them
+    monkeypatch.setattr(preparation, "held", lambda _: nullcontext(False))
     with meanwhile(lambda: make_cold([model / "model.safetensors"], attempts=1)):
         run = start(fake, model, RAM)
     why = refused(fake, run) if run.status == "failed" else reason(run)

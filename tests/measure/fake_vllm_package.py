@@ -69,8 +69,8 @@ def _sleep_for_ever(stubborn):
 
 
 class SamplingParams:
-    def __init__(self, **arguments):
-        pass
+    def __init__(self, max_tokens, **_arguments):
+        self.max_tokens = max_tokens
 
 
 class _Child:
@@ -244,13 +244,13 @@ class LLM:
         if self.child:
             self.child.end()
 
-    def generate(self, *_arguments, **_options):
+    def generate(self, _prompts, params, **_options):
         _stage("token")
         if self.child and not self.child.ask():
             raise RuntimeError("EngineCore encountered an issue. See stack trace (above) for the root cause.")
 
         class Result:
-            token_ids = [] if self.mode == "no_token" else [42]
+            token_ids = [] if self.mode == "no_token" else list(range(42, 42 + params.max_tokens))
             outputs = ()
 
         Result.outputs = (Result,)

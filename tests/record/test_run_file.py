@@ -151,6 +151,10 @@ def test_a_field_of_another_type_is_refused_or_harmless(tmp_path: Path, name: st
         ("graph", {"nodes": 5, "code_bytes": 0}),
         ("graph", {"nodes": 5, "code_bytes": 1 << 50}),
         ("graph", {"nodes": 5.0, "code_bytes": 9}),
+        ("output", {}),
+        ("output", {"token_ids": "5"}),
+        ("output", {"token_ids": [5, -1]}),
+        ("output", {"token_ids": [5] * 1001}),
     ],
 )
 def test_a_value_that_cannot_be_is_refused_with_file_and_field(tmp_path: Path, field: str, value: Any) -> None:

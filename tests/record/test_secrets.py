@@ -11,12 +11,13 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from harness.record import secrets as module
+from harness.record.secret_names import is_worth_hiding
 from harness.record.secrets import MASK, redact_file, redacted, redacted_arguments, secret_values
 
 same_folder = settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 # Characters that mean something to regular expressions, JSON, URLs and shells; and some beyond ASCII.
 VALUES = st.text(string.ascii_letters + string.digits + "+/=_-.$^*?()[]\\\"' üΩ", min_size=8, max_size=24).filter(
-    lambda value: not value.startswith("-") and not value.isdecimal() and MASK not in value
+    lambda value: not value.startswith("-") and is_worth_hiding(value) and not value.isdecimal() and MASK not in value
 )
 
 

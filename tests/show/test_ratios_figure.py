@@ -1,11 +1,16 @@
+from dataclasses import replace
+from typing import Any
+
 import pytest
 from matplotlib.patches import Rectangle
 
 from harness.analyse.dataset import Side
+from harness.record.slot import Slot
 from harness.show.ratios import draw
 from tests.recorded_sides import recorded_side
 from tests.show.column_sides import LONG, case, data, flat, printed, side
 from tests.show.test_startup_figure import assert_readable, words
+from tests.storage_slot import storage_slot
 
 CPU0 = side(case("qwen-0.5b"), case("llama3-3b"), case("yi-6b"), slot="cpu0")
 CPU1 = side(case("llama3-3b", 0.8), case("yi-6b", 0.7), slot="cpu1", whose="merged", notes=("engines differ",))
@@ -78,3 +83,84 @@ def test_different_arguments_of_the_papers_sides_are_said_not_refused() -> None:
     figure, notes = draw(data("13", *paper("13", "case0", "case1")))
     assert "qwen-14b: max_model_len 16752 / default" in words(figure)
     assert "not alike: qwen-14b: max_model_len 16752 / default" in printed(notes)
+
+
+def pair(**case1: Any) -> list[Slot]:
+    """Slots of figure 13 on one machine: weights in memory, and on a disk that gives 1 GB/s."""
+    models = case1.get("models", ("llama3-3b",))
+    made = storage_slot("case0", "ram", models, rate=4e9, disk=None), storage_slot("case1", "ssd", **case1)
+    return [Slot(tuple(rows), manifest) for rows, manifest in made]
+
+
+def test_the_disk_s_own_bandwidth_stands_beside_what_loading_achieves_of_it() -> None:
+    figure, notes = draw(data("13", slots=pair()))
+    assert_readable(figure)
+    _, _, table = printed(notes).partition("weights, case0 and case1")
+    (row,) = (line.split() for line in table.splitlines() if line.startswith(" llama3-3b "))
+    assert len(row) == 9
+    _, gb, memory, from_device, disk, all_from_device, probe, share, interval = row
+    assert (gb, from_device, all_from_device) == ("2.00", "0", "100")
+    assert (float(memory), float(disk), float(probe)) == pytest.approx((4.0, 0.8, 1.0), rel=0.1)
+    low, high = map(float, interval.split("–"))
+    assert low <= float(share) <= high
+    assert float(share) == pytest.approx(float(disk) / float(probe), abs=0.02)
+    said = flat(words(figure))
+    assert (
+        "Loading in case1 achieves of what the disk gives in a sequential read right before the start: llama3-3b"
+        in said
+    )
+    assert f"llama3-3b {share} ({interval}); in brackets the 95 % t interval of the logarithms" in said
+
+
+def test_of_many_models_the_caption_has_the_least_and_the_most_and_the_table_all() -> None:
+    models = ("qwen-0.5b", "llama3-3b", "yi-6b", LONG)
+    figure, notes = draw(data("13", slots=pair(models=models)))
+    assert_readable(figure)
+    assert "over 4 models" in flat(words(figure))
+    _, _, table = printed(notes).partition("weights, case0 and case1")
+    assert [line.split()[0][:20] for line in table.splitlines() if " 2.00 " in line] == [name[:20] for name in models]
+    assert max(map(len, table.splitlines())) <= 80
+
+
+def test_each_slot_s_storage_level_is_said_and_whether_it_was_proven() -> None:
+    said = flat(words(draw(data("13", slots=pair()))[0]))
+    assert "case0: ram (in memory, proven), case1: ssd (evicted, proven)." in said
+    assert "storage ram / ssd" not in said  # it is what is compared, not a flaw
+    said = flat(words(draw(data("13", slots=pair(holds=False)))[0]))
+    assert "case0: ram (in memory, proven), case1: ssd (evicted, not proven)." in said
+    rows, manifest = storage_slot("case1", "path:nvme-1a2b3c4d")
+    said = flat(words(draw(data("13", slots=[pair()[0], Slot(tuple(rows), manifest)]))[0]))
+    assert "case1: path:nvme-1a2b3c4d (evicted, on another disk, proven)." in said
+
+
+def test_without_a_probe_no_share_is_told_and_without_certificates_no_table() -> None:
+    figure, notes = draw(data("13", slots=pair(disk=None)))
+    assert "of what the disk gives" not in flat(words(figure))
+    assert "weights, case0 and case1" in printed(notes)
+    bare = pair()
+    for slot in bare:
+        slot.manifest["certificates"].clear()
+        for declared in slot.manifest["cases"]:
+            del declared["state"]
+    figure, notes = draw(data("13", slots=bare))
+    for text in (words(figure), printed(notes)):
+        assert "weights, case0" not in text
+        assert "Storage of the weights" not in text
+
+
+def sides() -> tuple[Side, ...]:
+    return data("13", slots=pair()).own
+
+
+def test_slots_of_other_comparisons_have_no_bandwidth_but_say_where_weights_were() -> None:
+    figure, notes = draw(
+        data("11", *(replace(each, slot=name) for each, name in zip(sides(), ("cpu0", "cpu1"), strict=True)))
+    )
+    assert "cpu0: ram (in memory, proven), cpu1: ssd (evicted, proven)." in flat(words(figure))
+    assert "of what the disk gives" not in words(figure) + printed(notes)
+
+
+def test_the_second_storage_can_be_measured_on_the_same_machine() -> None:
+    (first, _) = sides()
+    said = flat(printed(draw(data("13", first))[1]))
+    assert "run bash run_figure.sh 13 1 here (or on another machine, and copy its figures/figure-13/case1 here)" in said

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from harness.errors import HarnessError
 from harness.spec.figure import figure_numbers, load_figure
 from harness.spec.models import load_models
+from harness.spec.state import StartState
 from harness.workspace import Workspace
 
 GOOD = """\
@@ -98,6 +99,50 @@ def test_figure_loads_what_its_declaration_says(tmp_path: Path):
     figure = load_figure("2", checkout(tmp_path, f2=GOOD))
     assert (figure.models, figure.iterations, figure.smoke.iterations) == (("llama3-3b",), 5, 1)
     assert (figure.parameters, figure.slots, figure.timeout_s) == ({"max_model_len": 4096}, ("node0",), 900.0)
+
+
+def test_a_figure_has_one_state_unless_it_declares_one_for_each_slot_or_several(tmp_path: Path):
+    several = "states:\n  cold: {storage: ssd}\n  warm: {}\n"
+    workspace = checkout(
+        tmp_path,
+        f2=GOOD,
+        f13=GOOD.replace('"2"', '"13"').replace("[node0]", "[case0, case1]") + "slot_states: {case1: {storage: ssd}}\n",
+        fladder=GOOD.replace('"2"', '"ladder"') + several,
+    )
+    ram, ssd = StartState(), StartState(storage="ssd")
+    assert load_figure("2", workspace).states_in("node0") == {"": ram}
+    storages = load_figure("13", workspace)
+    assert [storages.states_in(slot) for slot in storages.slots] == [{"": ram}, {"": ssd}]
+    assert storages.states_in("case1", "tmpfs") == {"": StartState(storage="tmpfs")}
+    assert load_figure("ladder", workspace).states_in("node0") == {"cold": ssd, "warm": ram}
+
+
+def test_a_typed_storage_level_would_make_the_compared_states_alike_and_is_refused():
+    with pytest.raises(
+        HarnessError, match="figure ladder declares where each of its starts reads from; omit --storage"
+    ):
+        load_figure("ladder", Workspace()).states_in("node0", "tmpfs")
+
+
+def test_figure_13_compares_weights_in_memory_with_weights_on_the_disk_and_nothing_else():
+    figure = load_figure("13", Workspace())
+    (warm,), (cold,) = (figure.states_in(slot).values() for slot in figure.slots)
+    assert (warm.storage, cold.storage) == ("ram", "ssd")
+    assert cold.model_copy(update={"storage": "ram"}) == warm
+
+
+@pytest.mark.parametrize(
+    ("more", "expected"),
+    [
+        ("slot_states: {case1: {storage: ssd}}", r"slot_states names 'case1', which is not among this figure's slots"),
+        ("states: {a: {storage: nvme}}", r"field 'states.a.storage': .*'nvme' is no storage level; ram, ssd, tmpfs or"),
+        ("states: {a: {libraries: evicted}}", r"field 'states.a.libraries': Input should be 'as found', 'warm'"),
+        ("states: {a: {compile_cache: full}}", r"field 'states.a.compile_cache': Input should be 'empty', 'warm-up'"),
+        ("states: {a: {weights: ram}}", r"field 'states.a.weights': Extra inputs are not permitted"),
+    ],
+)
+def test_a_state_that_cannot_be_is_refused_by_its_field(tmp_path: Path, more: str, expected: str):
+    assert re.search(expected, refusal("2", checkout(tmp_path, f2=f"{GOOD}{more}\n")))
 
 
 @settings(deadline=None)

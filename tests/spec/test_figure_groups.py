@@ -8,8 +8,8 @@ from harness.spec.figure_groups import figures_of
 from harness.workspace import Workspace
 
 
-def test_every_figure_of_the_paper_but_the_drawing_is_declared():
-    assert figure_numbers(Workspace()) == [str(number) for number in (*range(1, 16), 17)]
+def test_every_figure_of_the_paper_but_the_drawing_is_declared_and_the_ladder():
+    assert figure_numbers(Workspace()) == [*(str(number) for number in (*range(1, 16), 17)), "ladder"]
 
 
 def test_rest_is_the_six_figures_that_share_their_starts():
@@ -31,6 +31,7 @@ def test_the_figures_with_the_papers_eleven_models_share_their_first_slot_s_runs
     assert one.models == other.models
     for model in one.models:
         assert one.case_parameters(model, "cuda") == other.case_parameters(model, "cuda")
+    assert one.states_in(one.slots[0]) == other.states_in(other.slots[0])
 
 
 def test_figure_16_is_said_to_be_a_drawing():
@@ -39,7 +40,7 @@ def test_figure_16_is_said_to_be_a_drawing():
 
 
 def test_an_unknown_name_lists_figures_and_groups():
-    with pytest.raises(HarnessError, match=r"unknown figure 'all'; valid: 1, 2, .*, 17, rest"):
+    with pytest.raises(HarnessError, match=r"unknown figure 'all'; valid: 1, 2, .*, 17, ladder, rest"):
         figures_of("all", Workspace())
 
 
