@@ -30,7 +30,7 @@ def loaded(
     """A case of which it is known how much was loaded from where, and what the engine answered."""
     made = case(model, load_format=load_format)  # load_weights: 0.62 s
     told = {
-        "loading": Loading(size, None, None, direct=load_format == "runai_streamer"),
+        "loading": Loading(size, None, None, True, direct=load_format == "runai_streamer"),
         "output": {"token_ids": answer},
     }
     return replace(made, state={"storage": storage}, repeats=tuple(replace(each, **told) for each in made.repeats))
