@@ -100,7 +100,7 @@ def loaded(*starts: tuple[int, float | None], kind: str = MEASURED) -> CaseData:
             str(number),
             {} if seconds is None else {"load_weights": seconds, "model_init": 7.0},
             {},
-            Loading(size, None, None, True),
+            loading=Loading(size, None, None, True),
         )
         for number, (size, seconds) in enumerate(starts)
     )
