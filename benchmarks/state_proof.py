@@ -1,4 +1,4 @@
-"""What proving a start's state costs: evicting, warming and looking at 2 GB of weights, and all else that a run looks at.
+"""What proving a start's state costs: evicting, warming and looking at 2 GB of weights, and all else that is looked at.
 
     .venv/bin/python benchmarks/state_proof.py [--bytes 2147483648] [--rounds 5] [--libraries DIR] [--caches DIR]
 

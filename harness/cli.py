@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from harness import cli_recorded, cli_slots, cli_state
+from harness import cli_engines, cli_recorded, cli_slots, cli_state
 from harness.door import run_app
 from harness.workspace import Workspace
 
@@ -33,8 +33,7 @@ QUIET_WAIT = typer.Option(
 )
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, no_args_is_help=True)
-engines = typer.Typer(add_completion=False, help="Engine environments.")
-app.add_typer(engines, name="engines")
+app.add_typer(cli_engines.engines, name="engines")
 
 
 @app.callback()
@@ -59,6 +58,12 @@ def figure(
     ] = None,
     engine: Annotated[
         str | None, typer.Option(envvar="HARNESS_ENGINE", help="Engine pin. [default: CUDA with a GPU, else CPU]")
+    ] = None,
+    versions: Annotated[
+        str | None,
+        typer.Option(
+            envvar=["HARNESS_VERSIONS", "VERSIONS"], help="Of figure 1: versions or engines, separated by commas."
+        ),
     ] = None,
     eager: Annotated[bool, typer.Option("--eager", envvar="HARNESS_EAGER", help="Without torch.compile.")] = False,
     again: Annotated[
@@ -101,17 +106,22 @@ def figure(
     from harness.spec.figure import Mode
     from harness.spec.state import drops_all, storage_level
 
-    names = tuple(dict.fromkeys(name.strip() for name in (models or "").split(",") if name.strip()))
+    names, named_versions = _words(models), _words(versions)
     chosen: Mode | None = mode.value if mode else None
     level = storage_level(storage) if storage is not None else None
     dropping = drops_all(drop_caches)
     options = Options(names or None, iterations, smoke, eager, again, chosen, level, dropping, quiet_wait)
     workspace = Workspace()
     if dry_run:
-        asked = asked_figures(number, slot, options, engine, workspace)
+        asked = asked_figures(number, slot, options, engine, workspace, named_versions)
         print_plan(plan(asked, options, workspace), [note for each in asked for note in each.notes], as_json)
     else:
-        run_figure(Call(number, slot, engine, allow_mismatch), options, workspace)
+        run_figure(Call(number, slot, engine, allow_mismatch, named_versions), options, workspace)
+
+
+def _words(text: str | None) -> tuple[str, ...]:
+    """The words of a list that was typed with commas, each once."""
+    return tuple(dict.fromkeys(word.strip() for word in (text or "").split(",") if word.strip()))
 
 
 @app.command()
@@ -197,17 +207,6 @@ def trace(
     from harness.trace_command import trace as trace_run
 
     trace_run(run, perfetto, flame, as_json, Workspace())
-
-
-@engines.command()
-def install(
-    pin: Annotated[str | None, typer.Option(metavar="PIN", help="Engine pin. [default: this machine's]")] = None,
-) -> None:
-    """Make an engine's environment and patch it."""
-    from harness.engine.detect import default_pin
-    from harness.figure_command import set_up
-
-    set_up(pin or default_pin(), Workspace())
 
 
 app.command()(cli_slots.bundle)

@@ -12,7 +12,8 @@ from harness.measure.case import Options, Setting
 from harness.spec.figure import Figure
 from harness.spec.figure_groups import figures_of
 from harness.spec.models import find_model
-from harness.spec.pin import DEFAULT_CPU_PIN, Pin, load_pin, pin_names
+from harness.spec.pin import DEFAULT_CPU_PIN, Pin, load_pin
+from harness.spec.releases import pins_like
 from harness.workspace import Workspace
 
 
@@ -46,14 +47,23 @@ class Asked:
 
 
 def asked_figures(
-    name: str, slot_index: int | None, options: Options, pin_name: str | None, workspace: Workspace
+    name: str,
+    slot_index: int | None,
+    options: Options,
+    pin_name: str | None,
+    workspace: Workspace,
+    versions: tuple[str, ...] = (),
 ) -> list[Asked]:
     """The figures that a call asks for, with everything that can be measured of them here.
 
+    ``versions``: of a figure over all versions, instead of the usual ones.
+
     Raises:
-        HarnessError: unknown figure, model, engine or slot; an engine that this machine cannot run.
+        HarnessError: unknown figure, model, engine, version or slot; an engine that this machine cannot run.
     """
     figures = figures_of(name, workspace)
+    if versions and (pin_name or any(figure.engines != "all" for figure in figures)):
+        raise HarnessError("--versions is for figure 1, and excludes --engine, which chooses one engine for any figure")
     for model in options.models or ():
         find_model(model)
     pin = load_pin(pin_name or default_pin())
@@ -61,7 +71,12 @@ def asked_figures(
         raise HarnessError(
             f"engine {pin.name} needs an NVIDIA GPU and its driver, found none; try --engine {DEFAULT_CPU_PIN}"
         )
-    return [_asked(figure, _slot(figure, slot_index), options, pin, chosen=pin_name is not None) for figure in figures]
+    asked = []
+    for figure in figures:
+        all_versions = figure.engines == "all" and pin_name is None
+        pins = pins_like(pin, versions, options.smoke) if all_versions else [pin]
+        asked.append(_asked(figure, _slot(figure, slot_index), options, pin, pins))
+    return asked
 
 
 def _slot(figure: Figure, index: int | None) -> str:
@@ -71,10 +86,9 @@ def _slot(figure: Figure, index: int | None) -> str:
     return figure.slots[index or 0]
 
 
-def _asked(figure: Figure, slot: str, options: Options, pin: Pin, chosen: bool) -> Asked:
+def _asked(figure: Figure, slot: str, options: Options, pin: Pin, pins: Sequence[Pin]) -> Asked:
     if reason := _impossible(figure, pin):
         return Asked(figure, slot, (), (f"figure {figure.figure}: {reason}; only the paper's data is drawn",))
-    pins = [pin] if chosen or figure.engines == "one" else _pins_like(pin)
     points: list[Point] = []
     notes: list[str] = []
     for each in pins:
@@ -107,15 +121,12 @@ def _possible(setting: Setting, pin: Pin) -> tuple[str | None, Setting | None]:
     return None, setting
 
 
-def _pins_like(pin: Pin) -> Sequence[Pin]:
-    """Every pin for the same device."""
-    return [other for other in map(load_pin, pin_names()) if other.device == pin.device]
-
-
 def _impossible(figure: Figure, pin: Pin) -> str | None:
     """Why nothing of the figure can be measured with this engine; None if something can."""
     if figure.differ == "gpu" and pin.device != "cuda":
         return f"it compares two GPUs, and engine {pin.name} runs on the CPU"
+    if figure.engines != "all" and not pin.traced:
+        return f"engine {pin.name} is a release without a hook table, whose phases cannot be told"
     if figure.shows and (why := pin.lacks.get(figure.shows.quantity)):
         return f"engine {pin.name} has no {figure.shows.quantity} ({why})"
     return None

@@ -2,12 +2,15 @@
 
 import runpy
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from packaging.version import Version
+
 from harness.engine import patching
-from harness.engine.environment import Engine, ensure_engine
+from harness.engine.environment import Engine, InstallationFailed, ensure_engine
+from harness.engine.environments import make_engines
 from harness.engine.model_store import ensure_model
 from harness.engine.tensorize import tensorize
 from harness.errors import HarnessError, MeasurementFailed
@@ -18,13 +21,13 @@ from harness.measure.one_run import Case
 from harness.measure.session import CaseSession, open_session
 from harness.progress import console, lost_run, measure_missing, why_missing
 from harness.record.agreement import same_identity
-from harness.record.collect import CaseRuns, collect
+from harness.record.collect import CaseRuns, Gap, collect, failed_starts
 from harness.record.plain import printable
 from harness.record.run import Run
 from harness.record.slot import find_slots, read_slot, refuse_other_owner
 from harness.record.slotcheck import SlotError
 from harness.spec.figure import Figure
-from harness.spec.pin import load_pin
+from harness.spec.pin import Pin
 from harness.state.machine import this_node
 from harness.state.probe import probe_files
 from harness.state.staging import memory_copies, placed
@@ -39,6 +42,7 @@ class Call:
     slot_index: int | None = None
     pin: str | None = None
     allow_mismatch: bool = False
+    versions: tuple[str, ...] = ()
 
 
 def run_figure(call: Call, options: Options, workspace: Workspace) -> None:
@@ -48,7 +52,7 @@ def run_figure(call: Call, options: Options, workspace: Workspace) -> None:
         HarnessError: wrong use or impossible here, or a figure that cannot be drawn (the others are drawn first);
         MeasurementFailed: a run failed (what succeeded is drawn first).
     """
-    asked = asked_figures(call.name, call.slot_index, options, call.pin, workspace)
+    asked = asked_figures(call.name, call.slot_index, options, call.pin, workspace, call.versions)
     for note in dict.fromkeys(note for each in asked for note in each.notes):
         console.print(note, soft_wrap=True)
     sessions: dict[str, CaseSession] = {}
@@ -58,13 +62,15 @@ def run_figure(call: Call, options: Options, workspace: Workspace) -> None:
         with measuring(workspace.root, f"figure {call.name}"), memory_copies(workspace.root):
             node = this_node(workspace.runs)
             check_places(asked, str(node["id"]), node, workspace)
-            per_figure = open_sessions(asked, options, str(node["id"]), workspace)
+            engines, gaps = set_up_all(asked, workspace)
+            problems += [MeasurementFailed(f"no engine {gap.engine}: {gap.reason}") for gap in gaps]
+            per_figure = open_sessions(asked, engines, options, str(node["id"]), workspace)
             sessions = {name: session for found in per_figure.values() for name, session in found.items()}
             with probe_files({session.case.disk for session in sessions.values() if session.case.disk}):
                 runs = measure_missing(list(sessions.values()), node)
             measured = [each for each in asked if each.number in per_figure]
             problems += for_each(
-                measured, lambda each: collect_slot(each, list(per_figure[each.number].values()), workspace)
+                measured, lambda each: collect_slot(each, list(per_figure[each.number].values()), workspace, gaps)
             )
     arguments = ["--allow-mismatch"] if call.allow_mismatch else []
     problems += for_each(asked, lambda each: plot(workspace.figure(each.number), arguments))
@@ -87,13 +93,32 @@ def for_each(asked: list[Asked], step: Callable[[Asked], None]) -> list[HarnessE
     return problems
 
 
-def set_up(pin_name: str, workspace: Workspace) -> Engine:
-    """The engine's environment, patched."""
-    engine = ensure_engine(load_pin(pin_name), workspace, announce=console.print)
+def set_up(pin: Pin, workspace: Workspace) -> Engine:
+    """The engine's environment, patched; that of a release as it was published."""
+    engine = ensure_engine(pin, workspace, announce=console.print)
+    if not pin.traced:
+        patching.refuse_tracer(engine.vllm_dir)
+        return engine
     changed = patching.apply(engine.pin, engine.vllm_dir, python=engine.python)
     if changed:
-        console.print(f"Patched engine {pin_name} ({len(changed)} files)")
+        console.print(f"Patched engine {pin.name} ({len(changed)} files)")
     return engine
+
+
+def set_up_all(asked: list[Asked], workspace: Workspace) -> tuple[dict[str, Engine], list[Gap]]:
+    """Every engine that is asked for, by name; and those of a figure over all versions that cannot be had.
+
+    Raises:
+        HarnessError: there is none, or a figure of one engine lacks its own.
+    """
+    pins = {point.pin.name: point.pin for each in asked for point in each.points}
+    engines, failed = make_engines(list(pins.values()), workspace, lambda pin: set_up(pin, workspace))
+    if failed and (not engines or any(each.points and each.figure.engines == "one" for each in asked)):
+        raise next(iter(failed.values()))
+    reasons = {
+        name: error.reason if isinstance(error, InstallationFailed) else str(error) for name, error in failed.items()
+    }
+    return engines, [Gap(name, pin.vllm_version, reasons[name]) for name, pin in pins.items() if name in reasons]
 
 
 def check_places(asked: list[Asked], node_id: str, node: dict[str, object], workspace: Workspace) -> None:
@@ -129,17 +154,14 @@ def check_beside(asked: Asked, path: Path, node: dict[str, object]) -> None:
 
 
 def open_sessions(
-    asked: list[Asked], options: Options, node_id: str, workspace: Workspace
+    asked: list[Asked], engines: dict[str, Engine], options: Options, node_id: str, workspace: Workspace
 ) -> dict[str, dict[str, CaseSession]]:
     """Sessions of each figure's cases: figure → case's name → session. Figures that ask for the same case share it."""
-    engines: dict[str, Engine] = {}
     sessions: dict[str, CaseSession] = {}
     found: dict[str, dict[str, CaseSession]] = {}
     for each in asked:
-        for point in each.points:
-            if point.pin.name not in engines:
-                engines[point.pin.name] = set_up(point.pin.name, workspace)
-            case = case_of(point, each.figure, engines[point.pin.name], options, workspace)
+        for point in (point for point in each.points if point.pin.name in engines):
+            case = case_of(point, each.figure, engines, options, workspace)
             if case.name not in sessions:
                 iterations = options.iterations_of(each.figure)
                 sessions[case.name] = open_session(case, workspace, node_id, iterations, options.again)
@@ -147,16 +169,19 @@ def open_sessions(
     return found
 
 
-def case_of(point: Point, figure: Figure, engine: Engine, options: Options, workspace: Workspace) -> Case:
+def case_of(point: Point, figure: Figure, engines: dict[str, Engine], options: Options, workspace: Workspace) -> Case:
     """The case of one point: its model's files made or verified, in the format and place that it is loaded from."""
-    files = ensure_model(point.model, lambda: engine.python, workspace.models, announce=console.print)
+    engine = engines[point.pin.name]
+    # Twins are made with what the newest engine has: old releases cannot, and all are to load the same files.
+    maker = max(engines.values(), key=lambda each: (each.pin.traced, Version(each.pin.vllm_version)))
+    files = ensure_model(point.model, lambda: maker.python, workspace.models, announce=console.print)
     if point.setting.parameters.get("load_format") == "tensorizer":
         files = replace(files, path=tensorize(files, engine, console.print))
     place = placed(files.path, point.setting.state.storage, workspace.root, console.print)
     return make_case(figure, files, engine, point.setting, place, options.quiet_wait_s)
 
 
-def collect_slot(asked: Asked, sessions: list[CaseSession], workspace: Workspace) -> None:
+def collect_slot(asked: Asked, sessions: list[CaseSession], workspace: Workspace, gaps: Sequence[Gap] = ()) -> None:
     """Export the sessions to the figure's slot."""
     cases = []
     for session in sessions:
@@ -164,8 +189,10 @@ def collect_slot(asked: Asked, sessions: list[CaseSession], workspace: Workspace
         if shown != session.session:
             console.print(f"{session.case.name}: session {session.session} has no usable run; the figure shows {shown}")
         cases.append(CaseRuns(session.case.name, session.store, shown))
+    if asked.figure.engines == "all":
+        gaps = [*gaps, *failed_starts(cases)]
     try:
-        collect(asked.number, asked.slot, workspace.figure(asked.number) / asked.slot, cases)
+        collect(asked.number, asked.slot, workspace.figure(asked.number) / asked.slot, cases, gaps)
     except SlotError as error:
         raise HarnessError(str(error)) from None
 

@@ -87,6 +87,7 @@ class Side:
     node: str  # the machine in a few words
     cases: tuple[CaseData, ...]
     notes: tuple[str, ...] = ()  # what the reader must know: twins, accepted mismatches
+    gaps: tuple[tuple[str, str], ...] = ()  # version without a start to show, and why
 
     @property
     def twins(self) -> bool:
@@ -117,7 +118,8 @@ def side_of_slot(slot: Slot, whose: Whose, node: str, notes: tuple[str, ...] = (
         )
         for case in slot.manifest["cases"]
     )
-    return Side(str(slot.manifest["slot"]), whose, node, cases, notes)
+    gaps = tuple((gap["version"], gap["reason"]) for gap in slot.manifest.get("gaps") or ())
+    return Side(str(slot.manifest["slot"]), whose, node, cases, notes, gaps)
 
 
 def _told(slot: Slot, case: str, run: str) -> dict[str, Any]:

@@ -5,7 +5,6 @@ import json
 import os
 import re
 import shutil
-import subprocess
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -13,11 +12,23 @@ from pathlib import Path
 
 from filelock import FileLock
 
+from harness.engine.steps import STEPS
 from harness.errors import HarnessError
 from harness.spec.pin import Pin
 from harness.workspace import Workspace
 
 Announce = Callable[[str], None]
+
+
+class InstallationFailed(HarnessError):
+    """A step of an installation failed; ``reason``: what it said last."""
+
+    def __init__(self, pin: Pin, said: str) -> None:
+        super().__init__(
+            f"engine {pin.name} could not be installed (no network and nothing cached?): {said}; "
+            "what was installed is removed by the next try"
+        )
+        self.reason = f"not installed: {said}"
 
 
 @dataclass(frozen=True)
@@ -52,6 +63,17 @@ class Engine:
         found = importlib.metadata.distributions(name=distribution, path=[str(self.site_packages)])
         return next((each.version for each in found), None)
 
+    @property
+    def lock_file(self) -> Path:
+        """Held while the environment is installed or removed."""
+        return self.folder.parent / f".{self.pin.name}.lock"
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether it is installed, from the pin's lock and for this Python."""
+        # A virtual environment's interpreter is a link: it dangles once the Python it was made with is gone.
+        return self.installed_as() == _wanted(self.pin) and self.python.exists()
+
     def installed_as(self) -> dict[str, str] | None:
         """What the stamp says, or None for an installation that is absent or was interrupted."""
         try:
@@ -75,14 +97,13 @@ def ensure_engine(pin: Pin, workspace: Workspace | None = None, announce: Announ
     """
     engine = engine_of(pin, workspace)
     announce = announce or (lambda text: print(text, file=sys.stderr, flush=True))
-    wanted = {"lock_sha256": pin.lock_sha256, "python": f"{sys.version_info.major}.{sys.version_info.minor}"}
+    wanted = _wanted(pin)
     if wanted["python"] not in pin.python:
         raise HarnessError(f"engine {pin.name} needs Python {' or '.join(pin.python)}, this is {wanted['python']}")
     try:
         engine.folder.parent.mkdir(parents=True, exist_ok=True)
-        with FileLock(engine.folder.parent / f".{pin.name}.lock"):
-            # A virtual environment's interpreter is a link: it dangles once the Python it was made with is gone.
-            if engine.installed_as() == wanted and engine.python.exists():
+        with FileLock(engine.lock_file).acquire(cancel_check=STEPS.are_ended):
+            if engine.is_complete:
                 return engine
             announce(f"Installing engine {pin.name} into engines/{pin.name}/ (3 to 10 GB, once) …")
             shutil.rmtree(engine.folder, ignore_errors=True)
@@ -92,6 +113,11 @@ def ensure_engine(pin: Pin, workspace: Workspace | None = None, announce: Announ
         where = error.filename or engine.folder.parent
         raise HarnessError(f"{where}: engines cannot be put there ({error.strerror}); make it writable") from None
     return engine
+
+
+def _wanted(pin: Pin) -> dict[str, str]:
+    """What the stamp of a complete environment says."""
+    return {"lock_sha256": pin.lock_sha256, "python": f"{sys.version_info.major}.{sys.version_info.minor}"}
 
 
 def _install(engine: Engine) -> None:
@@ -138,10 +164,7 @@ def _name_distribution(engine: Engine) -> None:
 
 
 def _run(engine: Engine, command: list[str]) -> None:
-    result = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
-    if result.returncode != 0:
-        lines = [line for line in result.stdout.splitlines() if line.strip() and not line.startswith("WARNING")]
-        raise HarnessError(
-            f"engine {engine.pin.name} could not be installed (no network and nothing cached?): "
-            f"{lines[-1] if lines else f'exit code {result.returncode}'}; what was installed is removed by the next try"
-        )
+    code, output = STEPS.run(command)
+    if code != 0:
+        lines = [line for line in output.splitlines() if line.strip() and not line.startswith("WARNING")]
+        raise InstallationFailed(engine.pin, lines[-1] if lines else f"exit code {code}")

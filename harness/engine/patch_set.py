@@ -66,7 +66,9 @@ class PatchSet:
 
 
 def patch_set_of(pin: Pin) -> PatchSet:
-    """The full patch set of a pin."""
+    """The full patch set of a pin. Raises HarnessError for a release, which has none."""
+    if not pin.traced:
+        raise HarnessError(f"engine {pin.name} is a release: it is measured as it was published, without a patch set")
     return PatchSet(pin.name, load_hooks(pin.hooks).hook, diff_texts(pin), pin.files)
 
 
@@ -95,8 +97,8 @@ def diff_texts(pin: Pin) -> dict[str, str]:
 
 
 def patches_sha256(pin: Pin) -> str:
-    """Identity of the pin's full patch set."""
-    return patch_set_of(pin).sha256
+    """Identity of the pin's full patch set; of nothing for a release."""
+    return patch_set_of(pin).sha256 if pin.traced else sha256(b"")
 
 
 def apply_diffs(diffs: Iterable[str], contents: Mapping[str, bytes], *, reverse: bool = False) -> dict[str, bytes]:

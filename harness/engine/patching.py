@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from harness.engine.hook_check import GoneHook, gone_hooks, standard_library
+from harness.engine.patch_record import RECORD
 from harness.engine.patch_set import patch_set_of
 from harness.engine.patch_state import PatchState, examine, require_version
 from harness.engine.patch_steps import alone, install, remove
@@ -44,6 +45,15 @@ def status(pin: Pin, vllm_dir: Path) -> PatchState:
             f"python3 apply_patches.py --hooks-only --revert --vllm-path {vllm_dir}"
         )
     return found
+
+
+def refuse_tracer(vllm_dir: Path) -> None:
+    """Make sure that a release is as it was published. Raises HarnessError if the tracer was installed into it."""
+    if (vllm_dir.parent / RECORD).exists():
+        raise HarnessError(
+            f"{vllm_dir}: has the tracer, and a release is measured without; take it back: "
+            f"python3 apply_patches.py --hooks-only --revert --vllm-path {vllm_dir}"
+        )
 
 
 def check(pin: Pin, vllm_dir: Path, python: Path | None = None) -> Check:

@@ -109,6 +109,7 @@ def make_case(
         declared=declared["environment"],
         timeout_s=figure.timeout_s,
         state=setting.state,
+        traced=pin.traced,
         around=Surroundings(place, engine.folder, setting.direct, quiet_wait_s, setting.drop_caches),
         samples=figure.samples,
     )

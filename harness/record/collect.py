@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -27,8 +27,36 @@ class CaseRuns:
         return self.store.session_runs(self.session)
 
 
-def collect(figure: str, slot: str, folder: Path, cases: Iterable[CaseRuns]) -> None:
+@dataclass(frozen=True)
+class Gap:
+    """An engine of a figure over all versions that has no start to show."""
+
+    engine: str  # pin
+    version: str
+    reason: str
+
+
+def failed_starts(cases: Iterable[CaseRuns]) -> list[Gap]:
+    """The cases without a measured run that counts: why their last run does not."""
+    gaps = []
+    for case in cases:
+        runs = case.runs()
+        if runs and not any(run.counts and run.kind == "measured" for run in runs):
+            doubts = [part.get("reason") for part in runs[-1].certificate.values() if not part.get("holds")]
+            why = next((text for text in (runs[-1].reason, *doubts) if text), "no reason is recorded")
+            engine = runs[-1].engine
+            gaps.append(Gap(str(engine.get("pin")), str(engine.get("version")), f"start {_outcome(runs[-1])}: {why}"))
+    return gaps
+
+
+def _outcome(run: Run) -> str:
+    return "does not count" if run.status == "ok" else run.status
+
+
+def collect(figure: str, slot: str, folder: Path, cases: Iterable[CaseRuns], gaps: Sequence[Gap] = ()) -> None:
     """Write the slot ``folder``: rows of every run that counts, and in the manifest every run there is.
+
+    ``gaps``: what the figure would show too if it could be had.
 
     Raises:
         SlotError: the folder holds another node's slot, or cannot be written; or a run does not say what it is of.
@@ -77,6 +105,7 @@ def collect(figure: str, slot: str, folder: Path, cases: Iterable[CaseRuns]) -> 
             for run in runs
         ],
         "certificates": {f"{case.case}/{run.run_id}": run.certificate for case, runs in sessions for run in runs},
+        **({"gaps": [asdict(gap) for gap in gaps]} if gaps else {}),
     }
     write_slot(folder, rows, manifest, _tables(sessions))
 

@@ -12,6 +12,7 @@ Manifest (schema 1), what the caller gives:
     runs          [{"run_id", "case", "run", "kind", "status", "graph", "output", "marks", "run_json_sha256"}],
                     failed ones included; marks: lines "kind: detail" of what disturbed it
     certificates  {run_id: certificate}
+    gaps          [{"engine", "version", "reason"}], of a figure over all versions: engines without a start to show
 and what ``write_slot`` adds: schema_version, outcomes {status: count}, files [{name, columns, units, sha256}].
 No host name, no user name, no home folder: texts are written without them, and base names stand for absolute paths.
 """

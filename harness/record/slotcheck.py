@@ -36,6 +36,7 @@ _MODEL = {"name": str, "twin": bool}
 _ENGINE = {"pin": str, "version": str}
 _MORE = {"counts": bool, "round": str, "graph": dict, "output": dict, "marks": list}  # of a run
 _FILE = {"name": str, "columns": list, "units": dict, "sha256": str}
+_GAP = {"engine": str, "version": str, "reason": str}
 _FILE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*\.csv")  # no folder part: a slot never reaches outside itself
 
 
@@ -88,6 +89,9 @@ def check_manifest(document: Any, where: str) -> dict[str, Any]:
         raise SlotError(f"{where}: cases lists a case twice")
     if len({(run["case"], run["run"]) for run in manifest["runs"]}) != len(manifest["runs"]):
         raise SlotError(f"{where}: runs lists a run twice")
+    _fields(manifest, {"gaps": list}, where, optional=True)
+    for number, gap in enumerate(manifest.get("gaps") or ()):
+        _fields(gap, _GAP, f"{where}: gaps[{number}]")
     names = [entry["name"] for entry in manifest["files"]]
     if "data.csv" not in names or len(set(names)) != len(names):
         raise SlotError(f"{where}: files does not list data.csv, or lists a file twice")
@@ -108,8 +112,8 @@ def read_bounded(path: Path, max_bytes: int) -> bytes:
 
 def _check_size(manifest: Mapping[str, Any], where: str) -> None:
     """Every text of the manifest may end in a title, a table or a caption, and every case is a panel of a figure."""
-    for name, most in (("cases", MAX_CASES), ("runs", MAX_RUNS), ("files", MAX_FILES)):
-        if len(manifest[name]) > most:
+    for name, most in (("cases", MAX_CASES), ("runs", MAX_RUNS), ("files", MAX_FILES), ("gaps", MAX_CASES)):
+        if isinstance(manifest.get(name), list) and len(manifest[name]) > most:
             raise SlotError(f"{where}: {len(manifest[name])} {name}, a slot has at most {most}")
     for text in _texts(manifest):
         if len(text) > MAX_TEXT or not text.isprintable():

@@ -1,43 +1,75 @@
 """Figure 1: start-up time of one model over vLLM releases, in the order of their release."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from packaging.version import InvalidVersion, Version
 from rich.box import SIMPLE_HEAD
 from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from harness.analyse.dataset import TOTAL, Side
-from harness.analyse.paper_average import mean_seconds
-from harness.analyse.stats import Summary
+from harness.analyse.dataset import Side
+from harness.analyse.releases import (
+    COMPILE,
+    IMPORTS,
+    INIT,
+    LOADING,
+    OTHER,
+    STEPS,
+    UNSTATED,
+    UNSUPPORTED,
+    WARM_UP,
+    Release,
+    age,
+    by_source,
+    releases,
+)
 from harness.record.plain import printable
 from harness.show.caption import CAPTION_PT, about, whose
 from harness.show.command import FigureData
 from harness.show.panel import RIGHT_IN, draw_block
 from harness.show.sheet import WHOSE_LOOK, Section, sheet
 from harness.show.startup_colours import Look
-from harness.show.style import BLACK, FONT_PT, HATCHES, drawable, text_width_in, tint
+from harness.show.style import (
+    BLACK,
+    FONT_PT,
+    GREEN,
+    GREY,
+    HATCHES,
+    ORANGE,
+    PURPLE,
+    SKY,
+    YELLOW,
+    drawable,
+    text_width_in,
+    tint,
+)
 
-PAPER_QUANTITY = "start_s"  # what the paper's driver printed: creating the engine, imports not included
-# The paper's log of this release is that of the one before, with another last line: nothing supports the number.
-UNSUPPORTED = "0.7.0"
 _LEFT_IN = 0.4
 _LEAST_COLUMNS = 4  # room for so many: a single release is no wall
 _DOUBTFUL = Look(tint(BLACK, 1), HATCHES[4])
-
-
-@dataclass(frozen=True)
-class Release:
-    """One release's bar: seconds over its measured starts."""
-
-    version: str
-    seconds: Summary
-    doubtful: bool
+_STEP_LOOK = {
+    IMPORTS: Look(tint(SKY, 0), ""),
+    LOADING: Look(tint(GREEN, 0), HATCHES[1]),
+    COMPILE: Look(tint(ORANGE, 0), HATCHES[2]),
+    WARM_UP: Look(tint(PURPLE, 0), HATCHES[3]),
+    INIT: Look(tint(ORANGE, 0.4), HATCHES[4]),
+    OTHER: Look(tint(YELLOW, 0), HATCHES[5]),
+    UNSTATED: Look(tint(GREY, 0), ""),
+}
+_SHORT = {
+    IMPORTS: "imports",
+    LOADING: "loading",
+    COMPILE: "compile",
+    WARM_UP: "warm-up",
+    INIT: "init",
+    OTHER: "other",
+    UNSTATED: "unstated",
+}
+_REASON = 160  # characters of a gap's reason in the caption
 
 
 def draw(data: FigureData) -> tuple[Figure, list[RenderableType]]:
@@ -46,46 +78,46 @@ def draw(data: FigureData) -> tuple[Figure, list[RenderableType]]:
     return sheet([_section(*each) for each in shown]), [_table(*each) for each in shown]
 
 
-def releases(side: Side, model: str) -> list[Release]:
-    """The model's releases from the oldest to the newest; own starts are exec→ready."""
-    quantity = PAPER_QUANTITY if side.whose == "paper" else TOTAL
-    found = [
-        Release(case.engine, seconds, side.whose == "paper" and case.engine == UNSUPPORTED)
-        for case in side.cases
-        if case.model == model and (seconds := mean_seconds(case, quantity))
-    ]
-    return sorted(found, key=lambda release: _age(release.version))
-
-
 def _models(side: Side) -> list[str]:
     return list(dict.fromkeys(case.model for case in side.cases))
 
 
-def _age(version: str) -> tuple[int, Version, str]:
-    try:
-        return (0, Version(version), version)
-    except InvalidVersion:
-        return (1, Version("0"), version)  # after all releases: what has no number is somebody's own build
-
-
 def _section(side: Side, model: str, found: Sequence[Release]) -> Section:
     title = f"start-up of {model} by vLLM version, {whose(side)}"
-    if not found:
-        return Section(title, [f"{side.slot}: no measured start counts."])
-    ordered = replace(side, cases=tuple(sorted(side.cases, key=lambda case: _age(case.engine))))
-    caption = about(ordered, (release.seconds.n for release in found))
+    gaps = [f"{release.version}: {printable(release.gap, _REASON)}." for release in found if release.gap]
+    measured = [release.seconds for release in found if release.seconds]
+    if not measured:
+        return Section(title, [f"{side.slot}: no measured start counts.", *gaps])
+    ordered = replace(side, cases=tuple(sorted(side.cases, key=lambda case: age(case.engine))))
+    caption = about(ordered, (seconds.n for seconds in measured))
     if side.whose == "paper":
         caption.append("Engine creation as the paper's driver timed it: interpreter start and imports are not in it.")
     else:
         caption.append("Cached starts, exec→ready: interpreter start and imports are in it.")
+    caption += _sources(found)
     if any(release.doubtful for release in found):
         caption.append(
             f"* {UNSUPPORTED}: its log is a copy of the log of 0.6.0 with another last line; nothing else supports it."
         )
+    caption += [f"× {gap}" for gap in gaps]
     unit = "seconds to create the engine" if side.whose == "paper" else "seconds, exec→ready"
     paint = partial(_draw_columns, releases=found, look=WHOSE_LOOK[side.whose], unit=unit)
     below = 0.3 + _turned_in(_names(found))
-    return Section(title, caption, paint, height=1.5, left=_LEFT_IN, below=below)
+    key = [(step, _STEP_LOOK[step]) for step in STEPS if any(step in release.steps for release in found)]
+    return Section(title, caption, paint, height=1.5, left=_LEFT_IN, below=below, key=key)
+
+
+def _sources(found: Sequence[Release]) -> list[str]:
+    """Where each release's steps come from."""
+    said = []
+    if spans := by_source(found, "span"):
+        said.append(f"Steps of {', '.join(spans)} by spans.")
+    if logs := by_source(found, "log"):
+        said.append(
+            f"Steps of {', '.join(logs)} as far as the release's own log states them; imports before its first line, "
+            "for one, are not stated."
+        )
+    return said
 
 
 def _names(releases: Sequence[Release]) -> list[str]:
@@ -99,31 +131,63 @@ def _turned_in(names: Sequence[str]) -> float:
 
 
 def _draw_columns(axes: Axes, releases: Sequence[Release], look: Look, unit: str) -> None:
-    tops = [release.seconds.mean + (release.seconds.half_width or 0) for release in releases]
+    tops = [release.seconds.mean + (release.seconds.half_width or 0) if release.seconds else 0 for release in releases]
     names = _names(releases)
     axes.set(xlim=(-0.5, max(len(releases), _LEAST_COLUMNS) - 0.5), ylim=(0, max(tops) * 1.15 or 1), ylabel=unit)
     axes.set_xticks(range(len(releases)), names, rotation=90 if _turned_in(names) else 0)
     axes.tick_params(axis="x", length=0)
     axes.set_xlabel("vLLM version, in order of release", labelpad=1)
     for at, (release, top) in enumerate(zip(releases, tops, strict=True)):
-        seconds = release.seconds
-        draw_block(axes, (at - 0.35, 0), 0.7, seconds.mean, _DOUBTFUL if release.doubtful else look)
-        if seconds.half_width is not None:
-            axes.errorbar(at, seconds.mean, yerr=seconds.half_width, color=BLACK, capsize=2, lw=0.7, capthick=0.7)
-        axes.annotate(
-            f"{seconds.mean:.1f}", (at, top), (0, 2), textcoords="offset points", ha="center", fontsize=CAPTION_PT
-        )
+        text = "×"  # a gap
+        plain = _DOUBTFUL if release.doubtful else look
+        if seconds := release.seconds:
+            steps = release.steps.items() or [(None, seconds.mean)]
+            _draw_bar(axes, at, [(_STEP_LOOK[step] if step else plain, part) for step, part in steps])
+            if seconds.half_width is not None:
+                axes.errorbar(at, seconds.mean, yerr=seconds.half_width, color=BLACK, capsize=2, lw=0.7, capthick=0.7)
+            text = f"{seconds.mean:.1f}"
+        axes.annotate(text, (at, top), (0, 2), textcoords="offset points", ha="center", fontsize=CAPTION_PT)
+
+
+def _draw_bar(axes: Axes, at: int, blocks: Sequence[tuple[Look, float]]) -> None:
+    """From the first block at the foot to the last."""
+    foot = 0.0
+    for look, seconds in blocks:
+        draw_block(axes, (at - 0.35, foot), 0.7, seconds, look)
+        foot += seconds
 
 
 def _table(side: Side, model: str, found: Sequence[Release]) -> RenderableType:
-    table = Table(box=SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
-    for name in ("vLLM", "seconds", "±95 %", "n", "/ the oldest"):
-        table.add_column(name, justify="left" if name == "vLLM" else "right", no_wrap=True)
+    table = _empty_table("vLLM", "seconds", "±95 %", "n", "/ the oldest")
+    first = next((release.seconds.mean for release in found if release.seconds), 0.0)
     for release in found:
-        seconds = release.seconds
+        if not (seconds := release.seconds):
+            continue
         half = f"{seconds.half_width:.3f}" if seconds.half_width is not None else "–"
-        first = found[0].seconds.mean
         ratio = f"{seconds.mean / first:.3f}" if first else "–"
         name = printable(release.version, 30) + (" (log is a copy)" if release.doubtful else "")
         table.add_row(Text(name), f"{seconds.mean:.3f}", half, str(seconds.n), ratio)
-    return Group(Text(printable(f"{side.slot}, {whose(side)}: {model}"), "bold"), table)
+    gaps = [Text(printable(f"{release.version}: no start to show; {release.gap}")) for release in found if release.gap]
+    head = Text(printable(f"{side.slot}, {whose(side)}: {model}"), "bold")
+    return Group(head, table, *_step_table(found), *gaps)
+
+
+def _step_table(found: Sequence[Release]) -> list[Table]:
+    """Mean seconds of each step; nothing where no release has steps."""
+    steps = [step for step in STEPS if any(step in release.steps for release in found)]
+    if not steps:
+        return []
+    table = _empty_table("vLLM, seconds", *(_SHORT[step] for step in steps))
+    for release in found:
+        if release.steps:
+            parts = [f"{release.steps[step]:.3f}" if step in release.steps else "–" for step in steps]
+            table.add_row(Text(printable(release.version, 30)), *parts)
+    return [table]
+
+
+def _empty_table(first: str, *numbers: str) -> Table:
+    table = Table(box=SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
+    table.add_column(first, no_wrap=True)
+    for name in numbers:
+        table.add_column(name, justify="right", no_wrap=True)
+    return table

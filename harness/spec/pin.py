@@ -1,4 +1,8 @@
-"""A pin: one exact engine build, with its lock, its patch set and the environment it is run in."""
+"""A pin: one exact engine build, with its lock, its patch set and the environment it is run in.
+
+A *release* is a pin without a patch set (``patches/releases/<name>/``): it is started as it was published, never
+patched and never traced, so that a start of it is known only by its length and its log.
+"""
 
 import hashlib
 from pathlib import Path
@@ -23,7 +27,7 @@ class PatchedFile(BaseModel):
 
 
 class Pin(BaseModel):
-    """``patches/<name>/pin.yaml``."""
+    """``patches/<name>/pin.yaml``, or ``patches/releases/<name>/pin.yaml``."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
     name: str
@@ -36,11 +40,18 @@ class Pin(BaseModel):
     environment: dict[str, str]  # variables every run of this pin gets
     lacks: dict[str, str] = {}  # phase, or argument=value, that this engine does not have → why, in a few words
     files: dict[str, PatchedFile]  # path relative to the folder that holds vllm/ → content
+    installed_gb: float = Field(default=10.0, gt=0, allow_inf_nan=False)  # what its environment takes on disk, about
+    on_request: bool = False  # of a release: figures over all versions leave it out until it is named
 
     @property
     def folder(self) -> Path:
         """Where the pin is declared."""
-        return PATCHES / self.name
+        return _folder(self.name)
+
+    @property
+    def traced(self) -> bool:
+        """Whether it has a hook table: an engine without one is a release, started as it was published."""
+        return self.hooks.is_file()
 
     @property
     def lock(self) -> Path:
@@ -64,19 +75,34 @@ class Pin(BaseModel):
 
 
 def pin_names() -> list[str]:
-    """Every pin that has a folder."""
+    """Every pin that has a patch set."""
     return sorted(path.parent.name for path in PATCHES.glob("*/pin.yaml"))
 
 
+def release_names() -> list[str]:
+    """Every unpatched release that is declared."""
+    return sorted(path.parent.name for path in PATCHES.glob("releases/*/pin.yaml"))
+
+
 def load_pin(name: str) -> Pin:
-    """Read ``patches/<name>/pin.yaml``.
+    """Read a pin's or a release's ``pin.yaml``.
 
     Raises:
         HarnessError: no such pin (lists the known ones), or a bad field.
     """
-    if name not in pin_names():
-        raise HarnessError(f"unknown engine pin '{name}'; known: {', '.join(pin_names())}")
-    pin = load_yaml(PATCHES / name / "pin.yaml", Pin)
+    if name not in pin_names() + release_names():
+        releases = f"; releases: {', '.join(release_names())}" if release_names() else ""
+        raise HarnessError(f"unknown engine pin '{name}'; known: {', '.join(pin_names())}{releases}")
+    path = _folder(name) / "pin.yaml"
+    pin = load_yaml(path, Pin)
+    where = path.relative_to(PATCHES.parent)
     if pin.name != name:
-        raise HarnessError(f"patches/{name}/pin.yaml: field 'name' is '{pin.name}'; it must equal its folder '{name}'")
+        raise HarnessError(f"{where}: field 'name' is '{pin.name}'; it must equal its folder '{name}'")
+    if pin.files and name in release_names():
+        raise HarnessError(f"{where}: a release has no patched files; a pin with patches belongs into patches/{name}/")
     return pin
+
+
+def _folder(name: str) -> Path:
+    release = PATCHES / "releases" / name
+    return release if (release / "pin.yaml").is_file() else PATCHES / name

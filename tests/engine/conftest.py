@@ -1,6 +1,7 @@
 """The real engine, for tests marked ``engine``: one workspace whose starts are shared by all of them."""
 
 import os
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -16,8 +17,11 @@ from harness.record.store import CaseStore
 from harness.spec.figure import Mode, load_figure
 from harness.spec.pin import DEFAULT_CPU_PIN, load_pin
 from harness.spec.state import StartState
-from harness.state.sandbox import Sandbox
+from harness.state.probe import probe_files
+from harness.state.sandbox import PLACES, Sandbox
 from harness.workspace import Workspace
+
+OLD = 1_000_000_000  # 2001
 
 
 class RealEngine:
@@ -55,11 +59,28 @@ class RealEngine:
 
 
 @pytest.fixture(scope="session")
-def real_engine(tmp_path_factory: pytest.TempPathFactory) -> RealEngine:
+def users_caches(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """Caches of the user who runs the tests, where their variables and their home say: a file in each that is old."""
+    folder = tmp_path_factory.mktemp("user")
+    with pytest.MonkeyPatch.context() as patch:
+        for variable, place in PLACES.items():
+            patch.setenv(variable, str(folder / place))
+        home = (".cache/vllm/torch_compile_cache", ".cache/vllm/modelinfos", ".triton/cache", ".nv", ".config/vllm")
+        for place in (*PLACES.values(), *(f"home/{each}" for each in home)):
+            path = folder / place / "of_the_user.json"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text("{}")
+            os.utime(path, (OLD, OLD + 1))  # read before it was written: file systems note the next read
+        yield folder
+
+
+@pytest.fixture(scope="session")
+def real_engine(tmp_path_factory: pytest.TempPathFactory, users_caches: Path) -> RealEngine:
     """The default engine, or a skip that says how to get it."""
     engine = engine_of(load_pin(DEFAULT_CPU_PIN))
     if engine.installed_as() is None:
         pytest.skip("the default engine is not installed: bash run_tests.sh --setup-only")
+    assert users_caches.is_dir()  # every start sees them in the harness's environment
     return RealEngine(tmp_path_factory.mktemp("real"), engine)
 
 
@@ -71,7 +92,7 @@ def cold_compiled(real_engine: RealEngine) -> tuple[Run, Path]:
 
 @pytest.fixture(scope="session")
 def planted(real_engine: RealEngine) -> tuple[Run, Path, Path]:
-    """One eager start with planted sleeps: record, folder, and the file of what the sleeps measured."""
+    """One eager start from the disk with planted sleeps: record, folder, and the file of what the sleeps measured."""
     log = real_engine.root / "planted.jsonl"
     seed = os.environ.get("PLANTED_SEED", "1")
     environment = {
@@ -79,5 +100,9 @@ def planted(real_engine: RealEngine) -> tuple[Run, Path, Path]:
         "PLANTED_FILE": str(log),
         "PLANTED_SEED": seed,
     }
-    run, folder = real_engine.start(real_engine.eager_case("planted", environment), "measured")
+    state = StartState(storage="ssd", compile_cache="empty", model_info="empty")
+    case = replace(real_engine.eager_case("planted", environment), state=state)
+    assert case.disk is not None
+    with probe_files([case.disk]):
+        run, folder = real_engine.start(case, "measured")
     return run, folder, log
