@@ -51,7 +51,10 @@ def test_load_formats_that_the_engine_lacks_are_named_and_left_out():
     found = {(point.setting.parameters["load_format"], point.setting.state.storage) for point in figure.points}
     assert found == {("safetensors", "ram"), ("runai_streamer", "ssd")}
     lacking = [note for note in figure.notes if " lacks " in note]
-    assert [note.partition(" lacks ")[2].partition(" ")[0] for note in lacking] == ["load_format=tensorizer"]
+    assert [note.partition(" lacks ")[2].partition(" ")[0] for note in lacking] == [
+        "load_format=tensorizer",
+        "load_format=fastsafetensors",
+    ]
     (direct,) = set(figure.notes).difference(lacking)
     assert direct == "figure 14: runai_streamer reads with O_DIRECT, past the page cache: it starts from the disk"
 

@@ -1,4 +1,4 @@
-"""Load formats side by side: how fast each loaded the weights, and whether what it loaded is the same.
+"""Load formats side by side: whether what they loaded is the same.
 
 Equal weights give equal logits, and from equal logits the same tokens are chosen greedily: formats are compared by the
 tokens that each start answered with, exactly. It finds a tensor that was not loaded or is another one's; an error in a
@@ -10,9 +10,6 @@ from dataclasses import dataclass
 from typing import Literal
 
 from harness.analyse.dataset import MEASURED, CaseData, Repeat, Side
-from harness.analyse.stats import Summary, summarise
-
-LOADING = "load_weights"  # the leaf whose seconds the bytes are divided by: making the empty model is not in it
 
 Answer = tuple[int, ...]
 Formats = Mapping[str, CaseData]  # load format → case, of one model
@@ -61,20 +58,6 @@ def compare_weights(formats: Formats, reference: str) -> Comparison:
         return Comparison("different", "; ".join(said), alike, odd)
     none = f"; {_listed(silent)} stated no answer" if silent else ""
     return Comparison("equal", f"{_listed(alike)} answered with the same {len(steady[first])} tokens{none}", alike)
-
-
-def load_rate(case: CaseData) -> Summary | None:
-    """Bytes of the weights' files per second of ``load_weights``, over the measured starts that state both."""
-    return summarise(
-        repeat.loading.weight_bytes / seconds
-        for repeat in _measured(case)
-        if repeat.loading and (seconds := repeat.value(LOADING))
-    )
-
-
-def weight_bytes(case: CaseData) -> int | None:
-    """Bytes of the files that the format's loader reads: the same for all starts of a case."""
-    return max((repeat.loading.weight_bytes for repeat in _measured(case) if repeat.loading), default=None)
 
 
 def reads_past_page_cache(case: CaseData) -> bool:

@@ -7,14 +7,15 @@ from functools import partial
 from matplotlib.figure import Figure
 from rich.console import RenderableType
 
+from harness.analyse.bandwidth import bandwidth
 from harness.analyse.dataset import CaseData, Side
-from harness.analyse.formats import cases_by_format, compare_weights, load_rate, model_of
+from harness.analyse.formats import cases_by_format, compare_weights, model_of
 from harness.analyse.paper_average import mean_seconds
 from harness.show.bars import Bar, BarGroup, bars_height, bars_left, draw_bars
 from harness.show.caption import about, whose
 from harness.show.command import FigureData
 from harness.show.formats_print import tables
-from harness.show.formats_text import DEFAULT, ODD, QUANTITY, gigabytes, own_sentences, places, rate_text
+from harness.show.formats_text import DEFAULT, ODD, QUANTITY, gigabytes, levels, own_sentences, rate_text
 from harness.show.sheet import Section, sheet
 from harness.show.startup_colours import Look
 from harness.show.style import BLUE, GREEN, GREY, HATCHES, ORANGE, PURPLE, SKY, tint
@@ -52,7 +53,7 @@ def _section(side: Side, looks: dict[str, Look]) -> Section:
     caption = [
         *about(side, counts),
         "model_loading: building the model and filling it with its weights.",
-        *(own_sentences(models) if side.whose != "paper" else []),
+        *(own_sentences(side) if side.whose != "paper" else []),
         *([f"Not measured: {', '.join(absent)}."] if absent else []),
     ]
     return Section(
@@ -61,20 +62,20 @@ def _section(side: Side, looks: dict[str, Look]) -> Section:
         partial(draw_bars, groups=groups, unit=f"{QUANTITY}, seconds"),
         bars_height(groups),
         bars_left(groups),
-        key=_key({name: look for name, look in looks.items() if name in present}, places(models)),
+        key=_key({name: look for name, look in looks.items() if name in present}, levels(side)),
     )
 
 
-def _key(looks: dict[str, Look], where: dict[str, str]) -> list[tuple[str, Look]]:
-    """Formats that start from different places are told apart here too: their bars are not to be taken for alike."""
-    mixed = len(set(where.values())) > 1
-    return [(f"{name}, from {where[name]}" if mixed and name in where else name, look) for name, look in looks.items()]
+def _key(looks: dict[str, Look], storage: dict[str, str]) -> list[tuple[str, Look]]:
+    """Formats that start from different storage are told apart here too: their bars are not to be taken for alike."""
+    apart = len(set(storage.values())) > 1
+    return [(f"{name} ({storage[name]})" if apart and name in storage else name, look) for name, look in looks.items()]
 
 
 def _bar(case: CaseData, look: Look, odd: bool) -> Bar:
-    seconds, rate = mean_seconds(case, QUANTITY), load_rate(case)
+    seconds, loaded = mean_seconds(case, QUANTITY), bandwidth(case)
     if seconds is None:
         return Bar(None, None, "not stated by any measured start", look)
     spread = f" ± {seconds.half_width:.2f} s" if seconds.half_width is not None else " s (n=1)"
-    said = [f"{seconds.mean:.2f}{spread}", *([rate_text(rate)] if rate else [])]
+    said = [f"{seconds.mean:.2f}{spread}", *([rate_text(loaded.achieved)] if loaded else [])]
     return Bar(seconds.mean, seconds.half_width, f"{ODD} " * odd + ", ".join(said), look)

@@ -8,23 +8,16 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from harness.analyse.bandwidth import bandwidth
 from harness.analyse.dataset import TOTAL, Side
-from harness.analyse.formats import (
-    LOADING,
-    Comparison,
-    Formats,
-    cases_by_format,
-    compare_weights,
-    load_rate,
-    weight_bytes,
-)
+from harness.analyse.formats import Comparison, Formats, cases_by_format, compare_weights
 from harness.analyse.paper_average import mean_seconds
 from harness.analyse.stats import Summary
 from harness.record.plain import printable
 from harness.show.caption import whose
-from harness.show.formats_text import DEFAULT, QUANTITY
+from harness.show.formats_text import DEFAULT, QUANTITY, interval_text, value_text
 
-_LONGEST = 24  # characters of a name
+_LONGEST, _LONGEST_LEVEL = 24, 10  # characters of a name, of a storage level
 
 
 def tables(side: Side, names: list[str]) -> RenderableType:
@@ -33,9 +26,8 @@ def tables(side: Side, names: list[str]) -> RenderableType:
         model: {name: formats[name] for name in names if name in formats}
         for model, formats in cases_by_format(side).items()
     }
-    speed = (
-        [_speed(models)] if side.whose != "paper" and any(case.state or load_rate(case) for case in side.cases) else []
-    )
+    told = side.whose != "paper" and any(case.state or bandwidth(case) for case in side.cases)
+    speed = [_speed(models)] if told else []
     return Group(Text(printable(f"{side.slot}, {whose(side)}"), "bold"), _seconds(models), *speed)
 
 
@@ -49,34 +41,30 @@ def _seconds(models: Mapping[str, Formats]) -> RenderableType:
                 _ratio(found, mean_seconds(default, quantity) if default else None)
                 for found, quantity in ((loading, QUANTITY), (total, TOTAL))
             ]
-            cells = (
+            cells = [
                 _mean(loading),
                 _half(loading),
                 str(loading.n if loading else 0),
                 ratios[0],
                 _mean(total),
                 ratios[1],
-            )
+            ]
             table.add_row(_name(model), _name(name), *cells)
     return Group(table, Text(f"loading: {QUANTITY}; ratio: to {DEFAULT}"))
 
 
 def _speed(models: Mapping[str, Formats]) -> RenderableType:
-    table = _table("model", "format", "GB", "GB/s", "±95 %", "n", "storage", "weights")
+    table = _table("model", "format", "GB", "GB/s", "95 %", "n", "storage", "weights")
     for model, formats in models.items():
         compared = compare_weights(formats, DEFAULT)
         for name, case in formats.items():
-            size, rate = weight_bytes(case), load_rate(case)
-            cells = (_mean(rate, 1e9), _half(rate, 1e9), str(rate.n if rate else 0))
-            table.add_row(
-                _name(model),
-                _name(name),
-                f"{size / 1e9:#.3g}" if size else "–",
-                *cells,
-                printable(case.state.get("storage", "–"), 10),
-                _weights(name, compared),
-            )
-    said = f"GB: files of the weights; GB/s: these by the seconds of {LOADING}; weights: by the tokens it answered with"
+            cells = ["–"] * 3 + ["0"]
+            if loaded := bandwidth(case):
+                rate = loaded.achieved
+                cells = [f"{loaded.weight_bytes / 1e9:#.3g}", value_text(rate), interval_text(rate), str(rate.n)]
+            storage = printable(case.state.get("storage", "–"), _LONGEST_LEVEL)
+            table.add_row(_name(model), _name(name), *cells, storage, _weights(name, compared))
+    said = "GB/s: of the weights' files, by the seconds of load_weights; weights: by their answers"
     return Group(table, Text(said))
 
 
@@ -101,9 +89,9 @@ def _ratio(above: Summary | None, below: Summary | None) -> str:
     return f"{above.mean / below.mean:.3f}" if above and below and below.mean else "–"
 
 
-def _mean(summary: Summary | None, unit: float = 1.0) -> str:
-    return f"{summary.mean / unit:.3f}" if summary else "–"
+def _mean(summary: Summary | None) -> str:
+    return f"{summary.mean:.3f}" if summary else "–"
 
 
-def _half(summary: Summary | None, unit: float = 1.0) -> str:
-    return f"{summary.half_width / unit:.3f}" if summary and summary.half_width is not None else "–"
+def _half(summary: Summary | None) -> str:
+    return f"{summary.half_width:.3f}" if summary and summary.half_width is not None else "–"

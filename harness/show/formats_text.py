@@ -1,75 +1,77 @@
-"""What figure 14 says of an own side in words: where weights were read from, whether all formats loaded the same."""
+"""What figure 14 says of an own side in words: how fast, from where, whether all formats loaded the same weights."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 
-from harness.analyse.dataset import CaseData
-from harness.analyse.formats import (
-    LOADING,
-    Comparison,
-    Formats,
-    compare_weights,
-    load_rate,
-    reads_past_page_cache,
-    weight_bytes,
-)
-from harness.analyse.stats import Summary
-from harness.record.plain import printable
-from harness.spec.state import PATH
+from harness.analyse.bandwidth import Mean, bandwidth
+from harness.analyse.dataset import CaseData, Side
+from harness.analyse.formats import Comparison, Formats, cases_by_format, compare_weights, reads_past_page_cache
+from harness.show.state_text import storage_levels
 
 QUANTITY = "model_loading"  # what is drawn: model_init and load_weights
 DEFAULT = "safetensors"  # what the others are compared with
 ODD = "≠"  # at a bar whose start answered otherwise
-_PLACES = {"ram": "memory", "tmpfs": "tmpfs (memory)", "ssd": "the disk", "as found": "wherever they were"}
-_LONGEST_PLACE = 20  # characters
 
 
-def place(case: CaseData) -> str | None:
-    """Where the case's weights were read from; None where it does not say (slots from before 2026-11-28, the paper)."""
-    storage = case.state.get("storage")
-    return _PLACES.get(storage, f"disk {printable(storage.removeprefix(PATH), _LONGEST_PLACE)}") if storage else None
-
-
-def places(models: Mapping[str, Formats]) -> dict[str, str]:
-    """Format → where its weights were read from."""
-    found: dict[str, list[str]] = {}
-    for name, case in ((name, case) for formats in models.values() for name, case in formats.items()):
-        if (said := place(case)) and said not in found.setdefault(name, []):
-            found[name].append(said)
-    return {name: " or ".join(said) for name, said in found.items()}
+def own_sentences(side: Side) -> list[str]:
+    """What the caption of an own side says besides what every caption says."""
+    models = cases_by_format(side)
+    rate = (
+        "GB/s: bytes of the weights' files / seconds of load_weights alone, in brackets the interval of the logarithms."
+    )
+    return [*([rate] if any(map(bandwidth, side.cases)) else []), *_storage(side, models), *_weights(models)]
 
 
 def gigabytes(formats: Formats) -> str:
     """How much the model's loaders read: one number, or the smallest and the largest; empty where nothing says."""
-    sizes = [size for case in formats.values() if (size := weight_bytes(case))]
+    sizes = [found.weight_bytes for case in formats.values() if (found := bandwidth(case))]
     if not sizes:
         return ""
     least, most = (f"{size / 1e9:#.3g}" for size in (min(sizes), max(sizes)))
     return f"{least} GB" if least == most else f"{least} to {most} GB"
 
 
-def rate_text(rate: Summary) -> str:
+def rate_text(rate: Mean) -> str:
     """The bytes per second at a bar."""
-    digits = 2 if rate.mean >= 1e9 else 3
-    spread = f" ± {rate.half_width / 1e9:.{digits}f}" if rate.half_width is not None else ""
-    return f"{rate.mean / 1e9:.{digits}f}{spread} GB/s"
+    interval = f" ({interval_text(rate)})" if rate.interval else ""
+    return f"{value_text(rate)}{interval} GB/s"
 
 
-def own_sentences(models: Mapping[str, Formats]) -> list[str]:
-    """What the caption of an own side says besides what every caption says."""
-    rates = any(load_rate(case) for formats in models.values() for case in formats.values())
-    rate = f"GB/s: bytes of the weights' files by the seconds of {LOADING} alone."
-    return [*([rate] if rates else []), *_storage(models), *_weights(models)]
+def value_text(rate: Mean) -> str:
+    """A rate in GB/s."""
+    return _per_s(rate.value, rate)
 
 
-def _storage(models: Mapping[str, Formats]) -> list[str]:
-    """Where the weights came from, and which formats cannot find them in memory."""
-    found = places(models)
-    by_place = {said: [name for name in found if found[name] == said] for said in dict.fromkeys(found.values())}
-    each = [f"{said} ({', '.join(names)})" if len(by_place) > 1 else said for said, names in by_place.items()]
-    cases = [(name, case) for formats in models.values() for name, case in formats.items()]
-    direct = dict.fromkeys(name for name, case in cases if reads_past_page_cache(case))
+def interval_text(rate: Mean) -> str:
+    """The interval of a rate in GB/s; a dash where a single start has none."""
+    return "–".join(_per_s(end, rate) for end in rate.interval) if rate.interval else "–"
+
+
+def levels(side: Side) -> dict[str, str]:
+    """Format → the storage level that its starts declare; without those that declare none (older slots)."""
+    found: dict[str, dict[str, None]] = {}
+    for formats in cases_by_format(side).values():
+        for name, case in formats.items():
+            if declared := case.state.get("storage"):
+                found.setdefault(name, {})[declared] = None
+    return {name: ", ".join(declared) for name, declared in found.items()}
+
+
+def _per_s(amount: float, rate: Mean) -> str:
+    return f"{amount / 1e9:.{2 if rate.value >= 1e9 else 3}f}"
+
+
+def _storage(side: Side, models: Mapping[str, Formats]) -> list[str]:
+    """Where the weights were, said of each format where that differs; and which formats cannot find them in memory."""
+    cases: dict[str, list[CaseData]] = {}
+    for formats in models.values():
+        for name, case in formats.items():
+            cases.setdefault(name, []).append(case)
+    apart = len(set(levels(side).values())) > 1
+    each = [replace(side, slot=name, cases=tuple(found)) for name, found in cases.items()] if apart else [side]
+    direct = [name for name, found in cases.items() if any(map(reads_past_page_cache, found))]
     return [
-        *([f"Weights were read from {' and from '.join(each)}."] if each else []),
+        *storage_levels(*each),
         *(f"{name} reads with O_DIRECT, past the page cache: it has no warm case." for name in direct),
     ]
 

@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.analyse.dataset import MEASURED, WARMUP, CaseData, Loading, Repeat, side_of_slot
-from harness.analyse.formats import compare_weights, load_rate, reads_past_page_cache, weight_bytes
+from harness.analyse.dataset import MEASURED, WARMUP, CaseData, Repeat, side_of_slot
+from harness.analyse.formats import compare_weights, reads_past_page_cache
 from harness.record.slot import Slot
 from tests.synthetic_slot import CASE, synthetic
 
@@ -92,36 +92,6 @@ def test_equal_is_said_exactly_where_all_answers_are_one(answers: list[list[list
     assert not set(found.alike) & set(found.odd)
 
 
-def loaded(*starts: tuple[int, float | None], kind: str = MEASURED) -> CaseData:
-    """A case whose starts loaded so many bytes in so many seconds."""
-    repeats = tuple(
-        Repeat(
-            kind,
-            str(number),
-            {} if seconds is None else {"load_weights": seconds, "model_init": 7.0},
-            {},
-            Loading(size, None, None),
-        )
-        for number, (size, seconds) in enumerate(starts)
-    )
-    return CaseData("tiny", True, {}, {}, repeats)
-
-
-def test_the_rate_is_of_loading_alone_and_a_mean_over_the_starts() -> None:
-    rate = load_rate(loaded((3_000_000_000, 1.0), (3_000_000_000, 3.0)))
-    assert rate is not None
-    assert (rate.n, rate.mean) == (2, 2e9)
-    assert rate.half_width == pytest.approx(12.706 * 1e9, rel=1e-3)  # t of one degree of freedom · sd / √2
-
-
-def test_no_rate_is_made_of_what_a_start_does_not_state() -> None:
-    assert load_rate(loaded((10, None), (10, 0.0))) is None
-    assert load_rate(loaded((10, 1.0), kind=WARMUP)) is None
-    assert load_rate(case(ANSWER)) is None
-    assert weight_bytes(case(ANSWER)) is None
-    assert weight_bytes(loaded((10, None))) == 10
-
-
 @pytest.mark.parametrize(("direct", "past"), [(True, True), (False, False), ("yes", False), (None, False)])
 def test_a_slots_certificate_says_whether_the_page_cache_was_passed(direct: Any, past: bool) -> None:
     rows, manifest = synthetic(measured=1)
@@ -130,7 +100,4 @@ def test_a_slots_certificate_says_whether_the_page_cache_was_passed(direct: Any,
     manifest["runs"][1]["output"] = {"token_ids": ANSWER}
     (found,) = side_of_slot(Slot(tuple(rows), manifest), "mine", "a node").cases
     assert reads_past_page_cache(found) is past
-    rate = load_rate(found)
-    assert rate is not None
-    assert rate.mean == pytest.approx(2e9, rel=0.1)
     assert found.repeats[1].output == {"token_ids": ANSWER}

@@ -42,6 +42,12 @@ def test_every_cache_variable_points_into_the_sandbox(fake: FakeEngine) -> None:
         assert (fake.root / "caches" / "warm-up" / Path(environ[variable]).name).is_dir()  # what the start left is kept
 
 
+def test_what_the_engine_answers_after_its_start_is_recorded(fake: FakeEngine) -> None:
+    assert fake.start().output == {"token_ids": list(range(42, 58))}
+    fake.behave("no_token")
+    assert fake.start().output is None
+
+
 def test_only_allow_listed_variables_reach_the_engine(fake: FakeEngine, monkeypatch: pytest.MonkeyPatch) -> None:
     poison = fake.root / "poison"
     poison.mkdir()

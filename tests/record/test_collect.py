@@ -197,3 +197,11 @@ def test_starts_that_were_not_sampled_bring_no_table(store: CaseStore, tmp_path:
     collect("2", "node0", tmp_path / "node0", [CaseRuns(CASE, store, "s2")])
     assert read_slot(tmp_path / "node0").tables == {}
     assert sorted(path.name for path in (tmp_path / "node0").iterdir()) == ["data.csv", "manifest.json"]
+
+
+def test_the_manifest_has_what_each_start_answered(tmp_path: Path) -> None:
+    store = CaseStore(tmp_path / "runs" / CASE)
+    answer = {"token_ids": [128255, 0, 7]}
+    put(store, make_run("warmup-0"), make_run("1", output=answer))
+    collect("14", "node0", tmp_path / "node0", [CaseRuns(CASE, store, "s1")])
+    assert [run["output"] for run in read_slot(tmp_path / "node0").manifest["runs"]] == [None, answer]
