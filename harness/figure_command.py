@@ -173,7 +173,7 @@ def case_of(point: Point, figure: Figure, engines: dict[str, Engine], options: O
     """The case of one point: its model's files made or verified, in the format and place that it is loaded from."""
     engine = engines[point.pin.name]
     # Twins are made with what the newest engine has: old releases cannot, and all are to load the same files.
-    maker = max(engines.values(), key=lambda each: (each.pin.traced, Version(each.pin.vllm_version)))
+    maker = max(engines.values(), key=lambda each: Version(each.pin.vllm_version))
     files = ensure_model(point.model, lambda: maker.python, workspace.models, announce=console.print)
     if point.setting.parameters.get("load_format") == "tensorizer":
         files = replace(files, path=tensorize(files, engine, console.print))
