@@ -87,7 +87,9 @@ def measure(sessions: list[CaseSession], node: dict[str, object], progress: Prog
         if not open_sessions:
             break
         round = f"{call}:{iteration}" if len(sessions) > 1 else None
-        for session in list(open_sessions):
+        # Warm-ups first: a case that needs none waits, or its measured starts would be in other rounds than the rest's.
+        warmups = [session for session in open_sessions if session.missing()[0] == "warmup"]
+        for session in warmups or list(open_sessions):
             kind = session.missing()[0]
             progress.before(session, kind, len(made) + 1, max(total, len(made) + 1))
             place = Place(session.session, session.store, session.sandbox, node, round)

@@ -42,7 +42,7 @@ def spread(half_width: float | None) -> str:
 def share(found: Ladder, seconds: Seconds) -> str:
     """Of the start that keeps nothing."""
     whole = found.starts[NOTHING].ready.mean
-    return f"{100 * seconds.seconds / whole:.0f} %".replace("-", "−") if whole else "–"
+    return f"{round(100 * seconds.seconds / whole)} %".replace("-", "−") if whole else "–"
 
 
 def first(found: Ladder) -> str:
@@ -67,8 +67,7 @@ def each_alone(found: Ladder) -> str:
     numbers = saved_printed(found)
     each = [
         f"{name(kind)} {amount(numbers[kind])}{spread(step.half_width)} s ({share(found, step)})"
-        for kind in found.ranked
-        if (step := found.steps[kind].start)
+        for kind, step in ((kind, found.steps[kind].start) for kind in found.ranked)
     ]
     return f"Kept alone, they save: {', '.join(each)}; %: of the start that keeps nothing."
 

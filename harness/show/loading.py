@@ -60,7 +60,7 @@ def table(comparison: Comparison, loading: Sequence[Loading]) -> RenderableType:
         cells = [_gb(each.other.weight_bytes), *_rate(each.base), *_rate(each.other)]
         cells += [_gb(each.other.possible.value) if each.other.possible else "–"]
         share = each.other.share
-        cells += [f"{share.value:.2f}" if share else "–", _interval(share) if share else "–"]
+        cells += [_digits(share.value) if share else "–", _interval(share) if share else "–"]
         out.add_row(Text(printable(each.model, 24)), *cells)
     said = (
         "GB/s: bytes of the weights / seconds of load_weights; device %: of these bytes, read from the device\n"
@@ -81,12 +81,17 @@ def _span(low: str, high: str) -> str:
 
 
 def _gb(amount: float) -> str:
-    return f"{amount / 1e9:.2f}"
+    return _digits(amount / 1e9)
+
+
+def _digits(value: float) -> str:
+    """Two digits at least, of whatever size: a twin's weights may be a few kilobytes."""
+    return f"{value:.2f}" if value >= 0.1 or value == 0 else f"{value:.2g}"
 
 
 def _ratio(share: Mean) -> str:
-    return f"{share.value:.2f}{f' ({_interval(share)})' if share.interval else ' (n=1)'}"
+    return f"{_digits(share.value)}{f' ({_interval(share)})' if share.interval else ' (n=1)'}"
 
 
 def _interval(share: Mean) -> str:
-    return "n=1" if share.interval is None else f"{share.interval[0]:.2f}–{share.interval[1]:.2f}"
+    return "n=1" if share.interval is None else "–".join(map(_digits, share.interval))

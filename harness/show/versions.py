@@ -35,13 +35,13 @@ from harness.show.sheet import WHOSE_LOOK, Section, sheet
 from harness.show.startup_colours import Look
 from harness.show.style import (
     BLACK,
+    BLUE,
     FONT_PT,
     GREEN,
     GREY,
     HATCHES,
     ORANGE,
     PURPLE,
-    SKY,
     YELLOW,
     drawable,
     text_width_in,
@@ -52,7 +52,7 @@ _LEFT_IN = 0.4
 _LEAST_COLUMNS = 4  # room for so many: a single release is no wall
 _DOUBTFUL = Look(tint(BLACK, 1), HATCHES[4])
 _STEP_LOOK = {
-    IMPORTS: Look(tint(SKY, 0), ""),
+    IMPORTS: Look(tint(BLUE, 0.2), ""),
     LOADING: Look(tint(GREEN, 0), HATCHES[1]),
     COMPILE: Look(tint(ORANGE, 0), HATCHES[2]),
     WARM_UP: Look(tint(PURPLE, 0), HATCHES[3]),

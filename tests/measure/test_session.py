@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from harness.measure.session import SPARE_ATTEMPTS, CaseSession, Progress, measure
 from harness.record.run import Run
+from harness.spec.state import StartState
 from tests.measure.fake_engine import NODE, FakeEngine
 
 
@@ -32,6 +33,14 @@ def test_a_session_is_one_warmup_and_the_asked_measured_runs(fake: FakeEngine) -
     assert names(fake.measure(fake.session(2))) == ["warmup-0", "1", "2"]
     assert folders(fake) == ["1", "2", "warmup-0"]
     assert all(run.counts for run in fake.store().runs())
+
+
+def test_measured_starts_of_cases_with_and_without_a_warm_up_are_in_the_same_rounds(fake: FakeEngine) -> None:
+    cold = fake.case(name="cold-00000000", state=StartState(compile_cache="empty", model_info="empty"))
+    runs = fake.measure(fake.session(2, cold), fake.session(2))
+    assert names(runs) == ["warmup-0", "1", "1", "2", "2"]
+    rounds = [run.round for run in runs]
+    assert rounds[1] == rounds[2] != rounds[3] == rounds[4]
 
 
 def test_a_repeated_call_measures_nothing(fake: FakeEngine) -> None:

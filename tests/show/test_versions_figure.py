@@ -1,8 +1,12 @@
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.show.versions import draw, releases
+from harness.analyse.dataset import Side
+from harness.analyse.releases import releases
+from harness.show.versions import draw
 from tests.recorded_sides import recorded_versions
 from tests.show.column_sides import case, data, printed, side
 from tests.show.test_startup_figure import assert_readable, words
@@ -55,6 +59,52 @@ def test_own_releases_are_drawn_readably(engines: list[str]) -> None:
     cases = [case(MODEL, 1 + at / 9, engine=engine) for at, engine in enumerate(engines)] or [case(MODEL, n=0)]
     figure, _ = draw(data("1", side(*cases), side(*cases, slot="node1", whose="merged")))
     assert_readable(figure)
+
+
+def with_gaps(shown: Side, *gaps: tuple[str, str]) -> Side:
+    return replace(shown, gaps=gaps)
+
+
+def test_a_gap_is_an_empty_place_with_a_mark_and_its_reason() -> None:
+    shown = with_gaps(side(case(MODEL, engine="0.32.0")), ("0.12.0", "not installed: no wheel"), ("0.9.0", "timeout"))
+    figure, notes = draw(data("1", shown))
+    assert_readable(figure)
+    said = words(figure)
+    assert "× 0.9.0: timeout. × 0.12.0: not installed: no wheel." in said
+    (axes,) = figure.axes[1:]
+    assert [text.get_text() for text in axes.texts if text.get_text() == "×"] == ["×"] * 2
+    assert [label.get_text() for label in axes.get_xticklabels()] == ["0.9.0", "0.12.0", "0.32.0"]
+    assert {round(patch.get_x() + 0.35) for patch in axes.patches} == {2}
+    assert "0.12.0: no start to show; not installed: no wheel" in printed(notes)
+
+
+def test_gaps_alone_are_said_without_a_drawing() -> None:
+    shown = with_gaps(side(case(MODEL, n=0, engine="0.32.0")), ("0.32.0", "start failed: it broke"))
+    figure, _ = draw(data("1", shown))
+    assert_readable(figure)
+    assert "no measured start counts. 0.32.0: start failed: it broke." in words(figure)
+
+
+def test_a_long_reason_does_not_push_the_rest_off_the_page() -> None:
+    shown = with_gaps(side(case(MODEL)), ("0.9.0", "ERROR " * 500), ("0.10.0", "\x1b[2J\n\u202e"))
+    figure, _ = draw(data("1", shown))
+    assert_readable(figure)
+    assert figure.get_figheight() < 5
+
+
+def test_the_steps_of_a_bar_add_up_to_it_and_stand_in_the_key() -> None:
+    figure, notes = draw(data("1", side(case(MODEL, engine="0.32.0"), case(MODEL, 1.2, engine="0.33.0"))))
+    _, axes = figure.axes
+    said = words(figure)
+    for step in ("processes, imports, configuration", "model loading", "compilation", "KV cache, warm-up, capture"):
+        assert step in said
+    assert "Steps of 0.32.0, 0.33.0 by spans." in said
+    (mean, _) = (release.seconds.mean for release in releases(side(case(MODEL)), MODEL) * 2 if release.seconds)
+    first = [patch for patch in axes.patches if round(patch.get_x() + 0.35) == 0]
+    assert len(first) == 5
+    assert sum(patch.get_height() for patch in first) == pytest.approx(mean)
+    assert len({patch.get_hatch() for patch in first}) == 5  # told apart without colours
+    assert "compile" in printed(notes)
 
 
 @given(st.permutations(["0.9.0", "0.10.0", "0.10.1.1", "0.11.0rc1", "0.11.0", "of-my-own"]))
