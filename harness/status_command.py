@@ -8,6 +8,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
+from harness.engine.detect import default_pin
 from harness.figure_cases import asked_figures
 from harness.figure_plan import plan
 from harness.measure.case import Options
@@ -16,6 +17,8 @@ from harness.record.plain import printable
 from harness.record.slot import Slot, find_slots, read_slot
 from harness.record.slotcheck import SlotError
 from harness.spec.figure import Figure, figure_numbers, load_figure
+from harness.spec.pin import load_pin
+from harness.spec.releases import pins_like
 from harness.workspace import Workspace
 
 
@@ -27,8 +30,9 @@ def run_status(as_json: bool, pin_name: str | None, workspace: Workspace) -> int
     declared = [load_figure(number, workspace) for number in figure_numbers(workspace)]
     missing = _missing_here(declared, pin_name, workspace)
     slots = {figure.figure: _read_slots(workspace.figure(figure.figure)) for figure in declared}
+    engines = 1 if pin_name else len(pins_like(load_pin(default_pin())))  # of a figure over all versions
     figures = [
-        _figure_status(figure, slots[figure.figure], workspace) | {"missing_here": missing.get(figure.figure)}
+        _figure_status(figure, slots[figure.figure], engines, workspace) | {"missing_here": missing.get(figure.figure)}
         for figure in declared
     ]
     console = Console(highlight=False, markup=False, stderr=as_json)
@@ -84,7 +88,9 @@ def _read_slots(folder: Path) -> dict[str, Slot | SlotError]:
     return found
 
 
-def _figure_status(figure: Figure, slots: dict[str, Slot | SlotError], workspace: Workspace) -> dict[str, Any]:
+def _figure_status(
+    figure: Figure, slots: dict[str, Slot | SlotError], engines: int, workspace: Workspace
+) -> dict[str, Any]:
     folder = workspace.figure(figure.figure)
     number = figure.figure
     pdf = folder / (f"figure{number}.pdf" if number.isdecimal() else f"figure-{number}.pdf")
@@ -93,7 +99,7 @@ def _figure_status(figure: Figure, slots: dict[str, Slot | SlotError], workspace
     return {
         "figure": figure.figure,
         "question": figure.question,
-        "cases": len(figure.models) * combinations,
+        "cases": len(figure.models) * combinations * (engines if figure.engines == "all" else 1),
         "iterations": figure.iterations,
         "drawn": drawn,
         "paper_data": (folder / PAPER_CSV).exists(),

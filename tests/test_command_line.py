@@ -53,7 +53,11 @@ def call_in_this_process(
         (("2", "3"), {}, "figure 2 has no slot 3; it has 0 (node0)"),
         (("11", "x"), {}, "Invalid value for '[SLOT_INDEX]': "),
         (("2", "0", "3"), {}, "Got unexpected extra argument(s) (3); see --help"),
-        (("2", "--itertions", "3"), {}, "No such option: --itertions (Possible options: --iterations); see --help"),
+        (
+            ("2", "--itertions", "3"),
+            {},
+            "No such option: --itertions (Possible options: --iterations, --versions); see",
+        ),
         ((*FAKE, "--models", "llama3-3b,nope"), {}, "unknown model 'nope'; known, nearest first: "),
         ((*FAKE, "--iterations", "0"), {}, f"{ITERATIONS}: Input should be greater than or equal to 1; see --help"),
         (FAKE, {"HARNESS_ITERATIONS": "x"}, f"{ITERATIONS}: Input should be a valid integer"),

@@ -100,11 +100,16 @@ def _span_steps(span: Mapping[str, float]) -> dict[str, float]:
 
 
 def _log_steps(repeat: Repeat) -> dict[str, float]:
-    """What the log states. Its intervals may overlap: if they exceed the start, none of them is believed."""
+    """What the log states. If that exceeds the start, none of it is believed.
+
+    Where children are spawned, each writes the lines again that bound ``detect_platform`` and ``llm_imports``, and the
+    last ones count: then these lie inside ``worker_init``, and ``get_model_info`` does not exist.
+    """
     log, total = repeat.log, sum(repeat.span.values())
     compiling = _sum(log, "torch.compile", "graph_compile_cached")
+    spawned = "worker_init" in log and "get_model_info" not in log
     stated = {
-        IMPORTS: _sum(log, "framework_bootstrap"),
+        IMPORTS: log.get("worker_init", 0.0) if spawned else _sum(log, "framework_bootstrap"),
         LOADING: _sum(log, "model_loading") or _sum(log, "model_init", "load_weights"),
     }
     if "init_engine" not in log:  # only some of its parts, if any

@@ -59,7 +59,7 @@ class Figure(BaseModel):
     state: StartState = StartState()  # what a measured start begins from
     slot_states: dict[str, StartState] = {}  # by slot, where the figure compares states; they replace `state`
     states: dict[str, StartState] = {}  # by name, where a figure draws several: one case for each; they replace `state`
-    engines: Literal["one", "all"] = "one"  # all: a case for each pin of this machine's device
+    engines: Literal["one", "all"] = "one"  # all: a case for each version on this device
     samples: tuple[Literal["cores"], ...] = ()  # what is sampled while a start runs
     paper_notes: tuple[str, ...] = ()  # what a reader must know of the paper's recording; goes into the caption
     engine_notes: dict[str, tuple[str, ...]] = {}  # pin → what a reader must know of own starts on it

@@ -25,6 +25,8 @@ MODEL = "opt-6.7b"
 # What this log of vLLM 0.31.0 on a CPU states.
 CPU_LOG = {"worker_init": 9.0, "framework_bootstrap": 9.0, "load_weights": 0.5, "init_engine": 17.0}
 CUDA_LOG = {
+    "get_model_info": 0.1,
+    "worker_init": 2.0,
     "framework_bootstrap": 3.8,
     "load_weights": 2.7,
     "model_loading": 2.8,
@@ -65,6 +67,12 @@ def test_a_log_that_states_engine_initialisation_alone_does_not_tell_compilation
 def test_a_log_that_states_compilation_has_it_as_a_step_of_its_own() -> None:
     steps = only(untraced("0.11.0", 24.0, CUDA_LOG)).steps
     assert steps == pytest.approx({IMPORTS: 3.8, LOADING: 2.8, COMPILE: 3.4, WARM_UP: 4.2, UNSTATED: 9.8})
+
+
+def test_intervals_that_lie_inside_a_worker_s_start_are_not_counted_twice() -> None:
+    # vLLM 0.30.0 on a CPU: the worker's own lines bound the first two.
+    inside = {"detect_platform": 0.2, "llm_imports": 8.0, "framework_bootstrap": 17.2}
+    assert only(untraced("0.30.0", 40.0, CPU_LOG | inside)).steps[IMPORTS] == 9.0
 
 
 def test_an_old_log_that_states_graph_capturing_alone_leaves_the_rest_unstated() -> None:
