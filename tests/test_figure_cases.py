@@ -108,3 +108,10 @@ def test_every_figure_s_smoke_is_among_its_models():
 def test_an_unknown_model_is_refused_before_anything_else():
     with pytest.raises(HarnessError, match="unknown model 'llama9'"):
         asked("3", options=Options(models=("llama9",)))
+
+
+def test_the_ladder_s_smoke_measures_three_of_its_states_and_a_whole_one_all():
+    (smoke,), (whole,) = (asked("ladder", options=Options(smoke=each)) for each in (True, False))
+    assert [point.setting.state_name for point in smoke.points] == ["nothing", "compile_cache", "everything"]
+    assert [point.setting.state_name for point in whole.points] == list(load_figure("ladder", HERE).states)
+    assert [point.setting.state.needs_warm_up for point in smoke.points] == [False, True, True]

@@ -99,6 +99,8 @@ def prepared(
     if around.drop_caches and cold:
         drop_all_caches(announce)
     libraries = _libraries(state.libraries, around.libraries)
+    if libraries is not None and (why := library_certificate(state.libraries, libraries)["reason"]):
+        raise StateNotReachedError(why)
     with ExitStack() as stack:
         model = make_cold(files) if cold else make_warm(files) if state.storage == "ram" else look(files)
         is_held = state.storage == "ram" and stack.enter_context(held(files))

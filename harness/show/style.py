@@ -83,7 +83,9 @@ def save(figure: Figure, folder: Path, name: str) -> list[Path]:
 
 @cache
 def _glyphs() -> frozenset[int]:
-    return frozenset(get_font(findfont(FontProperties(family=_RC["font.family"]))).get_charmap())
+    """Characters of the font in both weights: its bold has fewer."""
+    fonts = (findfont(FontProperties(family=_RC["font.family"], weight=weight)) for weight in ("normal", "bold"))
+    return frozenset.intersection(*(frozenset(get_font(font).get_charmap()) for font in fonts))
 
 
 def drawable(text: str, limit: int = 2000) -> str:

@@ -26,6 +26,7 @@ class Smoke(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
     iterations: int = Field(ge=1)
     models: tuple[str, ...] | None = Field(default=None, min_length=1)  # a few of the figure's
+    states: tuple[str, ...] | None = Field(default=None, min_length=1)  # the same of its states
 
 
 class Shows(BaseModel):
@@ -74,10 +75,10 @@ class Figure(BaseModel):
         combinations = itertools.product(*self.vary.values())
         return [common | dict(zip(self.vary, values, strict=True)) for values in combinations]
 
-    def states_in(self, slot: str, storage: str | None = None) -> dict[str, StartState]:
+    def states_in(self, slot: str, storage: str | None = None, smoke: bool = False) -> dict[str, StartState]:
         """Name → state of the cases of one slot; a figure with one state has no name for it.
 
-        ``storage``: a level that was typed instead of the declared one.
+        ``storage``: a level that was typed instead of the declared one. ``smoke``: those of the smoke alone.
 
         Raises:
             HarnessError: a level was typed, but the figure compares states that differ in theirs.
@@ -85,6 +86,8 @@ class Figure(BaseModel):
         if storage and self.states:
             raise HarnessError(f"figure {self.figure} declares where each of its starts reads from; omit --storage")
         found = self.states or {"": self.slot_states.get(slot, self.state)}
+        if smoke and self.smoke.states:
+            found = {name: found[name] for name in self.smoke.states}
         return {
             name: state.model_copy(update={"storage": storage}) if storage else state for name, state in found.items()
         }
@@ -98,6 +101,8 @@ class Figure(BaseModel):
                 raise ValueError(f"{field} names '{unknown[0]}', which is not among this figure's models")
         if unknown := [slot for slot in self.slot_states if slot not in self.slots]:
             raise ValueError(f"slot_states names '{unknown[0]}', which is not among this figure's slots")
+        if unknown := [state for state in self.smoke.states or () if state not in self.states]:
+            raise ValueError(f"smoke.states names '{unknown[0]}', which is not among this figure's states")
         if self.differ and len(self.slots) < 2:
             raise ValueError("differ needs at least two slots")
         if len(set(self.slots)) != len(self.slots) or len(set(self.models)) != len(self.models):

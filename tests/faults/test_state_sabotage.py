@@ -272,7 +272,7 @@ def test_libraries_that_stay_in_memory_do_not_pass_for_cold(fake: FakeEngine, mo
         offline = OfflineStart(fake.engine.python, model, {}, eager=False)
         cold = replace(fake.case(), start=offline, state=RAM.model_copy(update={"libraries": "cold"}))
         run = fake.start("measured", state=cold.state, start=offline, around=Surroundings(model, fake.root))
-    assert "of the libraries' bytes was in memory, declared is cold: libtorch.so: " in reason(run, "libraries")
+    assert "of the libraries' bytes was in memory, declared is cold: libtorch.so: " in refused(fake, run)
 
 
 def test_noise_is_marked_and_the_run_counts_all_the_same(fake: FakeEngine, model: Path) -> None:
