@@ -102,7 +102,8 @@ def test_a_start_gets_what_the_caller_has_but_for_our_own_variables_and_the_cach
     monkeypatch.delenv("HF_HOME", raising=False)
     found = environment_of(mine, tmp_path / "mine", on_path=True)
     assert found["MY_VARIABLE"] == "/set"
-    assert set(found) & {*PLACES, "HARNESS_MODE", "COLDSTART_TRACE_DIR"} == {"VLLM_CONFIG_ROOT"}
+    assert set(found) & {*PLACES, "HARNESS_MODE", "COLDSTART_TRACE_DIR"} == {"HOME", "VLLM_CONFIG_ROOT"}
+    assert found["HOME"] == os.environ["HOME"]  # the user's: only a figure's engine has one of its own
     assert found["VLLM_CONFIG_ROOT"] == "/set"  # settings are no cache: an opt-out stands there
     assert found["PATH"] == f"{tmp_path}/mine/bin:{os.environ['PATH']}"
     assert found["VIRTUAL_ENV"] == str(tmp_path / "mine")
