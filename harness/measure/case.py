@@ -147,13 +147,13 @@ def _start(model: Path, engine: Engine, setting: Setting) -> Start:
 
 
 def figure_environment(pin: Pin) -> dict[str, str]:
-    """What a figure's engine gets: a few of the caller's variables, the pin's, the study's.
+    """What a figure's engine gets: a few of the caller's variables, the study's, the pin's, which win.
 
     Raises:
         HarnessError: CUDA_VISIBLE_DEVICES names no GPU of this machine.
     """
     inherited = {name: os.environ[name] for name in INHERITED if name in os.environ}
-    return {**inherited, **device_variables(), **pin.environment, **study.environment()}
+    return {**inherited, **device_variables(), **study.environment(), **pin.environment}
 
 
 def declared_environment(pin: Pin) -> dict[str, str]:
