@@ -113,7 +113,7 @@ def main() -> None:
     setting = Setting(parameters, figure.state, eager=not options.compiled)
     case = make_case(figure, model, engine, setting, model.path)
     sandbox = Sandbox.of(workspace.caches, case.name, "s1")
-    if not sandbox.is_filled(case.state):
+    if not sandbox.is_filled(case.state, {}):
         sys.exit(f"no caches of {case.name} yet: bash run_figure.sh 2{'' if options.compiled else ' --eager'}")
     events = micro(engine)
     for name, ns in events.items():

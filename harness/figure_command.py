@@ -17,6 +17,7 @@ from harness.errors import HarnessError, MeasurementFailed
 from harness.figure_cases import Asked, Point, asked_figures
 from harness.measure.case import Options, make_case
 from harness.measure.conditions import check_writable, measuring
+from harness.measure.model_place import model_place
 from harness.measure.one_run import Case
 from harness.measure.session import CaseSession, open_session
 from harness.progress import console, lost_run, measure_missing, why_missing
@@ -66,7 +67,8 @@ def run_figure(call: Call, options: Options, workspace: Workspace) -> None:
             problems += [MeasurementFailed(f"no engine {gap.engine}: {gap.reason}") for gap in gaps]
             per_figure = open_sessions(asked, engines, options, str(node["id"]), workspace)
             sessions = {name: session for found in per_figure.values() for name, session in found.items()}
-            with probe_files({session.case.disk for session in sessions.values() if session.case.disk}):
+            places = [session.case.around.model for session in sessions.values()]
+            with probe_files({model_place(place).disk for place in places if place}):
                 runs = measure_missing(list(sessions.values()), node)
             measured = [each for each in asked if each.number in per_figure]
             problems += for_each(

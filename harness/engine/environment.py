@@ -21,14 +21,14 @@ Announce = Callable[[str], None]
 
 
 class InstallationFailed(HarnessError):
-    """A step of an installation failed; ``reason``: what it said last."""
+    """A step of an installation failed; ``reason``: what it said last, without the place that it asked (it travels)."""
 
     def __init__(self, pin: Pin, said: str) -> None:
         super().__init__(
             f"engine {pin.name} could not be installed (no network and nothing cached?): {said}; "
             "what was installed is removed by the next try"
         )
-        self.reason = f"not installed: {said}"
+        self.reason = "not installed: " + re.sub(r"https?://\S+|host='[^']*'", "…", said)
 
 
 @dataclass(frozen=True)

@@ -46,11 +46,6 @@ class Case:
     secrets: frozenset[str] = frozenset()  # texts that must not stay in log or record
     samples: tuple[str, ...] = ()  # what is sampled while it starts: "cores"
 
-    @property
-    def disk(self) -> Path | None:
-        """The folder beside the model, which the model's disk is probed in."""
-        return self.around.model.parent if self.around.model else None
-
     def state_of(self, kind: str) -> StartState:
         """What a start of this kind begins from."""
         return self.state if kind == "measured" else self.state.of_warm_up()

@@ -12,7 +12,11 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+import psutil
+
 from harness.analyse.phases import COMPILING_LEAVES
+from harness.errors import HarnessError
+from harness.measure.model_place import ModelPlace, model_place
 from harness.measure.result import Outcome
 from harness.spec.state import PATH, StartState, storage_name
 from harness.state.certificates import (
@@ -29,7 +33,7 @@ from harness.state.certificates import (
 from harness.state.clocks import ClockWatch, clock_certificate
 from harness.state.device_reads import DeviceReads
 from harness.state.drop_caches import drop_all_caches
-from harness.state.files import FilesState, files_below, look, make_cold, make_warm
+from harness.state.files import FilesState, look, make_cold, make_warm
 from harness.state.filesystem import FileSystem, filesystem_of
 from harness.state.hold import held
 from harness.state.interference import Watch
@@ -38,9 +42,11 @@ from harness.state.quiet import Quiet, wait_until_quiet
 from harness.state.sandbox import Contents, Sandbox
 from harness.state.shared_memory import inventory, left_behind
 
+FOUND_LEAF, FOUND_S = "graph_compile_cached", 0.1  # looking for a graph takes milliseconds, loading one seconds
 # What a start reads of an engine's environment. Sources are only looked at where bytecode is older.
 SHARED_OBJECT, BYTECODE = ".so", ".pyc"
-WEIGHTS = (".tensors", ".safetensors", ".bin", ".pt")  # the first that a model's folder has is what a loader reads
+# Where an engine copies its weights, as the CPU engine does, locked ones must leave it room for the copy.
+HELD_SHARE = 0.5
 
 
 class StateNotReachedError(Exception):
@@ -66,7 +72,7 @@ class Prepared:
     contents: Contents
     quiet: Quiet | None
     direct: bool
-    model_files: tuple[Path, ...]
+    place: ModelPlace | None
     model: FilesState | None
     libraries: FilesState | None
     file_system: FileSystem | None
@@ -90,29 +96,28 @@ def prepared(
     """
     sandbox.fill(state)
     contents = sandbox.contents()
-    files = tuple(files_below(around.model)) if around.model else ()
-    file_system = filesystem_of(around.model) if around.model else None
+    place = _place(around.model) if around.model else None
+    file_system = filesystem_of(place.disk) if place else None
     cold = state.storage == "ssd" or state.storage.startswith(PATH)
-    probed = probe(around.model.parent) if cold and around.model else None
-    size = sum(path.stat().st_size for path in files)
+    if cold and place and not place.weights:
+        raise StateNotReachedError(f"{around.model}: has no weights that could be read from a disk")
+    probed = probe(place.disk) if cold and place else None
+    size = sum(path.stat().st_size for path in place.files) if place else 0
     quiet = wait_until_quiet(size, around.quiet_wait_s, announce) if around.quiet_wait_s > 0 else None
-    if around.drop_caches and cold:
+    if around.drop_caches and (cold or state.libraries == "cold"):
         drop_all_caches(announce)
-    libraries = _libraries(state.libraries, around.libraries)
-    if libraries is not None and (why := library_certificate(state.libraries, libraries)["reason"]):
-        raise StateNotReachedError(why)
+    libraries, model = _brought_about(state, around, place, cold)
     with ExitStack() as stack:
-        model = make_cold(files) if cold else make_warm(files) if state.storage == "ram" else look(files)
-        is_held = state.storage == "ram" and stack.enter_context(held(files))
-        if files and (why := not_reached(storage_name(state.storage), model)):
-            raise StateNotReachedError(why)
+        room = HELD_SHARE * psutil.virtual_memory().available
+        files = place.files if place and state.storage == "ram" else ()
+        is_held = stack.enter_context(held(files, size <= room)) if files else False
         yield Prepared(
             state,
             contents,
             quiet,
             around.direct,
-            files,
-            model if files else None,
+            place,
+            model,
             libraries,
             file_system,
             is_held,
@@ -124,12 +129,39 @@ def prepared(
         )
 
 
+def _place(folder: Path) -> ModelPlace:
+    try:
+        return model_place(folder)
+    except (HarnessError, OSError) as error:
+        raise StateNotReachedError(f"the model's files cannot be looked at: {error}") from None
+
+
+def _brought_about(
+    state: StartState, around: Surroundings, place: ModelPlace | None, cold: bool
+) -> tuple[FilesState | None, FilesState | None]:
+    """Libraries and model's files, evicted or read, and looked at; the weights last."""
+    try:
+        libraries = _libraries(state.libraries, around.libraries)
+        if libraries is not None and (why := library_certificate(state.libraries, libraries)["reason"]):
+            raise StateNotReachedError(why)
+        if place is None:
+            return libraries, None
+        act = make_cold if cold else make_warm if state.storage == "ram" else look
+        model = act(place.files)
+    except HarnessError as error:  # they do not fit into memory, or one cannot be read
+        raise StateNotReachedError(str(error)) from None
+    if why := not_reached(storage_name(state.storage), model):
+        raise StateNotReachedError(why)
+    return libraries, model
+
+
 def evidence(
     prepared: Prepared, sandbox: Sandbox, outcome: Outcome, resources: Mapping[str, Any], warm_up: Mapping[str, Any]
 ) -> tuple[dict[str, Any], dict[str, Any]]:
     """Certificate and noise of the run that was just made. ``warm_up``: the certificate of the session's warm-up."""
     lines, after = outcome.cache_lines, sandbox.contents()
     compiling_s = sum(outcome.phases.get(leaf, 0.0) for leaf in COMPILING_LEAVES)
+    found_compiled = outcome.graph is not None and outcome.phases.get(FOUND_LEAF, 0.0) > FOUND_S
     compile_cache, model_info = (
         CachePart(
             getattr(prepared.state, part),
@@ -140,7 +172,7 @@ def evidence(
         for part in ("compile_cache", "model_info")
     )
     certificate = {
-        "compile_cache": compile_certificate(compile_cache, compiling_s, lines),
+        "compile_cache": compile_certificate(compile_cache, compiling_s, found_compiled, lines),
         "model_info": model_info_certificate(model_info, lines),
         **clock_certificate(prepared.clock.jump_s(), prepared.clock.slept_s()),
         **outcome.trace_certificate,
@@ -157,25 +189,20 @@ def evidence(
 
 def _storage(prepared: Prepared, reads: Reads, file_system: FileSystem) -> Storage:
     assert prepared.model is not None
+    assert prepared.place is not None
+    changed = prepared.model.changed()
     return Storage(
         declared=storage_name(prepared.state.storage),
         direct=prepared.direct,
-        weight_bytes=sum(path.stat().st_size for path in weights(prepared.model_files)),
+        weight_bytes=sum(file.bytes for file in prepared.model.files if file.path in prepared.place.weights),
         before=prepared.model,
-        after=look(prepared.model_files),
+        changed=changed,
+        after=None if changed else look(prepared.place.files),
         held=prepared.held,
         reads=reads,
         file_system=file_system,
         probe=prepared.probe,
     )
-
-
-def weights(files: tuple[Path, ...]) -> list[Path]:
-    """Those of a model's files that its loader reads."""
-    for suffix in WEIGHTS:
-        if found := [path for path in files if path.suffix == suffix]:
-            return found
-    return []
 
 
 def _noise(prepared: Prepared, tree_cpu_s: float) -> dict[str, Any]:

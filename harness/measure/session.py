@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from harness.measure.one_run import Case, Place, execute
 from harness.record.run import Run
 from harness.record.store import CaseStore
+from harness.state.certificates import recorded_sizes
 from harness.state.sandbox import Sandbox
 from harness.workspace import Workspace
 
@@ -36,7 +37,8 @@ class CaseSession:
         measured = sum(run.kind == "measured" for run in counted)
         if measured >= self.iterations:
             return []
-        warm = any(run.kind == "warmup" for run in counted) and self.sandbox.is_filled(self.case.state)
+        warm_up = next((run for run in reversed(counted) if run.kind == "warmup"), None)
+        warm = warm_up is not None and self.sandbox.is_filled(self.case.state, recorded_sizes(warm_up.certificate))
         begin = [] if warm or not self.case.state.needs_warm_up else ["warmup"]
         return [*begin, *["measured"] * (self.iterations - measured)]
 

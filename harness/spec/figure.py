@@ -85,6 +85,10 @@ class Figure(BaseModel):
         """
         if storage and self.states:
             raise HarnessError(f"figure {self.figure} declares where each of its starts reads from; omit --storage")
+        others = [name for name in self.slots if name != slot] if self.slot_states else []
+        same = [name for name in others if self.slot_states.get(name, self.state).storage == storage]
+        if same:
+            raise HarnessError(f"figure {self.figure} compares storage levels, and {same[0]} is {storage} already")
         found = self.states or {"": self.slot_states.get(slot, self.state)}
         if smoke and self.smoke.states:
             found = {name: found[name] for name in self.smoke.states}

@@ -22,14 +22,14 @@ _FAILED = ctypes.c_void_p(-1).value
 
 
 @contextmanager
-def held(paths: Iterable[Path]) -> Iterator[bool]:
-    """Lock the files' pages in memory while the block runs; whether all of them are."""
+def held(paths: Iterable[Path], lock: bool = True) -> Iterator[bool]:
+    """Lock the files' pages in memory while the block runs, or only map them; whether all of them are locked."""
     with ExitStack() as mapped:
-        yield all([mapped.enter_context(_locked(path)) for path in paths])
+        yield all([mapped.enter_context(_mapped(path, lock)) for path in paths])
 
 
 @contextmanager
-def _locked(path: Path) -> Iterator[bool]:
+def _mapped(path: Path, lock: bool) -> Iterator[bool]:
     size = path.stat().st_size
     if not size:
         yield True
@@ -44,6 +44,6 @@ def _locked(path: Path) -> Iterator[bool]:
         yield False
         return
     try:
-        yield _libc.mlock(address, size) == 0
+        yield lock and _libc.mlock(address, size) == 0
     finally:
         _libc.munmap(address, size)

@@ -13,7 +13,7 @@ import subprocess
 import threading
 import time
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 FILE = ".coldstart-probe"
@@ -30,18 +30,21 @@ def probe_files(folders: Iterable[Path]) -> Iterator[None]:
         yield
     finally:
         for folder in folders:
-            (folder / FILE).unlink(missing_ok=True)
+            with suppress(OSError):  # a folder that is gone, or read-only: then nothing was written
+                (folder / FILE).unlink(missing_ok=True)
 
 
 def probe(folder: Path) -> tuple[float, str] | None:
-    """Bytes per second of the disk under ``folder``, and by what; None where it cannot be read directly (O_DIRECT).
+    """Bytes per second of the disk under ``folder``, and by what.
 
-    Raises:
-        OSError: the file cannot be written.
+    None where it cannot be told: no file can be written there, or not be read directly (O_DIRECT).
     """
     path = folder / FILE
-    if not path.exists() or path.stat().st_size != FILE_BYTES:
-        _write(path)
+    try:
+        if not path.exists() or path.stat().st_size != FILE_BYTES:
+            _write(path)
+    except OSError:  # a read-only or full disk: nothing but this number needs the file
+        return None
     return sequential_read(path)
 
 

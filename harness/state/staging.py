@@ -15,6 +15,7 @@ from pathlib import Path
 from harness.errors import HarnessError
 from harness.spec.state import PATH
 from harness.state.filesystem import filesystem_of
+from harness.state.probe import FILE as PROBE
 
 SHARED_MEMORY = Path("/dev/shm")
 COPIES = "coldstart-models"  # in a folder of the user's: what is below it is ours to replace
@@ -57,7 +58,7 @@ def _memory_folder(root: Path) -> Path:
 
 def _copied(model: Path, folder: Path, announce: Callable[[str], None]) -> Path:
     target = folder / model.name
-    files = sorted(path for path in model.rglob("*") if path.is_file())
+    files = _files(model)
     if target.is_dir() and _listing(target) == _listing(model):
         return target
     making = folder / f".{model.name}.copying"
@@ -83,6 +84,10 @@ def _copied(model: Path, folder: Path, announce: Callable[[str], None]) -> Path:
     return target
 
 
+def _files(folder: Path) -> list[Path]:
+    return sorted(path for path in folder.rglob("*") if path.is_file() and path.name != PROBE)
+
+
 def _listing(folder: Path) -> list[tuple[str, int, int]]:
-    stats = [(str(path.relative_to(folder)), path.stat()) for path in sorted(folder.rglob("*")) if path.is_file()]
+    stats = [(str(path.relative_to(folder)), path.stat()) for path in _files(folder)]
     return [(name, stat.st_size, stat.st_mtime_ns) for name, stat in stats]

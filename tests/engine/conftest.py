@@ -10,6 +10,7 @@ import pytest
 from harness.engine.environment import Engine, engine_of
 from harness.engine.model_store import ensure_model
 from harness.measure.case import Setting, make_case
+from harness.measure.model_place import model_place
 from harness.measure.one_run import Case, Place, execute
 from harness.measure.start import OfflineStart
 from harness.record.run import Run
@@ -102,7 +103,6 @@ def planted(real_engine: RealEngine) -> tuple[Run, Path, Path]:
     }
     state = StartState(storage="ssd", compile_cache="empty", model_info="empty")
     case = replace(real_engine.eager_case("planted", environment), state=state)
-    assert case.disk is not None
-    with probe_files([case.disk]):
+    with probe_files([model_place(real_engine.model.path).disk]):
         run, folder = real_engine.start(case, "measured")
     return run, folder, log

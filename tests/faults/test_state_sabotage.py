@@ -15,16 +15,19 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 
 from harness.errors import HarnessError
 from harness.measure import preparation
+from harness.measure.model_place import model_place
 from harness.measure.preparation import Surroundings
 from harness.measure.start import OfflineStart
 from harness.record.run import Run
 from harness.spec.state import StartState
 from harness.state.clocks import ClockWatch
 from harness.state.files import look, make_cold
+from harness.state.probe import FILE
 from harness.state.staging import memory_copies, placed
 from tests.measure.conftest import fake as fake
 from tests.measure.fake_engine import FakeEngine
@@ -285,3 +288,43 @@ def test_noise_is_marked_and_the_run_counts_all_the_same(fake: FakeEngine, model
     assert run.counts
     assert [mark for mark in run.marks if mark.startswith("cpu: ")]
     assert run.noise["waited_s"] >= 0.3
+
+
+def test_a_model_that_does_not_fit_into_memory_is_a_run_with_that_reason(
+    fake: FakeEngine, model: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    memory = psutil.virtual_memory()._replace(available=SIZE)
+    monkeypatch.setattr("harness.state.files.psutil.virtual_memory", lambda: memory)
+    assert "do not fit into the 0.00 GB of memory" in refused(fake, start(fake, model, RAM))
+
+
+def test_a_model_without_weights_is_no_cold_one(fake: FakeEngine, model: Path) -> None:
+    (model / "model.safetensors").unlink()
+    assert refused(fake, start(fake, model, SSD)).endswith("has no weights that could be read from a disk")
+
+
+def test_weights_removed_during_the_run_are_noticed(fake: FakeEngine, model: Path) -> None:
+    def remove() -> None:
+        if fake.starts():
+            (model / "config.json").unlink(missing_ok=True)
+
+    with meanwhile(remove):
+        run = start(fake, model, RAM)
+    assert reason(run) == "the model's files changed during the run: config.json: No such file or directory"
+
+
+def test_the_originals_that_lie_in_a_folder_below_are_no_weights(fake: FakeEngine, model: Path) -> None:
+    (model / "original").mkdir()
+    make_file(model / "original" / "consolidated.safetensors", WEIGHTS)
+    run = start(fake, model, SSD)
+    assert run.counts
+    assert run.certificate["storage"]["weight_bytes"] == WEIGHTS
+
+
+def test_the_disk_that_is_probed_and_named_is_that_of_the_weights(fake: FakeEngine, model: Path) -> None:
+    (fake.root / "elsewhere").mkdir()
+    (model / "model.safetensors").rename(fake.root / "elsewhere" / "blob")
+    (model / "model.safetensors").symlink_to(fake.root / "elsewhere" / "blob")
+    assert model_place(model).disk == (fake.root / "elsewhere").resolve()
+    assert start(fake, model, SSD).certificate["storage"]["probe_bytes_per_s"] > 0
+    assert (fake.root / "elsewhere" / FILE).exists()  # of the call, which removes it

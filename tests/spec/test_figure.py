@@ -114,6 +114,8 @@ def test_a_figure_has_one_state_unless_it_declares_one_for_each_slot_or_several(
     storages = load_figure("13", workspace)
     assert [storages.states_in(slot) for slot in storages.slots] == [{"": ram}, {"": ssd}]
     assert storages.states_in("case1", "tmpfs") == {"": StartState(storage="tmpfs")}
+    with pytest.raises(HarnessError, match="compares storage levels, and case0 is ram already"):
+        storages.states_in("case1", "ram")
     assert load_figure("ladder", workspace).states_in("node0") == {"cold": ssd, "warm": ram}
 
 

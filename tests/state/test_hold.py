@@ -35,6 +35,11 @@ def test_a_file_that_was_evicted_is_read_when_it_is_held(files: list[Path]) -> N
             assert look(files).verdict == "resident"
 
 
+def test_files_that_are_only_mapped_are_not_called_held(files: list[Path]) -> None:
+    with held(files, lock=False) as all_held:
+        assert not all_held
+
+
 def test_without_the_right_to_lock_nothing_fails(files: list[Path], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("harness.state.hold._libc.mlock", lambda *_: -1)
     with held(files) as all_held:

@@ -9,6 +9,7 @@ from harness.state import probe
 from harness.state.files import look
 from harness.state.filesystem import filesystem_of
 from harness.state.probe import FILE, probe_files, sequential_read
+from tests.state.cached_files import mounted
 
 
 @pytest.fixture(autouse=True)
@@ -44,6 +45,13 @@ def test_runs_share_one_file_and_a_half_written_one_is_written_again(tmp_path: P
         (tmp_path / FILE).write_bytes(b"half")
         probe.probe(tmp_path)
         assert (tmp_path / FILE).stat().st_size == probe.FILE_BYTES
+
+
+def test_a_disk_that_cannot_be_written_has_no_limit_to_state_and_nothing_fails(tmp_path: Path) -> None:
+    with mounted(tmp_path / "disk", "-t", "tmpfs", "-o", "ro,size=1m", "none") as folder, probe_files([folder]):
+        assert probe.probe(folder) is None
+    with probe_files([tmp_path / "absent"]):
+        assert probe.probe(tmp_path / "absent") is None
 
 
 def test_a_file_system_without_direct_reading_has_no_limit_to_state() -> None:

@@ -79,19 +79,28 @@ def test_what_a_run_adds_does_not_reach_the_next_one(warmed: Sandbox) -> None:
 def test_a_kept_sandbox_is_as_the_start_before_left_it(tmp_path: Path) -> None:
     sandbox = Sandbox(tmp_path / "s1")
     keep = StartState(compile_cache="keep", model_info="keep")
-    assert not sandbox.is_filled(keep)
+    assert not sandbox.is_filled(keep, {})
     sandbox.fill(keep.of_warm_up())
     fill(sandbox.run, ("inductor/kernel.so",))
     sandbox.fill(keep)
     assert found(sandbox) == {"inductor/kernel.so"}
-    assert sandbox.is_filled(keep)
+    assert sandbox.is_filled(keep, {})
 
 
-def test_only_files_make_a_warm_up(tmp_path: Path) -> None:
+def test_a_warm_up_is_there_if_it_has_the_files_that_the_start_left(warmed: Sandbox) -> None:
+    left = {"compile_cache": (4, 16), "model_info": (1, 4)}
+    assert warmed.is_filled(StartState(), left)
+    (warmed.warm_up / COMPILED[0]).unlink()
+    assert not warmed.is_filled(StartState(), left)
+
+
+def test_an_engine_that_leaves_nothing_has_been_warmed_up_all_the_same(tmp_path: Path) -> None:
     sandbox = Sandbox(tmp_path / "s1")
+    nothing = {"compile_cache": (0, 0), "model_info": (0, 0)}
+    assert not sandbox.is_filled(StartState(), nothing)
     sandbox.fill(EMPTY)
     sandbox.keep_as_warm_up()
-    assert not sandbox.is_filled(StartState())
+    assert sandbox.is_filled(StartState(), nothing)
 
 
 def test_a_copy_has_the_times_of_what_the_warm_up_left(warmed: Sandbox) -> None:
