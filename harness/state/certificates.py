@@ -125,8 +125,8 @@ def library_certificate(declared: str, found: FilesState) -> Part:
 
     Of twenty thousand files a kernel that reclaims idle pages takes some back while the others are read.
     """
-    share_there = found.resident_fraction or 0.0
-    holds = {"cold": found.holds("evicted"), "as found": True}.get(declared, share_there >= LIBRARIES_SHARE)
+    warm = found.holds("resident") or (found.resident_fraction or 0.0) >= LIBRARIES_SHARE
+    holds = {"cold": found.holds("evicted"), "as found": True}.get(declared, warm)
     reason = None
     if not holds:
         share = "an unknown share" if found.resident_fraction is None else f"{found.resident_fraction:.1%}"

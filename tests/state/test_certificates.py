@@ -213,3 +213,8 @@ def test_warm_libraries_may_lack_one_byte_in_a_hundred() -> None:
     for resident, holds in ((WEIGHTS * 99 // 100 + 1, True), (WEIGHTS * 98 // 100, False)):
         found = FilesState((replace(files("partial").files[0], resident_bytes=resident),))
         assert library_certificate("all warm", found)["holds"] == holds
+
+
+@pytest.mark.parametrize("declared", ["warm", "all warm", "cold", "as found"])
+def test_an_environment_without_libraries_is_in_any_state(declared: str) -> None:
+    assert library_certificate(declared, FilesState(()))["holds"]
