@@ -176,7 +176,7 @@ def test_weights_that_were_read_between_proof_and_loading_do_not_pass_for_cold(f
 def test_weights_evicted_between_proof_and_loading_do_not_pass_for_warm(
     fake: FakeEngine, model: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(preparation, "held", lambda _: nullcontext(False))
+    monkeypatch.setattr(preparation, "held", lambda *_: nullcontext(False))
     with meanwhile(lambda: make_cold([model / "model.safetensors"], attempts=1)):
         run = start(fake, model, RAM)
     why = refused(fake, run) if run.status == "failed" else reason(run)
