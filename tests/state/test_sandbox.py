@@ -1,5 +1,6 @@
 """The cache sandbox of a run: what it begins with, what is kept of a warm-up start, and what is in it."""
 
+import os
 from pathlib import Path
 
 import pytest
@@ -7,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from harness.spec.state import Content, StartState
-from harness.state.sandbox import MODEL_INFO, Sandbox
+from harness.state.sandbox import MODEL_INFO, WHOLE_BYTES, Sandbox
 
 COMPILED = ("inductor/ab/kernel.so", "triton/kernel.cubin", "tmp/header.h.gch", "vllm/graph.py")
 INFO = f"{MODEL_INFO}/llama.json"
@@ -137,3 +138,20 @@ def test_the_hash_is_equal_for_equal_names_and_contents_and_for_no_others(
             (sandbox.run / name).write_bytes(data)
         inventories.append(sandbox.contents())
     assert (inventories[0] == inventories[1]) == (one == other)
+
+
+def test_a_large_file_is_told_from_another_by_its_ends_its_size_or_its_time(tmp_path: Path) -> None:
+    sandbox = Sandbox(tmp_path / "s1")
+    path = sandbox.run / "tmp" / "header.h.gch"
+    path.parent.mkdir(parents=True)
+    hashes = set()
+    for content, written in ((b"a", 1), (b"b", 1), (b"b", 2)):
+        path.write_bytes(bytes(WHOLE_BYTES) + content)
+        os.utime(path, ns=(written, written))
+        hashes.add(sandbox.contents().compile_cache.sha256)
+    path.write_bytes(bytes(WHOLE_BYTES + 1) + b"b")
+    os.utime(path, ns=(2, 2))
+    hashes.add(sandbox.contents().compile_cache.sha256)
+    assert len(hashes) == 4
+    sandbox.fill(EMPTY.model_copy(update={"compile_cache": "keep"}))
+    assert sandbox.contents().compile_cache.sha256 in hashes
