@@ -15,7 +15,7 @@ from harness.measure.preparation import StateNotReachedError, Surroundings, evid
 from harness.measure.provenance import harness_facts
 from harness.measure.result import Outcome, outcome_of
 from harness.measure.start import Ready, Start
-from harness.record.run import Run
+from harness.record.run import Run, last_warm_up
 from harness.record.secrets import redact_file
 from harness.record.store import CaseStore
 from harness.record.tables import CORES, TIMELINE, table_csv
@@ -80,7 +80,9 @@ def execute(case: Case, kind: str, place: Place, announce: Callable[[str], None]
                 started_at = datetime.now(UTC)
                 ended, outcome = _start(case, sandbox, folder)
                 wall_s = (ended.exit_ns - ended.exec_ns) / 1e9
-                certificate, noise = evidence(state, sandbox, outcome, ended.resources, _warm_up(previous))
+                warm_up = last_warm_up(previous)
+                left = warm_up.certificate if warm_up else {}
+                certificate, noise = evidence(state, sandbox, outcome, ended.resources, left)
         except StateNotReachedError as error:
             ended, outcome = None, Outcome("failed", PREPARATION, reason=str(error))
             certificate, noise, wall_s = {}, {}, 0.0
@@ -115,11 +117,6 @@ def execute(case: Case, kind: str, place: Place, announce: Callable[[str], None]
 def _resources(ended: Exit | None, outcome: Outcome) -> dict[str, Any]:
     used = {**ended.resources, "leftover_processes": len(ended.ended)} if ended else {}
     return {**used, "gc_s": outcome.gc_s, "load_read_bytes": outcome.load_read_bytes} if ended else {}
-
-
-def _warm_up(previous: list[Run]) -> dict[str, Any]:
-    """The certificate of the session's last warm-up start that counts: what is left of it is what runs begin with."""
-    return next((run.certificate for run in reversed(previous) if run.kind == "warmup" and run.counts), {})
 
 
 @contextmanager

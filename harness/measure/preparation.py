@@ -18,7 +18,7 @@ from harness.analyse.phases import COMPILING_LEAVES
 from harness.errors import HarnessError
 from harness.measure.model_place import ModelPlace, model_place
 from harness.measure.result import Outcome
-from harness.spec.state import PATH, StartState, storage_name
+from harness.spec.state import StartState, is_cold, storage_name
 from harness.state.certificates import (
     CachePart,
     Reads,
@@ -98,7 +98,7 @@ def prepared(
     contents = sandbox.contents()
     place = _place(around.model) if around.model else None
     file_system = filesystem_of(place.disk) if place else None
-    cold = state.storage == "ssd" or state.storage.startswith(PATH)
+    cold = is_cold(state.storage)
     if cold and place and not place.weights:
         raise StateNotReachedError(f"{around.model}: has no weights that could be read from a disk")
     probed = probe(place.disk) if cold and place else None

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from harness.measure.one_run import Case, Place, execute
-from harness.record.run import Run
+from harness.record.run import Run, last_warm_up
 from harness.record.store import CaseStore
 from harness.state.certificates import recorded_sizes
 from harness.state.sandbox import Sandbox
@@ -37,7 +37,7 @@ class CaseSession:
         measured = sum(run.kind == "measured" for run in counted)
         if measured >= self.iterations:
             return []
-        warm_up = next((run for run in reversed(counted) if run.kind == "warmup"), None)
+        warm_up = last_warm_up(counted)
         warm = warm_up is not None and self.sandbox.is_filled(self.case.state, recorded_sizes(warm_up.certificate))
         begin = [] if warm or not self.case.state.needs_warm_up else ["warmup"]
         return [*begin, *["measured"] * (self.iterations - measured)]

@@ -1,5 +1,6 @@
 """run.json: the record of one run. Raw samples and facts only; no statistic is ever stored in a run."""
 
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
@@ -84,6 +85,11 @@ class Run:
         """Write ``folder/run.json``, schema version first."""
         document = asdict(self)
         write_json(folder / "run.json", {"schema_version": document.pop("schema_version"), **document})
+
+
+def last_warm_up(runs: Sequence[Run]) -> Run | None:
+    """The newest warm-up start that counts, of runs from the oldest to the newest: later ones begin with its caches."""
+    return next((run for run in reversed(runs) if run.kind == "warmup" and run.counts), None)
 
 
 def read_run(folder: Path) -> Run:

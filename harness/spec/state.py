@@ -31,7 +31,7 @@ class StartState(BaseModel):
     @field_validator("storage")
     @classmethod
     def _is_a_level(cls, value: str) -> str:
-        if value in ("ram", "ssd", "tmpfs", "as found") or (value.startswith(PATH) and value != PATH):
+        if value == "as found" or _is_typed_level(value):
             return value
         raise ValueError(f"'{value}' is no storage level; {LEVELS}")
 
@@ -49,6 +49,15 @@ class StartState(BaseModel):
         return {**self.model_dump(), "storage": storage_name(self.storage)}
 
 
+def _is_typed_level(text: str) -> bool:
+    return text in ("ram", "ssd", "tmpfs") or (text.startswith(PATH) and text != PATH)
+
+
+def is_cold(level: str) -> bool:
+    """Whether the model's files are evicted at a level, or at its name in records."""
+    return level == "ssd" or level.startswith(PATH)
+
+
 def storage_name(level: str) -> str:
     """The level as records have it: ``path:nvme-1a2b3c4d`` for ``path:/mnt/nvme``."""
     if not level.startswith(PATH):
@@ -59,7 +68,7 @@ def storage_name(level: str) -> str:
 
 def storage_level(text: str) -> str:
     """What ``--storage`` was given. Raises HarnessError if it is no level, or its folder is not there."""
-    if text not in ("ram", "ssd", "tmpfs") and not (text.startswith(PATH) and text != PATH):
+    if not _is_typed_level(text):
         raise HarnessError(f"--storage {text}: no such level; give {LEVELS}")
     if text.startswith(PATH) and not Path(text.removeprefix(PATH)).is_dir():
         raise HarnessError(f"--storage {text}: no such folder; name one on the disk to read from")

@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from harness.analyse.cache_lines import CacheLines
-from harness.spec.state import Content
+from harness.spec.state import Content, is_cold
 from harness.state.files import FilesState, Verdict
 from harness.state.filesystem import FileSystem
 from harness.state.sandbox import Inventory
@@ -67,15 +67,11 @@ def storage_certificate(storage: Storage) -> Part:
     )
 
 
-def _is_cold(declared: str) -> bool:
-    return declared not in ("ram", "tmpfs", "as found")
-
-
 def not_reached(declared: str, found: FilesState) -> str | None:
     """Why the files are not where the level says; None if they are."""
     if declared == "as found":
         return None
-    wanted: Verdict = "evicted" if _is_cold(declared) else "resident"
+    wanted: Verdict = "evicted" if is_cold(declared) else "resident"
     if found.holds(wanted):
         return None
     if found.verdict == "unverifiable":
@@ -98,7 +94,7 @@ def _during(storage: Storage) -> str | None:
         return None
     if storage.changed:
         return f"the model's files changed during the run: {storage.changed}"
-    if _is_cold(storage.declared):
+    if is_cold(storage.declared):
         read = reads.load if reads.load is not None else reads.tree
         wanted = _to_be_read(storage)
         if read is not None and read < min(COLD_SHARE * wanted, wanted - SLACK_BYTES):

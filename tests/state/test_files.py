@@ -1,4 +1,7 @@
-"""The state of a set of files: everything that can make a cold or warm one a lie is caught, and named."""
+"""The state of a set of files: everything that can make a cold or warm one a lie is caught, and named.
+
+One file of over 300 lines: the file half of the matrix in tests/faults/test_state_sabotage.py, with the same fixtures.
+"""
 
 import os
 import subprocess
