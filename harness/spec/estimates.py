@@ -18,7 +18,7 @@ class _Estimate(BaseModel):
 
 
 class Starts(BaseModel):
-    """Which starts: of a figure (the claim's own, if none is named), of one of its slots (its first), of one setting."""
+    """Which starts: of a figure (else the claim's own), of one of its slots (else its first), of one setting."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
     figure: str | None = None
