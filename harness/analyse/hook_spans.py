@@ -1,0 +1,95 @@
+"""Which hook a piece of a timeline comes from: read from the run's spans, else what the hook table says of the phase.
+
+Of a span file only the lines that state a phase are decoded (a start of four processes has ten thousand others, of
+imports): a report reads hundreds of runs.
+"""
+
+import os
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from harness.analyse.spanlines import Span, header_of, lines_of, span_of
+from harness.analyse.spans import MAX_FILE_BYTES, MAX_FILES
+from harness.analyse.timeline import Piece
+from harness.record.bounded import UnreadableError, open_regular
+
+_STATES_A_PHASE = b'"phase"'
+_NS = 1e-9
+
+
+@dataclass(frozen=True)
+class PhaseSpan:
+    """A hooked call of a process's main thread, seconds since the run's exec."""
+
+    begin_s: float
+    end_s: float
+    name: str  # of the hook, as the hook table calls it
+
+
+PhaseSpans = dict[tuple[str, str], list[PhaseSpan]]  # (phase, process) → its calls by begin
+
+
+def read_phase_spans(folder: Path, exec_ns: int, most_lines: int) -> tuple[PhaseSpans, int]:
+    """The calls of a run's ``spans/``, and how many lines were decoded for it; at most ``most_lines`` are.
+
+    What cannot be read is left out: then the piece falls back to its phase's hooks.
+    """
+    found: PhaseSpans = {}
+    decoded = 0
+    try:
+        names = sorted(name for name in os.listdir(folder) if name.endswith(".jsonl"))[:MAX_FILES]
+    except OSError:
+        return {}, 0
+    for name in names:
+        try:
+            with open_regular(folder / name, MAX_FILE_BYTES) as file:
+                lines = lines_of(file)
+                header = header_of(next(lines, b""))
+                for line in lines:
+                    if _STATES_A_PHASE not in line:
+                        continue
+                    if decoded >= most_lines:
+                        return {}, decoded
+                    decoded += 1
+                    _keep(line, header.pid, header.role, exec_ns, found)
+        except (OSError, UnreadableError, ValueError):
+            continue
+    for spans in found.values():
+        spans.sort(key=lambda span: span.begin_s)
+    return found, decoded
+
+
+def _keep(line: bytes, pid: int, role: str, exec_ns: int, found: PhaseSpans) -> None:
+    try:
+        span: Span = span_of(line)
+    except ValueError:
+        return
+    phase = span.attrs.get("phase")
+    if span.end_ns is None or span.tid != pid or span.package is not None or not isinstance(phase, str):
+        return
+    begin_s, end_s = (span.begin_ns - exec_ns) * _NS, (span.end_ns - exec_ns) * _NS
+    found.setdefault((phase, role), []).append(PhaseSpan(begin_s, end_s, span.name))
+
+
+def hooks_of_pieces(pieces: Sequence[Piece], spans: PhaseSpans) -> list[str | None]:
+    """For each piece the hook whose calls cover most of it; of calls around each other the innermost. None: no call."""
+    return [_hook_of(piece, spans.get((piece.phase, piece.process), ())) for piece in pieces]
+
+
+def _hook_of(piece: Piece, spans: Iterable[PhaseSpan]) -> str | None:
+    covered: dict[str, float] = {}
+    innermost: dict[str, float] = {}
+    for span in spans:
+        if span.begin_s >= piece.end_s:
+            break
+        within_s = min(span.end_s, piece.end_s) - max(span.begin_s, piece.begin_s)
+        if within_s > 0:
+            covered[span.name] = covered.get(span.name, 0.0) + within_s
+            length_s = span.end_s - span.begin_s
+            innermost[span.name] = min(innermost.get(span.name, length_s), length_s)
+    if not covered:
+        return None
+    most_s = max(covered.values())
+    near = [name for name, seconds in covered.items() if seconds >= 0.9 * most_s]
+    return min(near, key=lambda name: (innermost[name], name))
