@@ -7,6 +7,7 @@ from typing import Any
 
 from rich.console import Console
 
+from harness.analyse.evidence import Device
 from harness.analyse.judge import judge_all
 from harness.analyse.judged import Judged
 from harness.door import json_errors
@@ -25,17 +26,21 @@ def run_claims(
     """Judge, print, and return the exit code: 1 if ``gate`` and a claim is contradicted.
 
     Raises:
-        HarnessError: a figure without claims, or a folder that cannot be read.
+        HarnessError: a figure without claims, a folder that cannot be read, or (after printing) slots that cannot.
     """
     with json_errors(as_json):
         if of_paper and folders:
             raise HarnessError("--paper judges the paper's own data, --data somebody else's; give one of them")
-        judged = judged_claims(chosen_claims(figures), folders, workspace, of_paper)
+        claims = chosen_claims(figures)
+        evidence = paper_evidence(workspace) if of_paper else own_evidence(workspace, folders)
+        judged = judge_all(claims, evidence, this_device())
     console = Console(highlight=False, stderr=as_json)
     console.print(claims_table(judged))
     console.print(summary_line(judged))
     if as_json:
         print(json.dumps({"claims": [claim_json(each) for each in judged]}, allow_nan=False))
+    if wanted := [why for figure, why in evidence.problems.items() if not figures or figure in figures]:
+        raise HarnessError(wanted[0])
     return int(gate and any(each.verdict == "contradicted" for each in judged))
 
 
@@ -52,16 +57,9 @@ def chosen_claims(figures: Sequence[str] = ()) -> list[Claim]:
     return [claim for claim in claims if not figures or claim.figure in figures]
 
 
-def judged_claims(
-    claims: Sequence[Claim], folders: Sequence[Path], workspace: Workspace, of_paper: bool = False
-) -> list[Judged]:
-    """The claims against this checkout's slots, the ``folders`` instead, or the paper's own data.
-
-    Raises:
-        HarnessError: a folder cannot be read.
-    """
-    evidence = paper_evidence(workspace) if of_paper else own_evidence(workspace, folders)
-    return judge_all(claims, evidence, load_pin(default_pin()).device)
+def this_device() -> Device:
+    """What the engines of this machine run on."""
+    return load_pin(default_pin()).device
 
 
 def claim_json(judged: Judged) -> dict[str, Any]:

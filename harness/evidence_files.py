@@ -34,6 +34,7 @@ class _Gathered:
     origins: dict[tuple[str, str], Origin] = field(default_factory=dict)
     cores: dict[str, tuple[CoreUse, ...]] = field(default_factory=dict)
     recorded: bool = False
+    problems: dict[str, str] = field(default_factory=dict)
 
     def add(self, number: str, side: Side, origin: Origin) -> None:
         slots = self.sides.setdefault(number, {})
@@ -42,15 +43,16 @@ class _Gathered:
         slots[side.slot], self.origins[number, side.slot] = side, origin
 
     def evidence(self) -> Evidence:
-        return Evidence(self.figures, self.sides, self.origins, self.cores, self.recorded)
+        return Evidence(self.figures, self.sides, self.origins, self.cores, self.recorded, self.problems)
 
 
 def own_evidence(workspace: Workspace, folders: Sequence[Path] = ()) -> Evidence:
     """What was measured: the slots in this checkout's ``figures/``, or what is in the ``folders`` instead.
 
+    A figure whose slots are damaged or do not fit together is a problem of the evidence; the others are read.
+
     Raises:
-        HarnessError: a folder that holds nothing, a damaged slot or log, slots that do not fit together, or one slot in
-        two folders.
+        HarnessError: a folder that holds nothing, a damaged recording, or one slot in two folders.
     """
     gathered = _Gathered(_figures(workspace))
     for folder in folders or [workspace.root / "figures"]:
@@ -59,7 +61,7 @@ def own_evidence(workspace: Workspace, folders: Sequence[Path] = ()) -> Evidence
             _add_slots(gathered, number, folder, workspace)
         if folders:
             _add_recordings(gathered, folder)
-            if len(gathered.origins) == before:
+            if len(gathered.origins) == before and not gathered.problems:
                 raise HarnessError(f"{folder}: holds no figure-N folder with slots or recorded logs; name their parent")
     return gathered.evidence()
 
@@ -91,7 +93,11 @@ def _add_slots(gathered: _Gathered, number: str, folder: Path, workspace: Worksp
     place = _folder_of(folder, f"figure-{number}")
     if not place.is_dir() or not find_slots(place):
         return
-    data = figure_data(number, workspace.figure(number), [place], allow_mismatch=False)
+    try:
+        data = figure_data(number, workspace.figure(number), [place], allow_mismatch=False)
+    except HarnessError as error:
+        gathered.problems[number] = str(error)
+        return
     for slot, side in zip(data.slots, data.own, strict=True):
         gathered.add(number, side, _origin(slot))
         if number == _SAMPLED and number not in gathered.cores:

@@ -29,7 +29,7 @@ def _flags(where: str, cases: Iterable[CaseData]) -> list[str]:
     odd = [f"{case.model} #{at + 1} ({values[at]:.1f} s)" for case, values in totals for at in outliers(values)]
     flags = []
     # Every case is tried: of one hundred, five are odd by chance.
-    if len(odd) > max(1, len(totals) // 10):
+    if len(odd) > len(totals) / 10:
         more = f" and {len(odd) - _NAMED} more" if len(odd) > _NAMED else ""
         flags.append(f"{where}: odd starts: {', '.join(odd[:_NAMED])}{more}")
     rounds = min((len(values) for _, values in totals), default=0)

@@ -80,8 +80,9 @@ def ratio_line(wanted: how.RatioLine, evidence: Evidence, number: str) -> Number
 
 
 def shift_gap(wanted: how.ShiftGap, evidence: Evidence, number: str) -> Number:
-    """How much farther from 1 one mean ratio is than another."""
+    """How much farther above 1 one mean ratio is than another is from 1."""
     one = ratios(evidence, number, wanted.quantity, wanted.over, wanted.under)
     other = ratios(evidence, number, wanted.quantity, wanted.other_over, wanted.other_under)
-    gap = abs(fmean(one.values.values()) - 1) - abs(fmean(other.values.values()) - 1)
+    # Not the distance of the first from 1, too: of noisy repeats on both sides of 1 that would hide the spread.
+    gap = fmean(one.values.values()) - 1 - abs(fmean(other.values.values()) - 1)
     return Number(gap, one.used + other.used, one.notes)

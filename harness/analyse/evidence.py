@@ -31,7 +31,8 @@ class Origin:
 class Evidence:
     """Sides by figure and slot. Of sampled figures also the core use of each measured start, in order.
 
-    ``recorded``: these are recordings of the paper's form, not starts of this harness.
+    ``recorded``: these are recordings of the paper's form, not starts of this harness. ``problems``: figures of which
+    the slots cannot be used, and why.
     """
 
     figures: Mapping[str, Figure]
@@ -39,6 +40,7 @@ class Evidence:
     origins: Mapping[tuple[str, str], Origin]  # by figure and slot
     cores: Mapping[str, tuple[CoreUse, ...]] = field(default_factory=dict)
     recorded: bool = False
+    problems: Mapping[str, str] = field(default_factory=dict)
 
     def side(self, number: str, slot: str | None) -> tuple[str, Side]:
         """A slot's name and side: the one that is named, else the figure's first that there is.
@@ -46,6 +48,8 @@ class Evidence:
         Raises:
             NotMeasuredError: there is none; says how to measure it.
         """
+        if number in self.problems:
+            raise NotMeasuredError(self.problems[number])
         slots = self.sides.get(number, {})
         declared = self.figures[number].slots
         if not slots:

@@ -130,7 +130,7 @@ class RatioLine(_Estimate):
 
 
 class ShiftGap(_Estimate):
-    """How much farther the mean ratio ``over`` / ``under`` is from 1 than ``other_over`` / ``other_under``."""
+    """How much farther the mean ratio ``over`` / ``under`` is above 1 than ``other_over`` / ``other_under`` from 1."""
 
     by: Literal["shift gap"]
     quantity: str
