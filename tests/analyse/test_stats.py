@@ -59,8 +59,8 @@ def test_a_repeat_that_is_no_finite_number_is_refused(value: float) -> None:
         summarise([1.0, value])
 
 
-def coverage(n: int, draw: Callable[[np.random.Generator], Any], truth: float, scale: Scale, times: int) -> float:
-    """Which share of simulated experiments has the truth in the interval of its ``n`` repeats."""
+def coverage(draw: Callable[[np.random.Generator], Any], truth: float, scale: Scale, times: int) -> float:
+    """Which share of simulated experiments has the truth in the interval of its repeats."""
     random = np.random.default_rng(7)
     hits = 0
     for _ in range(times):
@@ -72,7 +72,7 @@ def coverage(n: int, draw: Callable[[np.random.Generator], Any], truth: float, s
 
 @pytest.mark.parametrize("n", [3, 5, 10])
 def test_nominal_95_percent_intervals_of_a_mean_cover_93_to_97_percent(n: int) -> None:
-    assert 0.93 <= coverage(n, lambda random: random.normal(20, 0.4, n), 20, "linear", 4000 if n < 10 else 2000) <= 0.97
+    assert 0.93 <= coverage(lambda random: random.normal(20, 0.4, n), 20, "linear", 4000 if n < 10 else 2000) <= 0.97
 
 
 @pytest.mark.parametrize("n", [3, 5, 10])
@@ -80,7 +80,7 @@ def test_nominal_95_percent_intervals_of_a_ratio_cover_93_to_97_percent(n: int) 
     def ratios(random: np.random.Generator) -> Any:
         return random.lognormal(math.log(3), 0.2, n) / random.lognormal(math.log(2), 0.2, n)
 
-    assert 0.93 <= coverage(n, ratios, 1.5, "log", 4000 if n < 10 else 2000) <= 0.97
+    assert 0.93 <= coverage(ratios, 1.5, "log", 4000 if n < 10 else 2000) <= 0.97
 
 
 @given(st.lists(SECONDS, min_size=2, max_size=9), st.floats(0.1, 10))

@@ -1,0 +1,172 @@
+"""Data that was tampered with, or that is of another world, must get the other verdict."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+import pytest
+
+from harness.analyse.dataset import CaseData, Repeat
+from harness.analyse.evidence import Evidence
+from harness.analyse.judged import Verdict
+from tests.claims_evidence import SHARED, changed, noisier, papers, scaled, swapped, verdict
+
+LOAD, TRACE, CACHED = "load_weights", "dynamo_transform_time", "graph_compile_cached"
+
+
+def reversed_settings(case: CaseData, repeat: Repeat, _: int) -> Repeat:
+    """More captured sizes take less time."""
+    return replace(
+        repeat, log={"graph_capturing": 3 - repeat.log["graph_capturing"] - 0 * case.facts["captured_sizes"]}
+    )
+
+
+SABOTAGES: Mapping[str, tuple[Evidence, Mapping[str, Verdict]]] = {
+    "tracing and building the model are swapped in figure 2": (
+        changed(papers(), swapped(TRACE, "model_init"), ("2",)),
+        {"f2-largest": "contradicted", "f2-two-blocks": "same shape", "f2-total": "reproduced"},
+    ),
+    "bootstrap and graph capture are swapped in figure 2": (
+        changed(papers(), swapped("get_model_info", "graph_capturing"), ("2",)),
+        {"f2-cpu-bound": "same shape", "f2-largest": "contradicted"},
+    ),
+    "weight loading and tokenizer are swapped in the shared recording": (
+        changed(papers(), swapped(LOAD, "tokenizer_init"), SHARED),
+        {"f4-linear": "not run", "f3-linear": "not run"},
+    ),
+    "the second GPU's node takes twice as long in everything": (
+        changed(papers(), scaled(2), ("10",), "gpu1"),
+        {"f10-total": "contradicted", "f10-cpu-steps": "contradicted", "f10-capture": "same shape"},
+    ),
+    "the first CPU's node takes twice as long in everything": (
+        changed(papers(), scaled(2), ("11",), "cpu0"),
+        {"f11-total": "contradicted", "f11-tokenizer": "contradicted", "f11-steps": "reproduced"},
+    ),
+    "profiling is ten times noisier": (
+        changed(papers(), noisier(10, "kv_cache_profiling"), ("7",)),
+        {"f7-moe-above": "inconclusive"},
+    ),
+    "the second CPU's node is ten times noisier": (
+        changed(papers(), noisier(10), ("11",), "cpu1"),
+        {"f11-total": "inconclusive", "f11-more-than-gpu": "inconclusive"},
+    ),
+    "one model was recorded with its weights in memory, the others from the disk": (
+        changed(papers(), scaled(1 / 15, LOAD, model="qwen-14b"), SHARED),
+        {"f4-linear": "contradicted", "f3-linear": "reproduced"},
+    ),
+    "the disk was never read: both cases of figure 13 are from memory": (
+        replace(
+            papers(),
+            sides={**papers().sides, "13": {name: papers().sides["13"]["case0"] for name in ("case0", "case1")}},
+        ),
+        {"f13-load": "contradicted", "f13-total": "contradicted", "f13-other-steps": "reproduced"},
+    ),
+    "the disk is twice as slow": (
+        changed(papers(), scaled(2, LOAD), ("13",), "case1"),
+        {"f13-load": "same shape", "f13-other-steps": "reproduced"},
+    ),
+    "loading compiled graphs takes as long as compiling them": (
+        changed(papers(), scaled(3.2, CACHED), SHARED),
+        {"f15-cache-gain": "contradicted", "f6-linear": "reproduced", "f6-slope": "contradicted"},
+    ),
+    "compiling takes half as long": (
+        changed(papers(), scaled(0.5, "graph_compile_general_shape"), ("15",)),
+        {"f15-cache-gain": "same shape", "f15-linear": "reproduced"},
+    ),
+    "capturing more sizes takes less time": (
+        changed(papers(), reversed_settings, ("9",)),
+        {"f9-monotone": "contradicted", "f9-linear": "contradicted", "f9-slope": "contradicted"},
+    ),
+    "tokenizers take the same time whatever their size": (
+        changed(
+            papers(),
+            lambda _, repeat, at: replace(repeat, log={**repeat.log, "tokenizer_init": 0.2 + at / 100}),
+            SHARED,
+        ),
+        {"f3-linear": "not run"},
+    ),
+    "every start of every figure is 3 % longer": (
+        changed(papers(), scaled(1.03), tuple(papers().sides)),
+        {"f2-total": "reproduced", "f10-total": "reproduced", "f4-linear": "reproduced"},
+    ),
+}
+
+
+@pytest.mark.parametrize("what", SABOTAGES)
+def test_sabotaged_data_gets_the_other_verdict(what: str) -> None:
+    evidence, expected = SABOTAGES[what]
+    found = {name: verdict(name, evidence) for name in expected}
+    assert {name: each.verdict for name, each in found.items()} == expected, {
+        k: (v.mine, v.interval, v.reason) for k, v in found.items()
+    }
+
+
+def test_the_model_that_was_recorded_in_another_state_is_named() -> None:
+    evidence = changed(papers(), scaled(1 / 15, LOAD, model="qwen-14b"), SHARED)
+    assert any("qwen-14b" in flag for flag in verdict("f4-linear", evidence).flags)
+
+
+def test_releases_in_another_order_contradict_the_rise() -> None:
+    side = papers().sides["1"]["node0"]
+    versions = [case.engine for case in side.cases]
+    turned = replace(
+        side, cases=tuple(replace(case, engine=name) for case, name in zip(side.cases, versions[::-1], strict=True))
+    )
+    evidence = replace(papers(), sides={**papers().sides, "1": {"node0": turned}})
+    assert {verdict(name, evidence).verdict for name in ("f1-rise", "f1-rise-monotone")} == {"contradicted"}
+
+
+def test_the_streaming_loader_as_the_slowest_contradicts_that_it_wins() -> None:
+    names = {"runai_streamer": "safetensors", "safetensors": "runai_streamer"}
+    side = papers().sides["14"]["node0"]
+    cases = tuple(
+        replace(
+            case,
+            parameters={"load_format": names.get(str(case.parameters["load_format"]), case.parameters["load_format"])},
+        )
+        for case in side.cases
+    )
+    evidence = replace(papers(), sides={**papers().sides, "14": {"node0": replace(side, cases=cases)}})
+    assert verdict("f14-streamer-wins", evidence).verdict == "contradicted"
+
+
+def test_a_machine_whose_cores_are_all_busy_contradicts_the_one_core() -> None:
+    (use,) = papers().cores["12"]
+    busy = replace(use, percent=tuple(tuple(90.0 for _ in row) for row in use.percent))
+    evidence = replace(papers(), cores={"12": (busy,)})
+    assert {verdict(name, evidence).verdict for name in ("f12-one-core", "f12-bursts")} == {"contradicted"}
+
+
+def test_without_the_second_node_a_comparison_is_not_run_and_says_how_to_run_it() -> None:
+    only = {"gpu0": papers().sides["10"]["gpu0"]}
+    found = verdict("f10-total", replace(papers(), sides={**papers().sides, "10": only}))
+    assert found.verdict == "not run"
+    assert "bash run_figure.sh 10 1 on the second node" in found.reason
+
+
+def test_one_repeat_gives_a_point_without_an_interval() -> None:
+    evidence = papers().of_repeat(0)
+    found = verdict("f4-linear", evidence)
+    assert (found.verdict, found.n, found.interval) == ("reproduced", 1, None)
+    assert "one start, no interval" in found.reason
+
+
+def test_an_odd_start_is_flagged_and_makes_the_verdict_uncertain_not_absent() -> None:
+    evidence = changed(papers(), scaled(3, at=2), ("2",))
+    found = verdict("f2-total", evidence)
+    assert found.verdict in ("inconclusive", "contradicted")
+    assert any("odd starts: llama3-3b #3" in flag for flag in found.flags)
+    assert found.n == 5
+
+
+def test_a_machine_that_slows_down_is_flagged() -> None:
+    def slower(_: CaseData, repeat: Repeat, at: int) -> Repeat:
+        return replace(repeat, log={name: value * (1 + at / 20) for name, value in repeat.log.items()})
+
+    assert any("drift" in flag for flag in verdict("f10-total", changed(papers(), slower, ("10",))).flags)
+
+
+def test_an_inconclusive_verdict_says_how_many_more_repeats_would_decide_it() -> None:
+    found = verdict("f11-total", changed(papers(), noisier(10), ("11",), "cpu1"))
+    assert found.more_runs is not None
+    assert 1 <= found.more_runs < 1000
+    assert f"about {found.more_runs} more repeats" in found.reason

@@ -1,0 +1,142 @@
+"""``python -m harness claims``: the table, the document for programs, exit codes, wrong use."""
+
+import json
+import shutil
+import sys
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from harness import cli, cli_claims
+from harness.record.slot import write_slot
+from harness.workspace import ROOT, Workspace
+from tests.checkout import Done
+from tests.claims_evidence import CLAIMS
+from tests.storage_slot import storage_slot
+
+FIGURES = sorted((ROOT / "figures").glob("figure-*"))
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    """A checkout that has every figure's declaration and paper.csv, and no run."""
+    for folder in FIGURES:
+        target = tmp_path / "figures" / folder.name
+        target.mkdir(parents=True)
+        for name in ("figure.yaml", "paper.csv", "paper-cores.csv"):
+            if (folder / name).exists():
+                shutil.copy(folder / name, target)
+    return tmp_path
+
+
+@pytest.fixture
+def call(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], root: Path):
+    def run(*arguments: object) -> Done:
+        monkeypatch.setenv("COLUMNS", "200")
+        monkeypatch.setattr(cli_claims, "Workspace", lambda: Workspace(root))
+        monkeypatch.setattr(sys, "argv", ["harness", "claims", *map(str, arguments)])
+        with pytest.raises(SystemExit) as ended:
+            cli.main()
+        return Done(int(ended.value.code or 0), *capsys.readouterr())
+
+    return run
+
+
+def claims(done: Done) -> dict[str, dict[str, Any]]:
+    document = json.loads(done.out.splitlines()[-1])
+    assert "error" not in document, document
+    return {claim["id"]: claim for claim in document["claims"]}
+
+
+def test_on_a_fresh_checkout_no_claim_is_run_and_each_says_why(call) -> None:
+    done = call("--json")
+    told = claims(done)
+    assert done.code == 0
+    assert told.keys() == CLAIMS.keys()
+    assert {claim["verdict"] for claim in told.values()} == {"not run"}
+    assert {claim["mine"] for claim in told.values()} == {None}
+    assert all(claim["reason"] for claim in told.values())
+
+
+def test_the_papers_data_in_paper_csv_is_never_taken_for_mine(call) -> None:
+    assert {claim["verdict"] for claim in claims(call("--json")).values()} == {"not run"}
+    assert {claim["verdict"] for claim in claims(call("--paper", "--json")).values()} == {"reproduced"}
+
+
+def test_the_document_has_the_promised_keys(call) -> None:
+    told = claims(call("--paper", "--figure", "4", "--json"))
+    assert {claim["figure"] for claim in told.values()} == {"4"}
+    one = told["f4-linear"]
+    assert {"id", "figure", "verdict", "paper", "mine", "interval", "reason"} <= one.keys()
+    assert one["interval"][0] <= one["mine"] <= one["interval"][1]
+
+
+def test_the_table_names_claim_paper_mine_interval_and_verdict(call) -> None:
+    done = call("--paper", "--figure", "9")
+    line = next(line for line in done.out.splitlines() if "f9-linear" in line)
+    assert line.split()[:5] == ["f9-linear", "0.9996", "0.9996", "[0.9994,", "0.9997]"]
+    assert "reproduced" in line
+    assert done.out.splitlines()[-1] == "3 claims: 3 reproduced"
+
+
+def slot(root: Path, slowdown: float = 1.0) -> None:
+    """Figure 13's two slots, measured on a CPU engine with a twin; case1 takes ``slowdown`` times as long."""
+    for name, storage, factor in (("case0", "ram", 1.0), ("case1", "ssd", slowdown)):
+        rows, manifest = storage_slot(name, storage)
+        slow = [replace(row, seconds=row.seconds * factor) for row in rows]
+        write_slot(root / "figures" / "figure-13" / name, slow, manifest)
+
+
+def test_own_slots_are_judged_a_twin_at_most_by_its_shape(call, root: Path) -> None:
+    slot(root)
+    told = claims(call("--figure", "13", "--json"))
+    assert told["f13-other-steps"]["verdict"] == "same shape"
+    assert told["f13-other-steps"]["n"] == 5
+    assert told["f13-load"]["reason"].startswith("twin: ")
+
+
+def test_a_contradiction_is_a_finding_and_a_failure_only_for_the_gate(call, root: Path) -> None:
+    slot(root, slowdown=1.6)
+    told = call("--figure", "13", "--json")
+    assert claims(told)["f13-other-steps"]["verdict"] == "contradicted"
+    assert told.code == 0
+    assert call("--figure", "13", "--gate").code == 1
+    assert call("--figure", "4", "--gate").code == 0
+
+
+def test_data_of_another_folder_replaces_the_checkouts_own(call, root: Path, tmp_path_factory) -> None:
+    other = tmp_path_factory.mktemp("other")
+    slot(root, slowdown=1.6)
+    slot(other)
+    assert claims(call("--data", other / "figures", "--json"))["f13-other-steps"]["verdict"] == "same shape"
+    done = call("--data", other / "figures", "--data", root / "figures", "--json")
+    assert done.code == 2
+    assert "figure 13: case0 is in two of the folders" in json.loads(done.out.splitlines()[-1])["error"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("--figure", "99"), "no claim is about figure '99'"),
+        (("--data", "/nowhere"), "/nowhere: holds no figure-N folder"),
+        (("--paper", "--data", "/nowhere"), "give one of them"),
+    ],
+)
+def test_wrong_use_is_one_line_and_exit_code_2(call, arguments: tuple[str, ...], said: str) -> None:
+    done = call(*arguments)
+    assert done.code == 2
+    assert said in done.error
+
+
+def test_a_damaged_slot_is_one_line_that_names_it_and_the_other_figures_are_judged(call, root: Path) -> None:
+    slot(root)
+    (root / "figures" / "figure-13" / "case0" / "data.csv").write_text("damaged")
+    done = call("--json")
+    assert done.code == 2
+    assert "figure-13/case0/data.csv" in done.err.splitlines()[-1]
+    told = claims(done)
+    assert "figure-13/case0/data.csv" in told["f13-load"]["reason"]
+    assert told["f3-linear"]["reason"] == "figure 3 is not measured: bash run_figure.sh 3"
+    assert call("--figure", "3").code == 0
