@@ -13,7 +13,7 @@ def report(
     data: Annotated[
         list[Path] | None,
         typer.Option(
-            metavar="DIR", help="A slot, or a folder of slots or figures, instead of this checkout's; repeatable."
+            metavar="DIR", help="Parent of figure-N folders with slots, instead of this checkout's; repeatable."
         ),
     ] = None,
     figure: Annotated[

@@ -33,17 +33,14 @@ def read_figures(
 ) -> tuple[list[ReportFigure], list[str]]:
     """Every figure, and a line for each slot that cannot be read or shown: it does not keep the others from the page.
 
-    ``folders``: slots, folders of slots or of figures' folders, instead of this checkout's.
+    ``folders``: parents of figures' folders (or one of these), instead of this checkout's.
 
     Raises:
         HarnessError: a named folder holds no slot.
     """
-    places = {figure.figure: find_slots(workspace.figure(figure.figure)) for figure in figures}
-    problems: list[str] = []
-    if folders:
-        slots, problems = _read(path for folder in folders for path in _slots_below(folder))
-    else:
-        slots, problems = _read(path for found in places.values() for path in found)
+    slots, problems = _read(path for folder in folders or [workspace.root / "figures"] for path in _slots_below(folder))
+    if folders and not slots and not problems:
+        raise HarnessError(f"{folders[0]}: holds no figure-N folder with slots; name their parent with --data")
     shown: list[ReportFigure] = []
     for figure in figures:
         own = [slot for slot in slots if slot.manifest["figure"] == figure.figure]
@@ -54,17 +51,14 @@ def read_figures(
             rows, problems = [], [*problems, str(error)]
         data = assemble(figure, here, own, rows, (), allow_mismatch=True)
         drawn = drawings(data, draw_of(here / "plot.py"))
-        problems += [f"figure {figure.figure}: {each.problem}" for each in drawn if each.problem]
         shown.append(ReportFigure(figure, data, tuple(drawn)))
     return shown, problems
 
 
 def _slots_below(folder: Path) -> list[Path]:
-    """The slots of a folder, or of the figures' folders in it."""
-    found = find_slots(folder) or [path for figure in sorted(folder.glob("figure-*")) for path in find_slots(figure)]
-    if not found:
-        raise HarnessError(f"{folder}: neither slot folders (data.csv, manifest.json) nor folders of figures here")
-    return found
+    """The slots of a figure's folder, or of the figures' folders in it."""
+    places = [folder] if folder.resolve().name.startswith("figure-") else sorted(folder.glob("figure-*"))
+    return [path for place in places for path in find_slots(place)]
 
 
 def _read(paths: Iterable[Path]) -> tuple[list[Slot], list[str]]:
@@ -73,7 +67,8 @@ def _read(paths: Iterable[Path]) -> tuple[list[Slot], list[str]]:
         try:
             slot = read_slot(path)
         except SlotError as error:
-            problems.append(f"{error}; copy the slot again, or measure it again")
+            number = path.parent.name.removeprefix("figure-")
+            problems.append(f"{error}; copy the slot again, or measure it: bash run_figure.sh {number}")
             continue
         if slot.manifest["cases"]:
             slots.append(slot)

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from functools import cache
+from itertools import product
 from pathlib import Path
 
 from harness.analyse.source_lines import line_of
@@ -48,9 +49,10 @@ class HookPlaces:
     def _place(self, hook: Hook) -> str:
         """``vllm/v1/engine/core.py:88``, else the module's name."""
         stem = hook.module.replace(".", "/")
-        for name in (f"{stem}.py", f"{stem}/__init__.py") if self._packages else ():
+        packages = [self._packages] if self._packages else []
+        for folder, name in product(packages, (f"{stem}.py", f"{stem}/__init__.py")):
             try:
-                line = line_of((self._packages / name).read_text(encoding="utf-8"), hook.name)
+                line = line_of((folder / name).read_text(encoding="utf-8"), hook.name)
             except (OSError, UnicodeDecodeError):
                 continue
             return f"{name}:{line}" if line else hook.module

@@ -53,8 +53,8 @@ def _timeline(folder: Path, problems: list[str]) -> list[Piece]:
 def explored_runs(runs: Sequence[KnownRun], workspace: Workspace) -> list[Explored]:
     """Every run with something to explore; where its spans are at hand, with the hook that each piece comes from.
 
-    Spans of so many runs are read as ``MOST_LINES`` allow, one of each case before any second one; of the others a
-    piece names the hooks of its phase.
+    Spans are read as far as ``MOST_LINES`` allow: of measured runs before warm-ups, whose compilers leave ten times as
+    many, and of every case before any second time. In what is left a piece names the hooks of its phase.
     """
     spans_of = dict(_span_names(runs))
     found = []
@@ -69,18 +69,18 @@ def explored_runs(runs: Sequence[KnownRun], workspace: Workspace) -> list[Explor
 
 def _span_names(runs: Sequence[KnownRun]) -> Iterator[tuple[tuple[str, str, str], list[str | None]]]:
     left = MOST_LINES
-    for run in sorted(runs, key=_how_often_before(runs)):
+    for run in sorted(runs, key=_turn(runs)):
         if left > 0 and run.folder and run.pieces and run.window:
             spans, decoded = read_phase_spans(run.folder / "spans", run.window["exec_ns"], left)
             left -= decoded
             yield run.key, hooks_of_pieces(run.pieces, spans)
 
 
-def _how_often_before(runs: Sequence[KnownRun]) -> Callable[[KnownRun], int]:
-    """Order: every case's first start of a kind before any second one."""
+def _turn(runs: Sequence[KnownRun]) -> Callable[[KnownRun], tuple[bool, int]]:
+    """Measured runs first, and every case's first before any second one."""
     seen: Counter[tuple[str, str, str]] = Counter()
-    place: dict[tuple[str, str, str], int] = {}
+    turn: dict[tuple[str, str, str], tuple[bool, int]] = {}
     for run in runs:
-        place[run.key] = seen[run.node, run.case, run.kind]
+        turn[run.key] = (run.kind == "warmup", seen[run.node, run.case, run.kind])
         seen[run.node, run.case, run.kind] += 1
-    return lambda run: place[run.key]
+    return lambda run: turn[run.key]

@@ -40,18 +40,18 @@ def functional(figure_2: Sequence[KnownRun], own_command: str) -> Badge:
     counted = [run for run in measured if run.counts]
     ran = Point(
         bool(counted),
-        f"`{own_command}` ran here: {len(counted)} measured start{'s' if len(counted) != 1 else ''} that count"
+        f"`{own_command}` ran here: measured starts that count: {len(counted)}"
         if counted
         else f"`{own_command}` has not given a start that counts here",
     )
-    broken = [run for run in figure_2 if run.status == "ok" and not run.counts]
-    held = [run for run in figure_2 if run.counts and run.certificate]
+    finished = [run for run in figure_2 if run.status == "ok" and run.certificate]
+    held = [run for run in finished if run.counts]
     proved = Point(
-        None if not figure_2 else bool(held) and len(held) == sum(run.counts for run in figure_2),
-        f"state certificates hold for {len(held)} of {len(held) + len(broken)} finished starts of figure 2; "
-        "those whose proof failed are kept and not averaged"
-        if figure_2
-        else "no state certificate yet",
+        None if not figure_2 else bool(held) and not any(run.counts and not run.certificate for run in figure_2),
+        f"state certificates hold for {len(held)} of {len(finished)} finished starts of figure 2; "
+        "where the proof failed, the start is kept and not averaged"
+        if finished
+        else "no start of figure 2 carries a state certificate",
     )
     shares = [share for run in counted if (share := run.unattributed_share) is not None]
     explained = Point(
@@ -62,7 +62,7 @@ def functional(figure_2: Sequence[KnownRun], own_command: str) -> Badge:
         else "no traced start whose share of explained time could be told",
     )
     failed = [run for run in figure_2 if run.status != "ok"]
-    points = (ran, proved, explained, *([Point(None, f"{len(failed)} starts of figure 2 failed")] if failed else []))
+    points = (ran, proved, explained, *([Point(None, f"{_starts(len(failed))} of figure 2 failed")] if failed else []))
     return Badge(
         "functional",
         "Artifacts Evaluated – Functional",
@@ -95,3 +95,7 @@ def reproduced(judged: Sequence[Judged], originals_on_gpu: bool) -> Badge:
     )
     points = (shares, contradicted, hardware)
     return Badge("reproduced", "Results Reproduced", all(point.met for point in points), points)
+
+
+def _starts(number: int) -> str:
+    return f"{number} start{'s' if number != 1 else ''}"

@@ -7,6 +7,7 @@ imports): a report reads hundreds of runs.
 import os
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 
 from harness.analyse.spanlines import Span, header_of, lines_of, span_of
@@ -73,8 +74,20 @@ def _keep(line: bytes, pid: int, role: str, exec_ns: int, found: PhaseSpans) -> 
 
 
 def hooks_of_pieces(pieces: Sequence[Piece], spans: PhaseSpans) -> list[str | None]:
-    """For each piece the hook whose calls cover most of it; of calls around each other the innermost. None: no call."""
-    return [_hook_of(piece, spans.get((piece.phase, piece.process), ())) for piece in pieces]
+    """For each piece the hook whose calls cover most of it; of calls around each other the innermost. None: no call.
+
+    ``pieces`` are in the order of time.
+    """
+    over: dict[tuple[str, str], int] = {}  # how many of the calls, from the first one, ended before the piece
+    found = []
+    for piece in pieces:
+        key = (piece.phase, piece.process)
+        calls, first = spans.get(key, []), over.get(key, 0)
+        while first < len(calls) and calls[first].end_s <= piece.begin_s:
+            first += 1
+        over[key] = first
+        found.append(_hook_of(piece, islice(calls, first, None)))
+    return found
 
 
 def _hook_of(piece: Piece, spans: Iterable[PhaseSpan]) -> str | None:

@@ -113,7 +113,7 @@ def runs_of_slot(slot: Slot) -> list[KnownRun]:
             KnownRun(
                 node=manifest["node"]["id"],
                 case=told["case"],
-                run_id=told["run_id"].removeprefix(f"{told['case']}/"),
+                run_id=f"{case['session']}/{told['run']}",
                 run=told["run"],
                 kind=told["kind"],
                 status=told["status"],

@@ -1,11 +1,12 @@
 """The machines of a report, in the form of the paper's table of systems: facts in rows, nodes in columns."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from harness.record.facts import flat
 from harness.record.identity import core_list, listed
+from harness.record.slotfacts import shown
 
 Node = Mapping[str, Any]
 
@@ -56,12 +57,17 @@ def systems(records: Iterable[Record]) -> list[System]:
 def differences(records: Iterable[Record]) -> dict[str, list[str | None]]:
     """Fact → its value on each node, of the facts that are not the same everywhere; None where a node has none.
 
-    Facts of the machine, of the engines that were started on it, and variables that reached them.
+    Facts of the machine, of the engines that were started on it, and variables that reached them. A node of which a
+    whole group of these is not recorded (nothing was started there) differs from none in it.
     """
-    facts = [_compared(found) for found in _by_node(records)]
-    names = dict.fromkeys(name for each in facts for name in each)
-    rows = {name: [each.get(name) for each in facts] for name in names}
-    return {name: values for name, values in rows.items() if len(set(values)) > 1}
+    found = _by_node(records)
+    rows: dict[str, list[str | None]] = {}
+    for group, facts_of in _COMPARED.items():
+        facts = [facts_of(each) for each in found]
+        for name in dict.fromkeys(name for each in facts for name in each):
+            if len({each.get(name) for each in facts if each}) > 1:
+                rows[f"{group}: {name}"] = [each.get(name) for each in facts]
+    return rows
 
 
 def _by_node(records: Iterable[Record]) -> list[list[Record]]:
@@ -71,18 +77,25 @@ def _by_node(records: Iterable[Record]) -> list[list[Record]]:
     return list(nodes.values())
 
 
-def _compared(records: Sequence[Record]) -> dict[str, str]:
+def _machine(records: Sequence[Record]) -> dict[str, str]:
     node = records[0].node
-    machine = flat({name: value for name, value in node.items() if name not in _NOT_COMPARED})
-    facts = {f"machine: {name}": str(value) for name, value in machine.items()}
-    facts |= {"machine: cores": core_list(listed(node, "cpus"))} if "cpus" in node else {}
-    for what, pairs in (
-        ("engine", [flat(record.engine) for record in records]),
-        ("environment", [flat(record.environment) for record in records]),
-    ):
-        for name in sorted({name for pair in pairs for name in pair}):
-            facts[f"{what}: {name}"] = str(_joined(pair.get(name) for pair in pairs))
-    return facts
+    facts = {name: shown(value) for name, value in flat(dict(node)).items() if name not in _NOT_COMPARED}
+    return facts | ({"cores": core_list(listed(node, "cpus"))} if "cpus" in node else {})
+
+
+def _all_of(pairs: Iterable[Mapping[str, Any]]) -> dict[str, str]:
+    """Name → its values in any of the records."""
+    values: dict[str, list[str]] = {}
+    for name, value in (item for pair in pairs for item in flat(dict(pair)).items()):
+        values.setdefault(name, []).append(shown(value))
+    return {name: ", ".join(sorted(set(found))) for name, found in values.items()}
+
+
+_COMPARED: dict[str, Callable[[Sequence[Record]], dict[str, str]]] = {
+    "machine": _machine,
+    "engine": lambda records: _all_of(record.engine for record in records),
+    "environment": lambda records: _all_of(record.environment for record in records),
+}
 
 
 def _system(records: Sequence[Record]) -> System:

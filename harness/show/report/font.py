@@ -4,7 +4,7 @@ import base64
 import io
 from collections.abc import Iterable
 
-from fontTools import subset
+from fontTools import subset  # type: ignore[import-untyped]  # of matplotlib, which embeds fonts with it
 from matplotlib.font_manager import FontProperties, findfont
 
 FAMILY = "DejaVu Sans"  # of harness.show.style: the drawings' layout is measured with it

@@ -17,7 +17,7 @@ from harness.show.style import style
 _SVG, _XLINK = "http://www.w3.org/2000/svg", "http://www.w3.org/1999/xlink"
 _HREF = f"{{{_XLINK}}}href"
 _REFERENCE = re.compile(r"url\(#([^)]+)\)")
-_TOO_PRECISE = re.compile(r"(\.\d\d)\d+")  # of a point: the page shows a hundredth of it as nothing
+_TOO_PRECISE = re.compile(r"(?<=\.\d\d)\d+")  # of a point: the page shows a hundredth of it as nothing
 _BLACK, _WHITE, _PAINTS = "#000000", "#ffffff", ("fill", "stroke")
 _GREY = re.compile(r"#([0-9a-f]{2})\1\1", re.IGNORECASE)
 
@@ -67,7 +67,7 @@ def _own_ids(root: ET.Element, prefix: str) -> None:
             elif name == _HREF and value.startswith("#"):
                 element.set(name, f"#{prefix}-{value[1:]}")
             elif name == "d":
-                element.set(name, _TOO_PRECISE.sub(r"\1", " ".join(value.split())))
+                element.set(name, _TOO_PRECISE.sub("", " ".join(value.split())))
             elif "url(#" in value:
                 element.set(name, _REFERENCE.sub(lambda match: f"url(#{prefix}-{match[1]})", value))
 
