@@ -37,7 +37,10 @@ def make_workspace(root: Path) -> Workspace:
 
 
 def fill(workspace: Workspace, name: str = "tiny") -> None:
-    """Slots of figures 2, 12, 13 and the ladder, one from another machine, and the runs of one case. ``name``: a model's."""
+    """Slots of figures 2, 12, 13 and the ladder, one from another machine, and the runs of one case.
+
+    ``name``: what figure 2's model and that case's are called.
+    """
     put_slot(workspace, *_named(*synthetic(measured=3, bad=("failed",)), name))
     put_slot(workspace, *sampled(), node=HERE)
     put_slot(workspace, *storage_slot("case0", "ram", starts=3))
@@ -59,7 +62,11 @@ def fill_store(workspace: Workspace, name: str = "tiny", log: Iterable[str] = ("
         make_run("3", **more, certificate=certificate(holds=False)),
         make_run("4", **more, **broken, reason=f"{name} does not load"),
     )
-    pieces = [(0.0, 2.0, "imports:main", "main"), (2.0, 2.75, "load_weights", "worker"), (2.75, 3.0, "unattributed", "main")]
+    pieces = [
+        (0.0, 2.0, "imports:main", "main"),
+        (2.0, 2.75, "load_weights", "worker"),
+        (2.75, 3.0, "unattributed", "main"),
+    ]
     for run in ("warmup-0", "1", "2", "3"):
         (store.folder / run / TIMELINE.name).write_bytes(table_csv(TIMELINE, pieces))
 
@@ -97,7 +104,11 @@ def many_models(figure: str, slot: str, workspace: Workspace, starts: int = 5) -
             entry |= {"case": case, "parameters": {**parameters, "eager": False}}
             entry["model"] |= {"name": model, **facts}
             for run in manifest["runs"]:
-                run |= {"case": case, "run_id": f"{case}/s1/{run['run']}", "graph": {"nodes": 9, "code_bytes": 9000 * (1 + number)}}
+                run |= {
+                    "case": case,
+                    "run_id": f"{case}/s1/{run['run']}",
+                    "graph": {"nodes": 9, "code_bytes": 9000 * (1 + number)},
+                }
             scaled = [replace(row, case=case, model=model, seconds=row.seconds * (1 + number / 5)) for row in some]
             rows += scaled
             whole = whole or {**manifest, "cases": [], "runs": []}

@@ -26,10 +26,10 @@ def _subset(weight: str, characters: list[int]) -> str:
     options = subset.Options(
         flavor="woff", hinting=False, layout_features=["kern"], recalc_timestamp=False, drop_tables=["FFTM", "GSUB"]
     )
-    font = subset.load_font(findfont(FontProperties(family=FAMILY, weight=weight)), options)
-    subsetter = subset.Subsetter(options)
-    subsetter.populate(unicodes=characters)
-    subsetter.subset(font)
     content = io.BytesIO()
-    subset.save_font(font, content, options)
+    with subset.load_font(findfont(FontProperties(family=FAMILY, weight=weight)), options) as font:
+        subsetter = subset.Subsetter(options)
+        subsetter.populate(unicodes=characters)
+        subsetter.subset(font)
+        subset.save_font(font, content, options)
     return base64.b64encode(content.getvalue()).decode("ascii")

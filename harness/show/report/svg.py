@@ -76,8 +76,10 @@ def _follow_theme(element: ET.Element, hatch: bool) -> None:
     """Replace colours without hue below ``element``; ``hatch``: it is part of a pattern, which lies on a fill."""
     hatch = hatch or element.tag == f"{{{_SVG}}}pattern"
     text = element.tag == f"{{{_SVG}}}text"
-    if "style" in element.attrib or text:
-        element.set("style", _themed(element.get("style", ""), text, hatch))
+    fill = element.attrib.pop("fill", None)  # of what lies under a hatch
+    css = f"fill:{fill};{element.get('style', '')}" if fill else element.get("style", "")
+    if css or text:
+        element.set("style", _themed(css, text, hatch))
     for child in element:
         _follow_theme(child, hatch)
 
@@ -90,7 +92,8 @@ def _themed(css: str, text: bool, hatch: bool) -> str:
     if not hatch and rules.get("stroke") != _WHITE:  # a white line is the halo of a letter on a fill
         rules |= {"stroke": _ink(rules["stroke"])} if "stroke" in rules else {}
     if "fill" in rules:
-        rules["fill"] = _ink(rules["fill"]) if text or rules["fill"] == _WHITE else _shade(rules["fill"])
+        is_paper = rules["fill"] == _WHITE and not hatch
+        rules["fill"] = _ink(rules["fill"]) if text or is_paper else _shade(rules["fill"])
     return ";".join(f"{name.strip()}:{value.strip()}" for name, value in rules.items())
 
 

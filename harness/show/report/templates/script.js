@@ -6,7 +6,6 @@ const make = (tag, properties = {}, ...children) => {
   element.append(...children);
   return element;
 };
-for (const element of every(".js-only")) element.hidden = false;
 
 // --- theme: the system's, or the one that was chosen here before
 {
@@ -137,9 +136,8 @@ if (one("#explorer")) {
     const run = current;
     const length = Math.max(1, ...run.pieces.map(([begin, took]) => begin + took));
     const roles = [...new Set(run.pieces.map((piece) => piece[3]))];
-    const outer = one(".lanes-scroll");
-    const width = Math.max(240, outer.clientWidth - 24) * zoom;
-    lanes.style.width = `${width}px`;
+    lanes.style.width = `${100 * zoom}%`;
+    const width = lanes.clientWidth;
     lanes.style.height = `${roles.length * LANE_REM + 1.5}rem`;
     const parts = [];
     const step = tickStep(length / data.ticks_per_s, width);
