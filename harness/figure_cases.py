@@ -46,6 +46,12 @@ class Asked:
         return self.figure.figure
 
 
+def engines_and_models(points: Sequence[Point]) -> tuple[list[Pin], list[str]]:
+    """Of these points, each once, in their order."""
+    pins = {point.pin.name: point.pin for point in points}
+    return list(pins.values()), list(dict.fromkeys(point.model for point in points))
+
+
 def asked_figures(
     name: str,
     slot_index: int | None,
