@@ -47,10 +47,11 @@ def examine(pin_name: str | None, workspace: Workspace) -> tuple[list[Check], li
         return [*basis, gpus.check], stopped_figures(gpus.check, look)
     wanted = wanted_figures(pin_name, look)
     default = next(each.points for each in wanted if each.figure.figure == DEFAULT_FIGURE)
-    pins, models = engines_and_models(default)
+    everything = [point for each in wanted for point in each.points]
+    pins, models = engines_and_models(default := default or everything)  # a release cannot give figure 2
     machine = machine_checks(*look.memory_bytes(default), look.model(models[0]).file_bytes)
     checks = [*basis, *machine, look.disk(pins, models), gpus.check]
-    checks += stock_checks(default, [point for each in wanted for point in each.points], look)
+    checks += stock_checks(default, everything, look)
     if pin.device == "cuda":
         basis.append(gpus.check)
     return checks, figure_checks(wanted, basis, look)

@@ -68,10 +68,10 @@ def _twin(name: str, model: Model, workspace: Workspace) -> ModelLook:
     if damage:
         fix = f"rm -r {_shown(folder, workspace)} && {make}"
         return ModelLook(Check(check_name, "missing", f"twin is damaged: {damage}", needed, fix), True, False, size)
-    if downloading_folder(name, workspace.models).exists():
+    if scale is None and downloading_folder(name, workspace.models).exists():
         fix = f"python3 download_models.py {name}"
         found = "real weights downloaded in part; starts use the twin"
-        return ModelLook(Check(check_name, "warn", found, needed, fix), True, scale is None, size)
+        return ModelLook(Check(check_name, "warn", found, needed, fix), True, True, size)
     if scale is not None:
         found = "made from another recipe" if (folder / MANIFEST).exists() else "not here"
         check = Check(check_name, "missing", found, f"{needed}, {size / 1e6:.0f} MB", make, automatic=True)

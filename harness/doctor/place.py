@@ -28,7 +28,7 @@ def _path(workspace: Workspace) -> Check:
 
 def _writable(workspace: Workspace) -> Check:
     folders = (workspace.root, workspace.runs, workspace.caches, workspace.engines, workspace.models)
-    refused = [folder for folder in folders if not os.access(existing(folder), os.W_OK | os.X_OK)]
+    refused = [folder for folder in folders if not _writable_folder(existing(folder))]
     needed = "runs, caches, engines, models and figures are written into the checkout"
     if not refused:
         return Check("checkout", "ok", "can be written", needed)
@@ -55,6 +55,10 @@ def existing(path: Path) -> Path:
     return next(each for each in (path, *path.parents) if each.exists())
 
 
+def _writable_folder(folder: Path) -> bool:
+    return os.access(folder, os.W_OK | os.X_OK)
+
+
 def _about(found: FileSystem) -> str:
     return printable(f"{found.kind} on {found.device_model or found.device_name}" if found.device_name else found.kind)
 
@@ -71,7 +75,7 @@ def _copy(workspace: Workspace) -> str | None:
         name = "-".join(workspace.root.name.split())
         target = folder.resolve() / f"{name}-copy"
         mounted = filesystem_of(target)
-        usable = os.access(folder, os.W_OK | os.X_OK) and not any(c.isspace() for c in str(target))
+        usable = _writable_folder(folder) and not any(c.isspace() for c in str(target))
         if usable and not target.exists() and not mounted.network and not mounted.elsewhere:
             return f"cp -r {shlex.quote(str(workspace.root))} {target} && cd {target}"
     return None
