@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from harness.doctor.check import Check, FigureCheck
 from harness.doctor.needs import Look
@@ -79,7 +79,8 @@ def _check(wanted: Wanted, basis: Sequence[Check], seconds: float, node_id: str,
     number = wanted.figure.figure
     if not wanted.points:
         return FigureCheck(number, "cannot", "; ".join(wanted.notes), None, None, False)
-    lacks = [check for check in basis if check.stops]
+    # What every start needs is explained once, among the checks.
+    lacks = [replace(check, needed="") for check in basis if check.stops]
     lacks += [check for check in _own_checks(wanted, node_id, look) if check.status not in ("ok", "warn")]
     beside = _other_slot(wanted.figure, look)
     notes = [*wanted.notes, *([beside.why] if beside else [])]
