@@ -10,18 +10,14 @@ it is the same interval of scaled starts, and swapping A and B inverts it exactl
 """
 
 import math
-import operator
 from collections.abc import Sequence
 from dataclasses import dataclass
-from statistics import variance
 
-from scipy.special import stdtrit  # the t quantile alone: scipy.stats takes a second to import
+from harness.analyse.stats import Bounds, half_width_of_sum
 
 SLOWER, FASTER, NO_DIFFERENCE, NO_INTERVAL = "slower", "faster", "no difference", "no interval"
 
 _CLOCK_S = 1e-9  # spans have nanoseconds: less is no time
-
-Bounds = tuple[float, float]
 
 
 @dataclass(frozen=True)
@@ -54,45 +50,17 @@ class Contrast:
 def contrast(a: Sequence[float], b: Sequence[float], paired: bool, confidence: float) -> Contrast:
     """B against A; ``a`` and ``b`` hold at least one start each, in the order of the pairs where ``paired``."""
     a_mean, b_mean = _mean(a), _mean(b)
-    half = half_width(a, b, paired, confidence)
+    half = half_width_of_sum(((-1, a), (1, b)), paired, confidence)
     ratio = b_mean / a_mean if min(*a, *b) >= _CLOCK_S else None
     ratio_interval = None
     if ratio is not None and half is not None:
-        scaled = half_width([x / a_mean for x in a], [x / b_mean for x in b], paired, confidence)
+        scaled = half_width_of_sum(((-1, [x / a_mean for x in a]), (1, [x / b_mean for x in b])), paired, confidence)
         # A ratio of values that scatter over many orders of magnitude says nothing; this keeps it a number.
         ratio_interval = _around(ratio, min(scaled or 0.0, 300.0))
     difference = b_mean - a_mean
     return Contrast(
         a_mean, b_mean, None if half is None else (difference - half, difference + half), ratio, ratio_interval
     )
-
-
-def half_width(a: Sequence[float], b: Sequence[float], paired: bool, confidence: float) -> float | None:
-    """Half the width of the interval of mean(b) − mean(a); None if a spread is unknown."""
-    return half_width_of_sum(((-1, a), (1, b)), paired, confidence)
-
-
-def half_width_of_sum(terms: Sequence[tuple[float, Sequence[float]]], paired: bool, confidence: float) -> float | None:
-    """Half the width of the interval of Σ weight · mean(values) over ``terms``; None if a spread is unknown.
-
-    ``paired``: the k-th values of all terms were measured next to each other.
-    """
-    if min(len(values) for _, values in terms) < 2:
-        return None
-    if paired:
-        rounds = zip(*(values for _, values in terms), strict=True)
-        weights = [weight for weight, _ in terms]
-        sums = [math.fsum(map(operator.mul, weights, values)) for values in rounds]
-        squared = variance(sums) / len(sums)
-        freedom = float(len(sums) - 1)
-    else:
-        parts = [weight**2 * variance(values) / len(values) for weight, values in terms]
-        squared = sum(parts)
-        if squared == 0:
-            return 0.0
-        shares = [(part / squared) ** 2 / (len(values) - 1) for part, (_, values) in zip(parts, terms, strict=True)]
-        freedom = 1 / sum(shares)
-    return float(stdtrit(freedom, (1 + confidence) / 2)) * math.sqrt(squared)
 
 
 def _around(ratio: float, half: float) -> Bounds:

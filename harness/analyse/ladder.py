@@ -16,11 +16,10 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from harness.analyse.contrast import half_width_of_sum
 from harness.analyse.dataset import MEASURED, CaseData
 from harness.analyse.phases import COMPILE_LEAVES, UNATTRIBUTED
 from harness.analyse.rungs import EVERYTHING, NOTHING, Rungs
-from harness.analyse.stats import CONFIDENCE, Summary, summarise
+from harness.analyse.stats import CONFIDENCE, Summary, half_width_of_sum, summarise
 
 # Name → leaves; a leaf of one process before the leaf of all. What is not named is REST.
 PHASES: dict[str, tuple[str, ...]] = {

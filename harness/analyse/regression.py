@@ -5,9 +5,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import correlation, linear_regression
 
-from scipy.special import stdtrit  # the t quantile alone: scipy.stats takes a second to import
+from harness.analyse.stats import SIGNIFICANCE, t_quantile
 
-SIGNIFICANCE = 0.05  # chance that a set of points without any outlier names one
 _PARAMETERS = 2  # slope and intercept
 _ROUNDING = 1e-9  # of the residuals' scale: less than this is arithmetic, not data
 
@@ -64,7 +63,7 @@ def _outliers(points: Sequence[tuple[str, float, float]], slope: float, intercep
     freedom = n - _PARAMETERS - 1
     if freedom < 1:
         return ()
-    limit = float(stdtrit(freedom, 1 - SIGNIFICANCE / (2 * n)))
+    limit = t_quantile(freedom, 1 - SIGNIFICANCE / n)
     xs = [x for _, x, _ in points]
     middle = math.fsum(xs) / n
     spread = math.fsum((x - middle) ** 2 for x in xs)

@@ -20,7 +20,7 @@ Kind = Literal["value", "ratio", "order", "linear", "share", "monotone"]
 # What carries over to other hardware: the number itself; only its shape; neither.
 Portable = Literal["exact", "shape", "no"]
 # What a machine must have for the claim to be about anything there.
-Basis = Literal["weights", "gpu", "graphs", "compile", "second node"]
+Basis = Literal["weights", "gpu", "graphs"]
 
 
 class Bounds(BaseModel):

@@ -41,6 +41,7 @@ class Share(_Estimate):
     parts: tuple[str, ...] = Field(min_length=1)
     of: tuple[str, ...] = Field(min_length=1)
     reduce: Reduce = "mean"
+    starts: Starts = Starts()
 
 
 class Order(_Estimate):
@@ -74,6 +75,7 @@ class Spread(_Estimate):
 
     by: Literal["spread"]
     quantity: str
+    starts: Starts = Starts()
 
 
 class Line(_Estimate):
@@ -154,7 +156,7 @@ class PredictionError(_Estimate):
 
     by: Literal["prediction error"]
     what: Literal["mape", "mean"]
-    of: tuple[str, ...] | Literal["validation"] = "validation"
+    of: tuple[str, ...] | Literal["validation"] = "validation"  # empty: all models of `starts`
     starts: Starts = Starts()  # whose totals are predicted
     batch: float = 1.0  # factor of the capture term
     without: tuple[str, ...] = ()  # left out of training

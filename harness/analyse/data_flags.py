@@ -1,0 +1,44 @@
+"""What to know of the starts behind a number: odd ones, and a machine that changed while they were made.
+
+Nothing is left out because of it; a verdict that rests on such starts says so.
+"""
+
+from collections.abc import Iterable
+from statistics import fmean
+
+from harness.analyse.claimed_starts import Used
+from harness.analyse.dataset import MEASURED, TOTAL, CaseData
+from harness.analyse.paper_average import seconds
+from harness.analyse.stats import drift, outliers
+
+_NAMED = 3  # odd starts that are named one by one
+
+
+def flags_of(used: Used) -> tuple[str, ...]:
+    """Odd repeats by their total, and drift of the total over the order of the repeats, per slot."""
+    slots: dict[tuple[str, str], list[CaseData]] = {}
+    for figure, slot, case in used:
+        cases = slots.setdefault((figure, slot), [])
+        if case not in cases:
+            cases.append(case)
+    return tuple(flag for (figure, slot), cases in slots.items() for flag in _flags(f"figure {figure} {slot}", cases))
+
+
+def _flags(where: str, cases: Iterable[CaseData]) -> list[str]:
+    totals = [(case, values) for case in cases if (values := _totals(case))]
+    odd = [f"{case.model} #{at + 1} ({values[at]:.1f} s)" for case, values in totals for at in outliers(values)]
+    flags = []
+    # Every case is tried: of one hundred, five are odd by chance.
+    if len(odd) > max(1, len(totals) // 10):
+        more = f" and {len(odd) - _NAMED} more" if len(odd) > _NAMED else ""
+        flags.append(f"{where}: odd starts: {', '.join(odd[:_NAMED])}{more}")
+    rounds = min((len(values) for _, values in totals), default=0)
+    relative = [fmean(values[at] / fmean(values) for _, values in totals) for at in range(rounds)]
+    if (found := drift(relative)) and found.is_clear:
+        flags.append(f"{where}: starts drift by {found.per_repeat:+.1%} from repeat to repeat")
+    return flags
+
+
+def _totals(case: CaseData) -> list[float]:
+    found = [seconds(repeat, TOTAL) for repeat in case.repeats if repeat.kind == MEASURED]
+    return [value for value in found if value]

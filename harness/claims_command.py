@@ -1,0 +1,86 @@
+"""``python -m harness claims``: which of the paper's claims hold on what was measured here."""
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+
+from harness.analyse.judge import judge_all
+from harness.analyse.judged import Judged
+from harness.door import json_errors
+from harness.engine.detect import default_pin
+from harness.errors import HarnessError
+from harness.evidence_files import own_evidence, paper_evidence
+from harness.show.claims_print import claims_table, summary_line
+from harness.spec.claims import Claim, load_claims
+from harness.spec.pin import load_pin
+from harness.workspace import Workspace
+
+
+def run_claims(
+    figures: Sequence[str], folders: Sequence[Path], of_paper: bool, gate: bool, as_json: bool, workspace: Workspace
+) -> int:
+    """Judge, print, and return the exit code: 1 if ``gate`` and a claim is contradicted.
+
+    Raises:
+        HarnessError: a figure without claims, or a folder that cannot be read.
+    """
+    with json_errors(as_json):
+        if of_paper and folders:
+            raise HarnessError("--paper judges the paper's own data, --data somebody else's; give one of them")
+        judged = judged_claims(chosen_claims(figures), folders, workspace, of_paper)
+    console = Console(highlight=False, stderr=as_json)
+    console.print(claims_table(judged))
+    console.print(summary_line(judged))
+    if as_json:
+        print(json.dumps({"claims": [claim_json(each) for each in judged]}, allow_nan=False))
+    return int(gate and any(each.verdict == "contradicted" for each in judged))
+
+
+def chosen_claims(figures: Sequence[str] = ()) -> list[Claim]:
+    """The claims of these figures; all of them, if none is named.
+
+    Raises:
+        HarnessError: there is no claim about one of them.
+    """
+    claims = load_claims()
+    known = list(dict.fromkeys(claim.figure for claim in claims))
+    if unknown := [figure for figure in figures if figure not in known]:
+        raise HarnessError(f"no claim is about figure '{unknown[0]}'; there are claims about {', '.join(known)}")
+    return [claim for claim in claims if not figures or claim.figure in figures]
+
+
+def judged_claims(
+    claims: Sequence[Claim], folders: Sequence[Path], workspace: Workspace, of_paper: bool = False
+) -> list[Judged]:
+    """The claims against this checkout's slots, the ``folders`` instead, or the paper's own data.
+
+    Raises:
+        HarnessError: a folder cannot be read.
+    """
+    evidence = paper_evidence(workspace) if of_paper else own_evidence(workspace, folders)
+    return judge_all(claims, evidence, load_pin(default_pin()).device)
+
+
+def claim_json(judged: Judged) -> dict[str, Any]:
+    """One verdict for programs. Numbers are in ``unit``; what does not exist is null."""
+    claim = judged.claim
+    return {
+        "id": claim.id,
+        "figure": claim.figure,
+        "statement": claim.statement,
+        "quantity": claim.quantity,
+        "kind": claim.kind,
+        "unit": claim.unit,
+        "verdict": judged.verdict,
+        "paper": claim.paper,
+        "tolerance": claim.tolerance.model_dump(),
+        "mine": judged.mine,
+        "interval": judged.interval,
+        "n": judged.n,
+        "more_runs": judged.more_runs,
+        "reason": judged.reason,
+        "flags": list(judged.flags),
+    }
