@@ -34,7 +34,11 @@ class Planned:
 
 def plan(asked: list[Asked], options: Options, workspace: Workspace) -> list[Planned]:
     """The starts of a call, each case once. Runs that are stored and count are not made again."""
-    runs = _stored(workspace)
+    return plan_beside(asked, options, _stored(workspace))
+
+
+def plan_beside(asked: list[Asked], options: Options, runs: list[Run]) -> list[Planned]:
+    """``plan``, given the stored runs; without any, it is what a machine that has measured nothing would be told."""
     planned: dict[str, Planned] = {}
     for each in asked:
         for point in each.points:

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 
 from harness.doctor.check import Check, FigureCheck
 from harness.doctor.needs import Look
-from harness.figure_cases import Asked, Point, asked_figures, engines_and_models
+from harness.figure_cases import Asked, Point, asked_figures, engines_and_models, notes_of
 from harness.figure_plan import plan
 from harness.measure.case import Options
 from harness.record.identity import core_list
@@ -30,15 +30,6 @@ class Wanted:
         several = len(self.asked) > 1
         calls = (f"bash run_figure.sh {self.figure.figure}{f' {n}' if several else ''}" for n in range(len(self.asked)))
         return " && ".join(calls)
-
-    @property
-    def notes(self) -> list[str]:
-        """What of it cannot be measured here, and why; what is to be known of what can."""
-        prefix = f"figure {self.figure.figure}: "
-        notes = [note.removeprefix(prefix) for each in self.asked for note in each.notes]
-        pins = {point.pin.name for each in self.asked for point in each.points}
-        of_engines = [note for pin, of_pin in self.figure.engine_notes.items() if pin in pins for note in of_pin]
-        return list(dict.fromkeys(notes or of_engines))
 
     @property
     def points(self) -> list[Point]:
@@ -78,12 +69,12 @@ def figure_checks(wanted: Sequence[Wanted], basis: Sequence[Check], look: Look) 
 def _check(wanted: Wanted, basis: Sequence[Check], seconds: float, node_id: str, look: Look) -> FigureCheck:
     number = wanted.figure.figure
     if not wanted.points:
-        return FigureCheck(number, "cannot", "; ".join(wanted.notes), None, None, False)
+        return FigureCheck(number, "cannot", "; ".join(notes_of(wanted.asked)), None, None, False)
     # What every start needs is explained once, among the checks.
     lacks = [replace(check, needed="") for check in basis if check.stops]
     lacks += [check for check in _own_checks(wanted, node_id, look) if check.status not in ("ok", "warn")]
     beside = _other_slot(wanted.figure, look)
-    notes = [*wanted.notes, *([beside.why] if beside else [])]
+    notes = [*notes_of(wanted.asked), *([beside.why] if beside else [])]
     why = "; ".join([*dict.fromkeys(_summed(lacks)), *notes])
     minutes = round(seconds / 60, 1)
     if any(check.status == "cannot" for check in lacks):

@@ -93,22 +93,22 @@ class Look:
     def memory_bytes(self, points: Sequence[Point]) -> tuple[int, int]:
         """Memory without which the largest start of ``points`` cannot succeed, and what it takes when it has it."""
         least, usual = (
-            max(_memory_bytes(point, self.model(point.model), engine) for point in points)
+            max(memory_bytes(point, self.model(point.model).file_bytes, engine) for point in points)
             for engine in (MEMORY_AVAILABLE_BYTES, USUAL_ENGINE_BYTES)
         )
         return least, usual
 
 
-def _memory_bytes(point: Point, model: ModelLook, engine_bytes: int) -> int:
+def memory_bytes(point: Point, file_bytes: int, engine_bytes: int = USUAL_ENGINE_BYTES) -> int:
     """What a start takes of the machine's memory: its processes, and the files that are held in it.
 
-    Without a GPU, the KV cache and a copy of the weights too.
+    Without a GPU, the KV cache and a copy of the weights too. ``file_bytes``: of the model's folder.
     """
-    held = 0 if point.setting.state.storage == "ssd" else model.file_bytes
+    held = 0 if point.setting.state.storage == "ssd" else file_bytes
     if point.pin.device == "cuda":
         return engine_bytes + held
     kv_cache = float(point.pin.environment.get(KV_CACHE_GIB, 0)) * 2**30
-    return int(engine_bytes + held + kv_cache + model.file_bytes)
+    return int(engine_bytes + held + kv_cache + file_bytes)
 
 
 def _loaded_on_gpu(name: str, model: ModelLook) -> float:
