@@ -124,8 +124,9 @@ def _other_slot(figure: Figure, look: Look) -> Check | None:
     command, found = f"bash run_figure.sh {figure.figure} 1", f"needs another {figure.differ.upper()}"
     cores = sorted(os.sched_getaffinity(0))
     if figure.differ == "gpu" and len(set(look.gpus.names)) > 1:
-        second = next(n for n, name in enumerate(look.gpus.names) if name != look.gpus.names[0])
-        return Check(f"slot {slot}", "missing", found, "", f"CUDA_VISIBLE_DEVICES={second} {command}")
+        by_name = dict(zip(look.gpus.names, look.gpus.uuids, strict=True))
+        other = next(uuid for name, uuid in by_name.items() if name != look.gpus.names[0])
+        return Check(f"slot {slot}", "missing", found, "", f"CUDA_VISIBLE_DEVICES={other} {command}")
     if figure.differ == "cpu" and len(cores) > 1:
         half = core_list(cores[: len(cores) // 2])
         return Check(f"slot {slot}", "missing", f"{found} or core set", "", f"taskset -c {half} {command}")

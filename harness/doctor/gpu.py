@@ -24,6 +24,7 @@ class Gpus:
 
     check: Check
     names: tuple[str, ...] = ()
+    uuids: tuple[str, ...] = ()
     memory_bytes: int | None = None  # of one of them, which is what a start takes
     broken: bool = False  # no start can be made, on whatever device
 
@@ -44,7 +45,7 @@ def look_at_gpus() -> Gpus:
         found = "one on the bus, but no driver that answers" if _on_the_bus() else "none"
         return Gpus(Check(NAME, "cannot", found, needed))
     versions, use = driver_versions(), readings.gpu_use()
-    names = tuple(gpu["name"] for gpu in visible)
+    names, uuids = (tuple(gpu[fact] for gpu in visible) for fact in ("name", "uuid"))
     memory = use.memory_bytes // len(names) if use else None
     size = f" of {memory / 2**30:.0f} GiB" if memory else ""
     driver = f"driver {versions['driver_version']}, CUDA {versions['cuda_version']}"
@@ -52,8 +53,10 @@ def look_at_gpus() -> Gpus:
     wanted = _cuda_of_the_lock()
     if _major(versions["cuda_version"]) < wanted:
         fix = f"export HARNESS_ENGINE={DEFAULT_CPU_PIN}"  # the machine's administrator may have a newer driver
-        return Gpus(Check(NAME, "missing", found, f"a driver for CUDA {wanted}, or the CPU engine", fix), names, memory)
-    return Gpus(Check(NAME, "ok", found, needed), names, memory)
+        return Gpus(
+            Check(NAME, "missing", found, f"a driver for CUDA {wanted}, or the CPU engine", fix), names, uuids, memory
+        )
+    return Gpus(Check(NAME, "ok", found, needed), names, uuids, memory)
 
 
 def _on_the_bus() -> bool:

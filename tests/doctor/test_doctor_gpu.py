@@ -37,7 +37,7 @@ def test_two_kinds_of_gpu_are_two_nodes(ask: Ask, workspace: Workspace, monkeypa
     assert look.names == ("NVIDIA H100", "NVIDIA L40S")
     beside = _other_slot(load_figure("10", workspace), Look(workspace, look))
     assert beside is not None
-    assert beside.fix == "CUDA_VISIBLE_DEVICES=1 bash run_figure.sh 10 1"
+    assert beside.fix == "CUDA_VISIBLE_DEVICES=GPU-1 bash run_figure.sh 10 1"
     assert ask().ok
 
 
