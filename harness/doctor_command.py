@@ -3,7 +3,7 @@
 import json
 
 from harness.doctor.check import Check, FigureCheck
-from harness.doctor.figures import figure_checks, stopped_figures, wanted_figures
+from harness.doctor.figures import figure_checks, missing_starts, stopped_figures, wanted_figures
 from harness.doctor.gpu import look_at_gpus
 from harness.doctor.machine import machine_checks
 from harness.doctor.needs import Look
@@ -50,8 +50,9 @@ def examine(pin_name: str | None, workspace: Workspace) -> tuple[list[Check], li
     everything = [point for each in wanted for point in each.points]
     pins, models = engines_and_models(default := default or everything)  # a release cannot give figure 2
     machine = machine_checks(*look.memory_bytes(default), look.model(models[0]).file_bytes)
-    checks = [*basis, *machine, look.disk(pins, models), gpus.check]
+    planned, store = missing_starts(wanted, look)
+    checks = [*basis, *machine, look.disk(pins, models), store, gpus.check]
     checks += stock_checks(default, everything, look)
     if pin.device == "cuda":
         basis.append(gpus.check)
-    return checks, figure_checks(wanted, basis, look)
+    return checks, figure_checks(wanted, planned, basis, look)

@@ -1,15 +1,18 @@
 """What each figure needs, from the declarations that ``run_figure.sh`` acts on, and what of it is missing here."""
 
 import os
+import shlex
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 from harness.doctor.check import Check, FigureCheck
 from harness.doctor.needs import Look
 from harness.figure_cases import Asked, Point, asked_figures, engines_and_models, notes_of
-from harness.figure_plan import plan
+from harness.figure_plan import Planned, plan, plan_beside
 from harness.measure.case import Options
 from harness.record.identity import core_list
+from harness.record.run import RunFileError
 from harness.record.slot import find_slots, refuse_other_owner
 from harness.record.slotcheck import SlotError
 from harness.spec.figure import Figure, figure_numbers, load_figure
@@ -56,10 +59,31 @@ def stopped_figures(check: Check, look: Look) -> list[FigureCheck]:
     return [FigureCheck(number, check.status, check.why, check.fix, None, False) for number in numbers]
 
 
-def figure_checks(wanted: Sequence[Wanted], basis: Sequence[Check], look: Look) -> list[FigureCheck]:
-    """Each figure's verdict. ``basis``: what every start needs."""
+def missing_starts(wanted: Sequence[Wanted], look: Look) -> tuple[list[Planned], Check]:
+    """The starts that are not stored yet; and whether the store can be read. If not, nothing of it is counted."""
+    asked, needed = [asked for each in wanted for asked in each.asked], "runs as the harness wrote them"
+    try:
+        return plan(asked, Options(), look.workspace), Check("store", "ok", "can be read", needed)
+    except RunFileError as error:
+        said = str(error)
+    planned, found = plan_beside(asked, Options(), []), said.replace(f"{look.workspace.root}/", "")
+    # The message begins with the file; a run is moved as a whole, to where it is no run, and is not lost.
+    file = Path(said.partition(": ")[0])
+    folder = file.parent if file.name == "run.json" else file
+    if not folder.is_relative_to(look.workspace.runs):
+        return planned, Check("store", "cannot", found, needed)
+    aside = shlex.join(
+        ["mv", str(folder.relative_to(look.workspace.root)), f"damaged-{folder.parent.name}-{folder.name}"]
+    )
+    return planned, Check("store", "warn", found, needed, aside)
+
+
+def figure_checks(
+    wanted: Sequence[Wanted], planned: Sequence[Planned], basis: Sequence[Check], look: Look
+) -> list[FigureCheck]:
+    """Each figure's verdict. ``planned``: the starts that are missing; ``basis``: what every start needs."""
     seconds: dict[str, float] = {}
-    for case in plan([asked for each in wanted for asked in each.asked], Options(), look.workspace):
+    for case in planned:
         for number in set(case.figures):
             seconds[number] = seconds.get(number, 0.0) + case.seconds
     node_id = str(this_node(look.workspace.root)["id"])

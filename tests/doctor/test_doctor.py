@@ -20,6 +20,7 @@ from harness.spec.pin import DEFAULT_CPU_PIN
 from harness.state import limits, quiet
 from harness.state.filesystem import FileSystem
 from harness.state.limits import Memory
+from harness.state.machine import this_node
 from harness.workspace import ROOT, Workspace
 from tests.doctor.conftest import Told
 
@@ -211,6 +212,18 @@ def test_another_machines_slot_is_in_the_way(ask: Ask, workspace: Workspace) -> 
     told = ask()
     assert told.fix() == "mv figures/figure-2/node0 figure-2-node0"
     assert not told.ok
+
+
+def test_a_damaged_run_is_told_and_looked_past(ask: Ask, workspace: Workspace) -> None:
+    run = workspace.runs / str(this_node(workspace.root)["id"]) / "cold_start" / "case-00000000" / "1"
+    run.mkdir(parents=True)
+    (run / "run.json").write_text("{")
+    told = ask()
+    assert told.checks["store"]["status"] == "warn"
+    assert told.checks["store"]["fix"] == f"mv {run.relative_to(workspace.root)} damaged-case-00000000-1"
+    assert told.ok
+    subprocess.run(told.checks["store"]["fix"], shell=True, check=True, cwd=workspace.root)
+    assert ask().checks["store"]["status"] == "ok"
 
 
 def test_a_second_core_set_is_a_second_node(ask: Ask, monkeypatch: pytest.MonkeyPatch) -> None:
