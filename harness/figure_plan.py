@@ -78,7 +78,7 @@ def _stored(workspace: Workspace) -> list[Run]:
     """The runs of every case's last session on this node."""
     folder = workspace.runs / str(this_node(_existing(workspace.runs))["id"]) / "cold_start"
     stores = [CaseStore(path) for path in sorted(folder.iterdir()) if path.is_dir()] if folder.is_dir() else []
-    return [run for store in stores for run in store.session_runs(store.last_session() or "")]
+    return [run for store in stores for run in store.last_session_runs()]
 
 
 def _existing(folder: Path) -> Path:
