@@ -34,7 +34,11 @@ class Planned:
 
 def plan(asked: list[Asked], options: Options, workspace: Workspace) -> list[Planned]:
     """The starts of a call, each case once. Runs that are stored and count are not made again."""
-    runs = _stored(workspace)
+    return plan_beside(asked, options, _stored(workspace))
+
+
+def plan_beside(asked: list[Asked], options: Options, runs: list[Run]) -> list[Planned]:
+    """``plan``, given the stored runs; without any, it is what a machine that has measured nothing would be told."""
     planned: dict[str, Planned] = {}
     for each in asked:
         for point in each.points:
@@ -74,7 +78,7 @@ def _stored(workspace: Workspace) -> list[Run]:
     """The runs of every case's last session on this node."""
     folder = workspace.runs / str(this_node(_existing(workspace.runs))["id"]) / "cold_start"
     stores = [CaseStore(path) for path in sorted(folder.iterdir()) if path.is_dir()] if folder.is_dir() else []
-    return [run for store in stores for run in store.session_runs(store.last_session() or "")]
+    return [run for store in stores for run in store.last_session_runs()]
 
 
 def _existing(folder: Path) -> Path:

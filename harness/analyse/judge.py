@@ -64,13 +64,25 @@ def _lacking(claim: Claim, device: Device, twins: bool) -> str | None:
     return None
 
 
+def best_verdict(claim: Claim, device: Device, twins: bool, papers_machine: bool = False) -> Verdict:
+    """The best that starts on such a machine can say of the claim: reproduced, same shape, or not run."""
+    limit = _limit_of(claim, device, twins, papers_machine)
+    if limit is None:
+        return "reproduced"
+    return "same shape" if _only_shape(claim, limit) else "not run"
+
+
 def _limit(claim: Claim, used: Used, origins: Sequence[Origin]) -> str | None:
     """Why these starts cannot reproduce the number itself; None if they can."""
     device: Device = "cpu" if any(origin.device == "cpu" for origin in origins) else "cuda"
-    twins = any(case.twin for _, _, case in used)
+    papers_machine = all(origin.papers_machine for origin in origins)
+    return _limit_of(claim, device, any(case.twin for _, _, case in used), papers_machine)
+
+
+def _limit_of(claim: Claim, device: Device, twins: bool, papers_machine: bool) -> str | None:
     if lacking := _lacking(claim, device, twins):
         return lacking
-    if claim.portable == "no" and not all(origin.papers_machine for origin in origins):
+    if claim.portable == "no" and not papers_machine:
         return f"{OTHER_MACHINE}: {claim.why}"
     if twins:
         return TWIN

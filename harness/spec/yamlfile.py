@@ -50,9 +50,10 @@ def _parse(path: Path) -> tuple[yaml.Node | None, Any]:
     """The file as YAML nodes, which know their lines, and as values."""
     text = read_declaration(path)
     try:
-        tree = yaml.compose(text, Loader=yaml.SafeLoader)
-        document = yaml.safe_load(text)
+        loader = yaml.SafeLoader(text)
+        tree = loader.get_single_node()
         twice = next(_keys_given_twice(tree, set()), None)
+        document = None if tree is None else loader.construct_document(tree)
     except yaml.MarkedYAMLError as error:
         line = error.problem_mark.line + 1 if error.problem_mark else 1
         raise HarnessError(f"{path}:{line}: not valid YAML: {_one_line(str(error.problem))}") from None
