@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from harness import cli_claims, cli_engines, cli_recorded, cli_slots, cli_state
+from harness import cli_claims, cli_doctor, cli_engines, cli_recorded, cli_slots, cli_state
 from harness.door import run_app
 from harness.workspace import Workspace
 
@@ -215,6 +215,7 @@ app.command()(cli_recorded.parse_log)
 app.command()(cli_recorded.reparse)
 app.command()(cli_state.state)
 app.command()(cli_claims.claims)
+app.command()(cli_doctor.doctor)
 
 
 def main() -> None:
