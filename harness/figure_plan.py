@@ -1,7 +1,7 @@
 """``run_figure.sh NUM --dry-run``: which starts would be made, and how long they would take. Writes nothing."""
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -9,7 +9,8 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from harness.figure_cases import Asked
+from harness.analyse.budget import Cost
+from harness.figure_cases import Asked, Point
 from harness.measure.case import Options, declared_definition
 from harness.record.run import Run
 from harness.record.store import CaseStore
@@ -30,6 +31,8 @@ class Planned:
     warmups: int
     measured: int
     seconds: float
+    cost: Cost = field(repr=False)  # of any number of measured starts
+    key: str = field(repr=False)  # what the case is, as far as that is known before model and engine are there
 
 
 def plan(asked: list[Asked], options: Options, workspace: Workspace) -> list[Planned]:
@@ -43,19 +46,29 @@ def plan_beside(asked: list[Asked], options: Options, runs: list[Run]) -> list[P
     for each in asked:
         for point in each.points:
             wanted = declared_definition(each.figure, point.pin, point.model, point.setting)
-            key = json.dumps(wanted, sort_keys=True)
+            key = case_key(each, point)
             if key in planned:
                 planned[key].figures.append(each.number)
                 continue
             mine = [] if options.again else [run for run in runs if run.counts and _is_of(run.case, wanted)]
-            measured = sum(run.kind == "measured" for run in mine)
-            missing = max(0, options.iterations_of(each.figure) - measured)
+            iterations = options.iterations_of(each.figure)
             warm = not point.setting.state.needs_warm_up or any(run.kind == "warmup" for run in mine)
-            warmups = int(missing > 0 and not warm)
             like = "measured" if point.setting.state.compile_cache == "warm-up" else "warmup"
-            seconds = warmups * _usual(runs, wanted, "warmup") + missing * _usual(runs, wanted, like)
-            planned[key] = Planned([each.number], point.model, point.label(each.figure), warmups, missing, seconds)
+            cost = Cost(
+                warm_up_s=0.0 if warm else _usual(runs, wanted, "warmup"),
+                start_s=_usual(runs, wanted, like),
+                stored=sum(run.kind == "measured" for run in mine),
+            )
+            missing = max(0, iterations - cost.stored)
+            warmups = int(missing > 0 and not warm)
+            case = (point.model, point.label(each.figure), warmups, missing, cost.seconds(iterations))
+            planned[key] = Planned([each.number], *case, cost, key)
     return list(planned.values())
+
+
+def case_key(asked: Asked, point: Point) -> str:
+    """The same text for points that are one case, of whatever figures."""
+    return json.dumps(declared_definition(asked.figure, point.pin, point.model, point.setting), sort_keys=True)
 
 
 def print_plan(planned: list[Planned], notes: list[str], as_json: bool) -> None:
@@ -71,7 +84,11 @@ def print_plan(planned: list[Planned], notes: list[str], as_json: bool) -> None:
     console.print(table)
     console.print(f"about {minutes:.0f} minutes of starts, in turns: every case's warm-up, then iteration by iteration")
     if as_json:
-        print(json.dumps({"minutes": minutes, "notes": notes, "cases": [vars(each) for each in planned]}))
+        print(json.dumps({"minutes": minutes, "notes": notes, "cases": [_case_json(each) for each in planned]}))
+
+
+def _case_json(planned: Planned) -> dict[str, Any]:
+    return {name: value for name, value in vars(planned).items() if name not in ("cost", "key")}
 
 
 def _stored(workspace: Workspace) -> list[Run]:

@@ -48,7 +48,7 @@ def choose(
     Of as many measured starts as fit, up to ``iterations``: a claim more is worth fewer repeats, but an interval (two
     repeats) is worth more than a claim. Only where no whole comparison fits, parts of comparisons are chosen.
     """
-    parts = [_part(candidate, costs) for candidate in candidates]
+    parts = [part_of(candidate, costs) for candidate in candidates]
     several = range(iterations, LEAST_FOR_AN_INTERVAL - 1, -1)
     for whole, offered in ((True, candidates), (False, parts)):
         for numbers in (several, range(1, 2)):
@@ -59,8 +59,8 @@ def choose(
     return None
 
 
-def _part(candidate: Candidate, costs: Mapping[str, Cost]) -> Candidate:
-    """The cheapest cases that still make a comparison."""
+def part_of(candidate: Candidate, costs: Mapping[str, Cost]) -> Candidate:
+    """The claim by the cheapest cases that still make a comparison."""
     cheapest = sorted(candidate.cases, key=lambda case: (costs[case].seconds(1), case))[: candidate.least]
     return Candidate(candidate.claim, tuple(cheapest), len(cheapest))
 
