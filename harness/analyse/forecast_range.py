@@ -17,7 +17,7 @@ def _numbers(facts: ModelFacts) -> dict[str, float | None]:
     }
 
 
-_UNITS = {"checkpoint": " GB", "layers": " layers", "tokenizer": " MB", "vocabulary": " entries"}
+_UNITS = {"checkpoint": " GB", "layers": "", "tokenizer": " MB", "vocabulary": " entries"}
 _ROUNDING = 1e-6
 
 
@@ -35,7 +35,8 @@ class Seen:
         for name, (least, most) in self.ranges.items():
             value = _numbers(facts)[name]
             if value is not None and not least - _ROUNDING * most <= value <= most * (1 + _ROUNDING):
-                found.append(f"{name} {value:.6g}{_UNITS[name]}, trained on {least:.6g} to {most:.6g}{_UNITS[name]}")
+                between = f"{_number(least)} to {_number(most)}{_UNITS[name]}"
+                found.append(f"{name} {_number(value)}{_UNITS[name]}, trained on {between}")
         if facts.tokenizer_bytes is None and "tokenizer" in self.ranges:
             found.append("tokenizer's size is not known; estimated from the vocabulary")
         unseen = sorted(_kinds(facts) - set(self.kinds))
@@ -43,6 +44,11 @@ class Seen:
         if load_format and load_format not in self.load_formats:
             found.append(f"load format {load_format}: never seen, trained on {', '.join(self.load_formats)}")
         return tuple(found)
+
+
+def _number(value: float) -> str:
+    """Whole, or three digits."""
+    return f"{value:.0f}" if value >= 100 else f"{value:.3g}"
 
 
 def seen_in(models: Sequence[ModelFacts], load_formats: Iterable[str]) -> Seen:

@@ -50,7 +50,7 @@ class Start:
 
 
 def starts_of(side: Side, entries: Mapping[str, str] | None = None) -> list[Start]:
-    """Every start of a side that states its total, in the side's order. ``entries``: model → its entry, if not by name."""
+    """Every start of a side that states its total, in order. ``entries``: model → entry, if not by its name."""
     known = known_models()
     named = {case.model: name_in_models_yaml(case.model) for case in side.cases} | dict(entries or {})
     return [start for case in side.cases for start in _of_case(case, named[case.model], known)]
