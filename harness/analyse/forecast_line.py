@@ -124,7 +124,7 @@ def _huber(x: Array, y: Array) -> Array:
             break
         weights = np.sqrt(np.minimum(1.0, _HUBER * scale / np.maximum(residuals, _ROUNDING * scale)))
         before, found = found, _least_squares(x * weights[:, None], y * weights)
-        if np.allclose(before, found, rtol=1e-10, atol=1e-12):
+        if np.allclose(before, found, rtol=1e-7, atol=1e-9):
             break
     return found
 

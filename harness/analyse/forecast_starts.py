@@ -84,10 +84,13 @@ def _of_these_files(case: CaseData, facts: ModelFacts) -> ModelFacts | None:
     """The facts with the sizes of the files that were started; None for a twin, whose sizes are not the published ones,
     if they were not recorded.
     """
-    if "checkpoint_mb" not in case.facts:
+    proved = (repeat.loading.weight_bytes for repeat in case.repeats if repeat.loading)
+    size = round(case.facts["checkpoint_mb"] * 1e6) if "checkpoint_mb" in case.facts else next(proved, None)
+    if size is None:
         return None if case.twin else facts
-    tokenizer = round(case.facts["tokenizer_mb"] * 1e6) if "tokenizer_mb" in case.facts else facts.tokenizer_bytes
-    return replace(facts, checkpoint_bytes=round(case.facts["checkpoint_mb"] * 1e6), tokenizer_bytes=tokenizer)
+    published = None if case.twin else facts.tokenizer_bytes
+    tokenizer = round(case.facts["tokenizer_mb"] * 1e6) if "tokenizer_mb" in case.facts else published
+    return replace(facts, checkpoint_bytes=size, tokenizer_bytes=tokenizer)
 
 
 def cache_of(repeat: Repeat) -> Cache:

@@ -14,6 +14,7 @@ from math import isfinite
 from pathlib import Path
 
 from harness.analyse.dataset import Side, paper_sides
+from harness.analyse.logs import QUANTITIES
 from harness.analyse.model_facts import name_in_models_yaml
 from harness.analyse.recorded import stated_quantities
 from harness.errors import HarnessError
@@ -72,8 +73,8 @@ def _rows(slot: str, part: Path, entries: dict[str, str]) -> Iterator[PaperRow]:
                 continue
             if name_in_models_yaml(model) is None and (named := _named_in_log(repeat / start.label)):
                 entries.setdefault(model, named)
-            for phase, seconds in start.quantities.items():
-                if seconds is not None:
+            for phase in QUANTITIES:
+                if (seconds := start.quantities.get(phase)) is not None:
                     yield PaperRow(_UNKNOWN_FIGURE, slot, model, setting, kind, iteration, phase, seconds)
 
 
