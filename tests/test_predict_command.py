@@ -276,6 +276,14 @@ def test_several_sweeps_are_carried_to_each_other(call: Call, tmp_path: Path) ->
     assert all((each["calibration"], each["n"]) == (3, 8) and each["mape"] <= 5 for each in pairs.values())
 
 
+def test_lines_of_too_few_models_are_not_carried_elsewhere(call: Call, tmp_path: Path) -> None:
+    write_sweep(tmp_path / "gpu0", "10", "gpu0", {model: model for model in MODELS[:4]})
+    write_sweep(tmp_path / "gpu1", "10", "gpu1")
+    done = call("--evaluate", "--data", tmp_path, "--json")
+    assert [(each["from"], each["n"]) for each in document(done)["across"]] == [(f"{tmp_path.name}/gpu1", 1)]
+    assert "gpu0: its forecast is not carried elsewhere" in done.err
+
+
 def test_own_slots_are_evaluated_too(call: Call, workspace: Workspace) -> None:
     slots_of(workspace, "ram", "ssd")
     told = document(call("--evaluate", "--data", workspace.figure("13"), "--json"))

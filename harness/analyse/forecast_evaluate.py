@@ -8,9 +8,10 @@ from harness.analyse.dataset import MEASURED
 from harness.analyse.forecast import Forecast, Prediction, calibrated, points_of, train
 from harness.analyse.forecast_starts import Cache, Start
 from harness.analyse.forecast_states import Flag, Sorted, most_models, sort_starts
+from harness.analyse.model_facts import TERMS
 
 CALIBRATION_STARTS = 3
-LEAST_MODELS = 3  # of a node whose lines are carried elsewhere: a line through fewer has no shape
+LEAST_MODELS = len(TERMS)  # of a node whose lines are carried elsewhere: fewer cannot tell all terms apart
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,7 @@ def _numbers(facts: ModelFacts) -> dict[str, float | None]:
 
 
 _UNITS = {"checkpoint": " GB", "layers": "", "tokenizer": " MB", "vocabulary": " entries"}
-_ROUNDING = 1e-6
+_MARGIN = 0.05  # beyond the range by less is no extrapolation, and some sizes are known as rounded numbers only
 
 
 @dataclass(frozen=True)
@@ -34,7 +34,7 @@ class Seen:
         found = []
         for name, (least, most) in self.ranges.items():
             value = _numbers(facts)[name]
-            if value is not None and not least - _ROUNDING * most <= value <= most * (1 + _ROUNDING):
+            if value is not None and not least * (1 - _MARGIN) <= value <= most * (1 + _MARGIN):
                 between = f"{_number(least)} to {_number(most)}{_UNITS[name]}"
                 found.append(f"{name} {_number(value)}{_UNITS[name]}, trained on {between}")
         if facts.tokenizer_bytes is None and "tokenizer" in self.ranges:

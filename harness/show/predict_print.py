@@ -7,6 +7,7 @@ from rich.console import Console
 from rich.table import Table
 
 from harness.analyse.forecast import Seconds
+from harness.analyse.forecast_evaluate import LEAST_MODELS
 from harness.analyse.forecast_phases import LOAD
 from harness.record.plain import printable
 
@@ -59,6 +60,9 @@ def print_evaluation(evaluation: "Evaluation", console: Console) -> None:
             table.add_row(names, str(each.calibration), str(len(each.errors.held_out)), *numbers)
         console.print(table)
     for one, _ in evaluation.nodes:
+        if len(evaluation.nodes) > 1 and len(one.models) < LEAST_MODELS:
+            few = f"its forecast is not carried elsewhere: {_count(len(one.models), 'model')}, needs {LEAST_MODELS}"
+            console.print(f"{printable(one.node)}: {few}", markup=False)
         for flag in one.found.flags:
             part = "" if flag.whole else " (some of its starts)"
             console.print(
