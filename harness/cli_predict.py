@@ -29,6 +29,9 @@ def predict(
             metavar="LEVEL", help="Where weights are read from: ram, ssd, tmpfs, path:DIR. [default: as most]"
         ),
     ] = None,
+    load_format: Annotated[
+        str | None, typer.Option(metavar="FORMAT", help="safetensors, runai_streamer, … [default: as most]")
+    ] = None,
     cache: Annotated[
         CacheState | None, typer.Option(help="Compile caches: warm (default), empty, or off (nothing is compiled).")
     ] = None,
@@ -55,5 +58,5 @@ def predict(
 
     if model is None or data:
         raise HarnessError("predict takes a MODEL of models.yaml; or --evaluate --data DIR")
-    asked = Asked(model, node, storage, cache.value if cache else "warm", shape, twin)
+    asked = Asked(model, node, storage, cache.value if cache else "warm", shape, load_format, twin)
     raise typer.Exit(run_predict(asked, as_json, Workspace()))

@@ -10,7 +10,7 @@ from rich.console import Console
 from harness.analyse.forecast import Forecast, Loading, Prediction, Seconds, calibrated, train
 from harness.analyse.forecast_document import SCHEMA_VERSION, from_document, to_document, training_sha256
 from harness.analyse.forecast_evaluate import LEAST_MODELS, Sweep, sweep
-from harness.analyse.forecast_loading import UnknownLevelError, loading_at
+from harness.analyse.forecast_loading import UnknownLevelError, loading_as, loading_at
 from harness.analyse.forecast_starts import Cache, Start
 from harness.analyse.model_facts import ModelFacts, facts_of
 from harness.door import json_errors
@@ -37,6 +37,7 @@ class Asked:
     storage: str | None = None
     cache: Cache = "warm"
     shape: str | None = None
+    load_format: str | None = None
     twin: bool = False
 
 
@@ -83,8 +84,9 @@ def predict(asked: Asked, workspace: Workspace) -> Answer:
     notes += [
         f"not used: {flag.model}{'' if flag.whole else ' (some starts)'}: {flag.reason}" for flag in one.found.flags
     ]
-    loading = _loading(level, one, node)
-    prediction = forecast.predict(facts, loading)
+    loading = _loading(level, asked.load_format, one, node)
+    unmeasured = asked.load_format if asked.load_format and loading is None else ""
+    prediction = forecast.predict(facts, loading, unmeasured)
     return Answer(asked, node, forecast, prediction, tuple(notes))
 
 
@@ -155,7 +157,12 @@ def _nothing(starts: tuple[Start, ...], cache: Cache, others: list[Cache]) -> st
     return f"no start that found its compile caches {cache} can be used; {there}; measure one: bash run_figure.sh 2"
 
 
-def _loading(level: str | None, one: Sweep, node: Node) -> Loading | None:
+def _loading(level: str | None, load_format: str | None, one: Sweep, node: Node) -> Loading | None:
+    """How loading differs from the training starts': in format, or in level. (Both at once nobody has measured.)"""
+    if level is not None and load_format is not None:
+        raise HarnessError("give --storage or --load-format, not both: the other stays as in most starts of the node")
+    if load_format is not None:
+        return loading_as(load_format, one.found, node.starts)
     try:
         return None if level is None else loading_at(level, one.found, node.starts)
     except UnknownLevelError as error:
@@ -173,6 +180,7 @@ def _document(answer: Answer) -> dict[str, Any]:
         "shape_of": answer.asked.shape,
         "cache": answer.asked.cache,
         "storage": answer.asked.storage,
+        "load_format": answer.asked.load_format,
         "total": _seconds(prediction.total),
         "phases": {name: _seconds(each) for name, each in prediction.phases.items()},
         "load_source": prediction.load_source,

@@ -200,6 +200,22 @@ def test_a_level_that_nothing_is_known_of_is_refused(call: Call, workspace: Work
     assert "no start from ssd counts, and none recorded a probe of a disk; measure one" in done.err
 
 
+def test_a_load_format_is_taken_from_starts_that_used_it_or_said_to_be_unseen(call: Call, workspace: Workspace) -> None:
+    rows, manifest = storage_slot("case0", "ram", MODELS, rate=4e9)
+    streamed, other = storage_slot("case1", "ram", MODELS[:3], rate=8e9)
+    for case in other["cases"]:
+        case["parameters"] = {**case["parameters"], "load_format": "runai_streamer"}
+    write_slot(workspace.figure("13") / "case0", rows, manifest)
+    write_slot(workspace.figure("13") / "case1", streamed, other)
+    asked = ("yi-9b", "--node", SLOT_NODE["id"], "--json", "--load-format")
+    told = document(call(*asked, "runai_streamer"))
+    assert told["phases"]["load_weights"]["seconds"] == pytest.approx(17.66 / 8, rel=0.1)
+    assert (
+        "load format tensorizer: never seen, trained on safetensors" in document(call(*asked, "tensorizer"))["outside"]
+    )
+    assert call(*asked, "tensorizer", "--storage", "ssd").code == 2
+
+
 def test_another_nodes_shape_is_carried_by_a_few_own_starts(call: Call, workspace: Workspace) -> None:
     measured_store(workspace, MODELS[:2])
     told = document(call("yi-9b", "--twin", "--node", NODE["id"], "--shape", "paper", "--json"))

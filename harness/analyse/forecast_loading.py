@@ -39,6 +39,16 @@ def loading_at(level: str, found: Sorted, starts: Sequence[Start]) -> Loading | 
     raise UnknownLevelError(f"no start from {level} counts, and none recorded a probe of a disk")
 
 
+def loading_as(load_format: str, found: Sorted, starts: Sequence[Start]) -> Loading | None:
+    """Loading in another format than the forecast's, from the node's starts at the same level; None: it has none."""
+    if found.main is None or load_format == found.main.load_format:
+        return None
+    told = [start for start in starts if (start.load_format, start.storage) == (load_format, found.main.storage)]
+    if mean_rate(told) is None:
+        return None
+    return _of_starts(told, f"bytes over the bandwidth of this node's starts that load {load_format}")
+
+
 def _recorded(level: str, main: State, starts: Sequence[Start]) -> Loading | None:
     """A recording does not name its levels: the fastest of several is memory, the slowest the disk."""
     states: list[tuple[float, tuple[Start, ...]]] = []
