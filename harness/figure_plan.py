@@ -3,7 +3,6 @@
 import json
 from dataclasses import dataclass, field
 from pathlib import Path
-from statistics import median
 from typing import Any
 
 from rich.console import Console
@@ -14,11 +13,9 @@ from harness.figure_cases import Asked, Point
 from harness.measure.case import Options, declared_definition
 from harness.record.run import Run
 from harness.record.store import CaseStore
+from harness.start_seconds import StartSeconds, forecaster
 from harness.state.machine import this_node
 from harness.workspace import Workspace
-
-# Seconds of one whole start where this machine has made none like it: on 2 cores without a GPU.
-USUAL_S = {("warmup", False): 85.0, ("measured", False): 38.0, ("warmup", True): 30.0, ("measured", True): 26.0}
 
 
 @dataclass(frozen=True)
@@ -37,11 +34,12 @@ class Planned:
 
 def plan(asked: list[Asked], options: Options, workspace: Workspace) -> list[Planned]:
     """The starts of a call, each case once. Runs that are stored and count are not made again."""
-    return plan_beside(asked, options, _stored(workspace))
+    return plan_beside(asked, options, StartSeconds(_stored(workspace), forecaster(workspace)))
 
 
-def plan_beside(asked: list[Asked], options: Options, runs: list[Run]) -> list[Planned]:
-    """``plan``, given the stored runs; without any, it is what a machine that has measured nothing would be told."""
+def plan_beside(asked: list[Asked], options: Options, seconds: StartSeconds) -> list[Planned]:
+    """``plan``, given how long starts take (without runs: as on a machine that has measured nothing)."""
+    runs = seconds.runs
     planned: dict[str, Planned] = {}
     for each in asked:
         for point in each.points:
@@ -55,8 +53,8 @@ def plan_beside(asked: list[Asked], options: Options, runs: list[Run]) -> list[P
             warm = not point.setting.state.needs_warm_up or any(run.kind == "warmup" for run in mine)
             like = "measured" if point.setting.state.compile_cache == "warm-up" else "warmup"
             cost = Cost(
-                warm_up_s=0.0 if warm else _usual(runs, wanted, "warmup"),
-                start_s=_usual(runs, wanted, like),
+                warm_up_s=0.0 if warm else seconds.of(wanted, "warmup"),
+                start_s=seconds.of(wanted, like),
                 stored=sum(run.kind == "measured" for run in mine),
             )
             missing = max(0, iterations - cost.stored)
@@ -109,18 +107,3 @@ def _is_of(case: dict[str, Any], wanted: dict[str, Any]) -> bool:
     # A sampled start is no start of a figure that samples nothing.
     names = (wanted.keys() | {"samples", "drop_caches"}) - {"engine"}
     return same_engine and all(case.get(name) == wanted.get(name) for name in names)
-
-
-def _usual(runs: list[Run], wanted: dict[str, Any], kind: str) -> float:
-    """Median seconds of such a start on this machine: of this model, else of any, else a usual value."""
-    like = [
-        run
-        for run in runs
-        if run.kind == kind
-        and run.counts
-        and run.case.get("engine", {}).get("pin") == wanted["engine"]["pin"]
-        and run.case.get("eager") == wanted["eager"]
-    ]
-    of_model = [run.wall_s for run in like if run.case.get("model") == wanted["model"]]
-    found = of_model or [run.wall_s for run in like]
-    return median(found) if found else USUAL_S[kind, bool(wanted["eager"])]

@@ -15,6 +15,7 @@ from harness.spec.figure_groups import Groups
 from harness.spec.pin import Pin
 from harness.spec.releases import pins_like
 from harness.spec.yamlfile import load_yaml
+from harness.start_seconds import StartSeconds
 from harness.workspace import Workspace
 
 _BEST = "reproduced"
@@ -34,7 +35,7 @@ def wanted_of(pin: Pin, workspace: Workspace, smoke: bool = False, numbers: Sequ
 
 def minutes_of(asked: Sequence[Asked], smoke: bool = False) -> float:
     """Minutes of all these starts, each made once, on a machine that has measured none."""
-    return sum(case.seconds for case in plan_beside(list(asked), Options(smoke=smoke), [])) / 60
+    return sum(case.seconds for case in plan_beside(list(asked), Options(smoke=smoke), StartSeconds())) / 60
 
 
 def figure_entries(pin: Pin, workspace: Workspace) -> tuple[FigureEntry, ...]:
@@ -61,7 +62,7 @@ def _entry(number: str, pin: Pin, workspace: Workspace) -> FigureEntry:
     figure = load_figure(number, workspace)
     asked = wanted_of(pin, workspace, numbers=[number])
     small = wanted_of(pin, workspace, smoke=True, numbers=[number])
-    planned = plan_beside(asked, Options(), [])
+    planned = plan_beside(asked, Options(), StartSeconds())
     several = len(figure.slots) > 1 and figure.differ is not None
     slots = range(len(figure.slots)) if several else [None]
     measurable = any(each.points for each in asked)

@@ -17,6 +17,7 @@ from harness.record.slot import find_slots, refuse_other_owner
 from harness.record.slotcheck import SlotError
 from harness.spec.figure import Figure, figure_numbers, load_figure
 from harness.spec.state import is_cold
+from harness.start_seconds import StartSeconds
 from harness.state.machine import this_node
 
 
@@ -66,7 +67,7 @@ def missing_starts(wanted: Sequence[Wanted], look: Look) -> tuple[list[Planned],
         return plan(asked, Options(), look.workspace), Check("store", "ok", "can be read", needed)
     except RunFileError as error:
         said = str(error)
-    planned, found = plan_beside(asked, Options(), []), said.replace(f"{look.workspace.root}/", "")
+    planned, found = plan_beside(asked, Options(), StartSeconds()), said.replace(f"{look.workspace.root}/", "")
     # The message begins with the file; a run is moved as a whole, to where it is no run, and is not lost.
     file = Path(said.partition(": ")[0])
     folder = file.parent if file.name == "run.json" else file
