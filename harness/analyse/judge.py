@@ -16,7 +16,7 @@ from collections.abc import Iterable, Sequence
 from typing import Literal
 
 from harness.analyse.claimed_starts import Number, Used
-from harness.analyse.data_flags import flags_of
+from harness.analyse.data_flags import flags_of, storage_flags
 from harness.analyse.estimators import estimate
 from harness.analyse.evidence import Device, Evidence, NotMeasuredError, Origin, measured
 from harness.analyse.judged import Judged, Verdict
@@ -48,7 +48,8 @@ def judge(claim: Claim, evidence: Evidence, here: Device) -> Judged:
     repeats = _per_repeat(claim, evidence, number)
     around = interval(repeats, _scale(claim), number.value) if number.repeatable else None
     n = max(len(repeats), 1)
-    flags = (*number.notes, *flags_of(number.used), *([f"{limit}: at most the shape"] if limit else []))
+    states = storage_flags(number.used) if "weights" in claim.rests_on else ()
+    flags = (*number.notes, *states, *flags_of(number.used), *([f"{limit}: at most the shape"] if limit else []))
     verdict, bounds = _verdict(claim, number.value, around, shape_only=limit is not None)
     more = _more_runs(bounds, claim.paper, number.value, repeats) if verdict == "inconclusive" else None
     reason = _reason(claim, verdict, bounds, around, n, more, number.repeatable)
