@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from harness import cli_claims, cli_engines, cli_recorded, cli_slots, cli_state
+from harness import cli_claims, cli_doctor, cli_engines, cli_predict, cli_recorded, cli_slots, cli_state
 from harness.door import run_app
 from harness.workspace import Workspace
 
@@ -85,6 +85,15 @@ def figure(
         typer.Option(envvar="HARNESS_DROP_CACHES", metavar="all", help="Drop the whole page cache before cold starts."),
     ] = None,
     quiet_wait: Annotated[float, QUIET_WAIT] = 60.0,
+    budget: Annotated[
+        float | None,
+        typer.Option(
+            envvar="HARNESS_BUDGET",
+            min=0.1,
+            metavar="MINUTES",
+            help="Only the starts that decide most claims in this time; the plan is shown first.",
+        ),
+    ] = None,
     allow_mismatch: Annotated[
         bool,
         typer.Option(
@@ -99,10 +108,12 @@ def figure(
     ] = False,
 ) -> None:
     """Everything for one figure: set up, measure what is missing, collect, plot. (bash run_figure.sh NUM)"""
+    from harness.budget_plan import print_budgeted
     from harness.figure_cases import asked_figures
-    from harness.figure_command import Call, run_figure
+    from harness.figure_command import Call, cut_to_budget, run_figure
     from harness.figure_plan import plan, print_plan
     from harness.measure.case import Options
+    from harness.progress import console
     from harness.spec.figure import Mode
     from harness.spec.state import drops_all, storage_level
 
@@ -112,11 +123,17 @@ def figure(
     dropping = drops_all(drop_caches)
     options = Options(names or None, iterations, smoke, eager, again, chosen, level, dropping, quiet_wait)
     workspace = Workspace()
+    budget_s = None if budget is None else budget * 60
     if dry_run:
         asked = asked_figures(number, slot, options, engine, workspace, named_versions)
-        print_plan(plan(asked, options, workspace), [note for each in asked for note in each.notes], as_json)
+        if budget_s is not None:
+            budgeted = cut_to_budget(asked, options, budget_s, workspace)
+            print_budgeted(budgeted, budget_s, console)
+            asked, options = budgeted.asked, budgeted.options
+        if budget_s is None or as_json:
+            print_plan(plan(asked, options, workspace), [note for each in asked for note in each.notes], as_json)
     else:
-        run_figure(Call(number, slot, engine, allow_mismatch, named_versions), options, workspace)
+        run_figure(Call(number, slot, engine, allow_mismatch, named_versions, budget_s), options, workspace)
 
 
 def _words(text: str | None) -> tuple[str, ...]:
@@ -215,6 +232,8 @@ app.command()(cli_recorded.parse_log)
 app.command()(cli_recorded.reparse)
 app.command()(cli_state.state)
 app.command()(cli_claims.claims)
+app.command()(cli_doctor.doctor)
+app.command()(cli_predict.predict)
 
 
 def main() -> None:

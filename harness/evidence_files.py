@@ -75,7 +75,9 @@ def paper_evidence(workspace: Workspace) -> Evidence:
     gathered = _Gathered(_figures(workspace), recorded=True)
     try:
         for number, figure in gathered.figures.items():
-            folder = workspace.figure(number)
+            # The shared recording once, whole: a figure of it ships with the one quantity that it draws.
+            shared = number.isdecimal() and recording_of(number) == f"figure-{SHARED}"
+            folder = workspace.figure(_WHOLE if shared else number)
             if (folder / PAPER_CSV).exists():
                 _add_paper(gathered, number, read_paper(folder / PAPER_CSV), figure)
             if (folder / PAPER_CORES_CSV).exists():

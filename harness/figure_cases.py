@@ -46,6 +46,20 @@ class Asked:
         return self.figure.figure
 
 
+def engines_and_models(points: Sequence[Point]) -> tuple[list[Pin], list[str]]:
+    """Of these points, each once, in their order."""
+    pins = {point.pin.name: point.pin for point in points}
+    return list(pins.values()), list(dict.fromkeys(point.model for point in points))
+
+
+def notes_of(asked: Sequence[Asked]) -> list[str]:
+    """What cannot be measured of one figure in these slots, and why; else what is to be known of what can."""
+    notes = [note.removeprefix(f"figure {each.number}: ") for each in asked for note in each.notes]
+    pins, _ = engines_and_models([point for each in asked for point in each.points])
+    known = [note for each in asked for pin in pins for note in each.figure.engine_notes.get(pin.name, ())]
+    return list(dict.fromkeys(notes or known))
+
+
 def asked_figures(
     name: str,
     slot_index: int | None,
@@ -75,8 +89,17 @@ def asked_figures(
     for figure in figures:
         all_versions = figure.engines == "all" and pin_name is None
         pins = pins_like(pin, versions, options.smoke) if all_versions else [pin]
-        asked.append(_asked(figure, _slot(figure, slot_index), options, pin, pins))
+        asked.append(asked_with(figure, slot_index, options, pin, pins))
     return asked
+
+
+def asked_with(figure: Figure, slot_index: int | None, options: Options, pin: Pin, pins: Sequence[Pin]) -> Asked:
+    """One figure with these engines, whatever this machine has. ``pin``: the one whose lacks the whole figure has.
+
+    Raises:
+        HarnessError: no such slot.
+    """
+    return _asked(figure, _slot(figure, slot_index), options, pin, pins)
 
 
 def _slot(figure: Figure, index: int | None) -> str:

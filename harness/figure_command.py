@@ -2,19 +2,25 @@
 
 import runpy
 import sys
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from packaging.version import Version
 
+from harness.analyse.judge import judge_all
+from harness.budget_plan import Budgeted, print_budgeted, print_outcome, within_budget
 from harness.engine import patching
+from harness.engine.detect import default_pin
 from harness.engine.environment import Engine, InstallationFailed, ensure_engine
 from harness.engine.environments import make_engines
 from harness.engine.model_store import ensure_model
 from harness.engine.tensorize import tensorize
 from harness.errors import HarnessError, MeasurementFailed
+from harness.evidence_files import own_evidence
 from harness.figure_cases import Asked, Point, asked_figures
+from harness.figure_plan import plan
 from harness.measure.case import Options, make_case
 from harness.measure.conditions import check_writable, measuring
 from harness.measure.model_place import model_place
@@ -27,8 +33,10 @@ from harness.record.plain import printable
 from harness.record.run import Run
 from harness.record.slot import find_slots, read_slot, refuse_other_owner
 from harness.record.slotcheck import SlotError
+from harness.show.claims_print import claims_table
+from harness.spec.claims import load_claims
 from harness.spec.figure import Figure
-from harness.spec.pin import Pin
+from harness.spec.pin import Pin, load_pin
 from harness.state.machine import this_node
 from harness.state.probe import probe_files
 from harness.state.staging import memory_copies, placed
@@ -44,6 +52,7 @@ class Call:
     pin: str | None = None
     allow_mismatch: bool = False
     versions: tuple[str, ...] = ()
+    budget_s: float | None = None  # of starts
 
 
 def run_figure(call: Call, options: Options, workspace: Workspace) -> None:
@@ -56,6 +65,11 @@ def run_figure(call: Call, options: Options, workspace: Workspace) -> None:
     asked = asked_figures(call.name, call.slot_index, options, call.pin, workspace, call.versions)
     for note in dict.fromkeys(note for each in asked for note in each.notes):
         console.print(note, soft_wrap=True)
+    budgeted = None
+    if call.budget_s is not None:
+        budgeted = cut_to_budget(asked, options, call.budget_s, workspace)
+        print_budgeted(budgeted, call.budget_s, console)
+        asked, options = budgeted.asked, budgeted.options
     sessions: dict[str, CaseSession] = {}
     runs: list[Run] = []
     problems: list[HarnessError] = []
@@ -68,20 +82,42 @@ def run_figure(call: Call, options: Options, workspace: Workspace) -> None:
             per_figure = open_sessions(asked, engines, options, str(node["id"]), workspace)
             sessions = {name: session for found in per_figure.values() for name, session in found.items()}
             places = [session.case.around.model for session in sessions.values()]
+            begun = time.monotonic()
             with probe_files({model_place(place).disk for place in places if place}):
                 runs = measure_missing(list(sessions.values()), node)
+            if budgeted:
+                print_outcome(budgeted, runs, time.monotonic() - begun, console)
             measured = [each for each in asked if each.number in per_figure]
             problems += for_each(
                 measured, lambda each: collect_slot(each, list(per_figure[each.number].values()), workspace, gaps)
             )
     arguments = ["--allow-mismatch"] if call.allow_mismatch else []
     problems += for_each(asked, lambda each: plot(workspace.figure(each.number), arguments))
+    print_verdicts([each.number for each in asked if each.points], workspace)
     lost = [(session, run) for session in sessions.values() if (run := lost_run(session, runs))]
     problems += [MeasurementFailed(why_missing(run, session, workspace.root)) for session, run in lost[:1]]
     for problem in problems[:-1]:
         console.print(f"error: {printable(str(problem))}", soft_wrap=True)
     if problems:
         raise problems[-1]
+
+
+def cut_to_budget(asked: list[Asked], options: Options, budget_s: float, workspace: Workspace) -> Budgeted:
+    """What of the call decides most claims in this time.
+
+    Raises:
+        HarnessError: nothing does; says what would.
+    """
+    planned = plan(asked, options, workspace)
+    return within_budget(asked, planned, options, budget_s, load_claims(), own_evidence(workspace), workspace.models)
+
+
+def print_verdicts(figures: list[str], workspace: Workspace) -> None:
+    """What the claims about these figures have come to. Slots that cannot be read have been told of before."""
+    claims = [claim for claim in load_claims() if claim.figure in figures]
+    if claims:
+        judged = judge_all(claims, own_evidence(workspace), load_pin(default_pin()).device)
+        console.print(claims_table(judged))
 
 
 def for_each(asked: list[Asked], step: Callable[[Asked], None]) -> list[HarnessError]:

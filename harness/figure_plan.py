@@ -1,23 +1,21 @@
 """``run_figure.sh NUM --dry-run``: which starts would be made, and how long they would take. Writes nothing."""
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from statistics import median
 from typing import Any
 
 from rich.console import Console
 from rich.table import Table
 
-from harness.figure_cases import Asked
+from harness.analyse.budget import Cost
+from harness.figure_cases import Asked, Point
 from harness.measure.case import Options, declared_definition
 from harness.record.run import Run
 from harness.record.store import CaseStore
+from harness.start_seconds import StartSeconds, forecaster
 from harness.state.machine import this_node
 from harness.workspace import Workspace
-
-# Seconds of one whole start where this machine has made none like it: on 2 cores without a GPU.
-USUAL_S = {("warmup", False): 85.0, ("measured", False): 38.0, ("warmup", True): 30.0, ("measured", True): 26.0}
 
 
 @dataclass(frozen=True)
@@ -30,28 +28,45 @@ class Planned:
     warmups: int
     measured: int
     seconds: float
+    cost: Cost = field(repr=False)  # of any number of measured starts
+    key: str = field(repr=False)  # what the case is, as far as that is known before model and engine are there
 
 
 def plan(asked: list[Asked], options: Options, workspace: Workspace) -> list[Planned]:
     """The starts of a call, each case once. Runs that are stored and count are not made again."""
-    runs = _stored(workspace)
+    return plan_beside(asked, options, StartSeconds(_stored(workspace), forecaster(workspace)))
+
+
+def plan_beside(asked: list[Asked], options: Options, seconds: StartSeconds) -> list[Planned]:
+    """``plan``, given how long starts take (without runs: as on a machine that has measured nothing)."""
+    runs = seconds.runs
     planned: dict[str, Planned] = {}
     for each in asked:
         for point in each.points:
             wanted = declared_definition(each.figure, point.pin, point.model, point.setting)
-            key = json.dumps(wanted, sort_keys=True)
+            key = case_key(each, point)
             if key in planned:
                 planned[key].figures.append(each.number)
                 continue
             mine = [] if options.again else [run for run in runs if run.counts and _is_of(run.case, wanted)]
-            measured = sum(run.kind == "measured" for run in mine)
-            missing = max(0, options.iterations_of(each.figure) - measured)
+            iterations = options.iterations_of(each.figure)
             warm = not point.setting.state.needs_warm_up or any(run.kind == "warmup" for run in mine)
-            warmups = int(missing > 0 and not warm)
             like = "measured" if point.setting.state.compile_cache == "warm-up" else "warmup"
-            seconds = warmups * _usual(runs, wanted, "warmup") + missing * _usual(runs, wanted, like)
-            planned[key] = Planned([each.number], point.model, point.label(each.figure), warmups, missing, seconds)
+            cost = Cost(
+                warm_up_s=0.0 if warm else seconds.of(wanted, "warmup"),
+                start_s=seconds.of(wanted, like),
+                stored=sum(run.kind == "measured" for run in mine),
+            )
+            missing = max(0, iterations - cost.stored)
+            warmups = int(missing > 0 and not warm)
+            case = (point.model, point.label(each.figure), warmups, missing, cost.seconds(iterations))
+            planned[key] = Planned([each.number], *case, cost, key)
     return list(planned.values())
+
+
+def case_key(asked: Asked, point: Point) -> str:
+    """The same text for points that are one case, of whatever figures."""
+    return json.dumps(declared_definition(asked.figure, point.pin, point.model, point.setting), sort_keys=True)
 
 
 def print_plan(planned: list[Planned], notes: list[str], as_json: bool) -> None:
@@ -67,14 +82,18 @@ def print_plan(planned: list[Planned], notes: list[str], as_json: bool) -> None:
     console.print(table)
     console.print(f"about {minutes:.0f} minutes of starts, in turns: every case's warm-up, then iteration by iteration")
     if as_json:
-        print(json.dumps({"minutes": minutes, "notes": notes, "cases": [vars(each) for each in planned]}))
+        print(json.dumps({"minutes": minutes, "notes": notes, "cases": [_case_json(each) for each in planned]}))
+
+
+def _case_json(planned: Planned) -> dict[str, Any]:
+    return {name: value for name, value in vars(planned).items() if name not in ("cost", "key")}
 
 
 def _stored(workspace: Workspace) -> list[Run]:
     """The runs of every case's last session on this node."""
     folder = workspace.runs / str(this_node(_existing(workspace.runs))["id"]) / "cold_start"
     stores = [CaseStore(path) for path in sorted(folder.iterdir()) if path.is_dir()] if folder.is_dir() else []
-    return [run for store in stores for run in store.session_runs(store.last_session() or "")]
+    return [run for store in stores for run in store.last_session_runs()]
 
 
 def _existing(folder: Path) -> Path:
@@ -88,18 +107,3 @@ def _is_of(case: dict[str, Any], wanted: dict[str, Any]) -> bool:
     # A sampled start is no start of a figure that samples nothing.
     names = (wanted.keys() | {"samples", "drop_caches"}) - {"engine"}
     return same_engine and all(case.get(name) == wanted.get(name) for name in names)
-
-
-def _usual(runs: list[Run], wanted: dict[str, Any], kind: str) -> float:
-    """Median seconds of such a start on this machine: of this model, else of any, else a usual value."""
-    like = [
-        run
-        for run in runs
-        if run.kind == kind
-        and run.counts
-        and run.case.get("engine", {}).get("pin") == wanted["engine"]["pin"]
-        and run.case.get("eager") == wanted["eager"]
-    ]
-    of_model = [run.wall_s for run in like if run.case.get("model") == wanted["model"]]
-    found = of_model or [run.wall_s for run in like]
-    return median(found) if found else USUAL_S[kind, bool(wanted["eager"])]

@@ -4,14 +4,18 @@ Nothing is left out because of it; a verdict that rests on such starts says so.
 """
 
 from collections.abc import Iterable
+from dataclasses import replace
 from statistics import fmean
 
 from harness.analyse.claimed_starts import Used
-from harness.analyse.dataset import MEASURED, TOTAL, CaseData
+from harness.analyse.dataset import MEASURED, TOTAL, CaseData, Side
+from harness.analyse.forecast_starts import starts_of
+from harness.analyse.forecast_states import sort_starts
 from harness.analyse.paper_average import seconds
 from harness.analyse.stats import drift, outliers
 
 _NAMED = 3  # odd starts that are named one by one
+_STATE = "storage state"  # in the reason of a start that was set aside for it
 
 
 def flags_of(used: Used) -> tuple[str, ...]:
@@ -22,6 +26,21 @@ def flags_of(used: Used) -> tuple[str, ...]:
         if case not in cases:
             cases.append(case)
     return tuple(flag for (figure, slot), cases in slots.items() for flag in _flags(f"figure {figure} {slot}", cases))
+
+
+def storage_flags(used: Used) -> tuple[str, ...]:
+    """Models whose weights were loaded in another storage state than most: of one slot, by declaration or bandwidth."""
+    slots: dict[tuple[str, str], list[CaseData]] = {}
+    for figure, slot, case in used:
+        slots.setdefault((figure, slot), []).append(case)
+    flags = []
+    for (figure, slot), cases in slots.items():
+        counted = [replace(case, repeats=tuple(r for r in case.repeats if r.kind == MEASURED)) for case in cases]
+        found = sort_starts(starts_of(Side(slot, "mine", "", tuple(counted))))
+        flags += [
+            f"figure {figure} {slot}: {flag.model} {flag.reason}" for flag in found.flags if _STATE in flag.reason
+        ]
+    return tuple(dict.fromkeys(flags))
 
 
 def _flags(where: str, cases: Iterable[CaseData]) -> list[str]:

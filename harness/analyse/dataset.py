@@ -125,11 +125,11 @@ def side_of_slot(slot: Slot, whose: Whose, node: str, notes: tuple[str, ...] = (
 def _told(slot: Slot, case: str, run: str) -> dict[str, Any]:
     """What the manifest says of one run besides its seconds."""
     entry = next(each for each in slot.manifest["runs"] if (each["case"], each["run"]) == (case, run))
-    loading = _loading(slot.manifest["certificates"].get(entry["run_id"]))
+    loading = loading_of(slot.manifest["certificates"].get(entry["run_id"]))
     return {"round": entry.get("round"), "loading": loading, "output": entry.get("output")}
 
 
-def _loading(certificate: Any) -> Loading | None:
+def loading_of(certificate: Any) -> Loading | None:
     """From the storage part of a run's certificate, which comes from anywhere: what has another type is not told."""
     part = certificate.get("storage") if isinstance(certificate, Mapping) else None
     if not isinstance(part, Mapping) or type(part.get("weight_bytes")) is not int or part["weight_bytes"] <= 0:
@@ -143,19 +143,21 @@ def _loading(certificate: Any) -> Loading | None:
 
 def _facts_of_case(slot: Slot, case: Mapping[str, Any]) -> dict[str, float]:
     """Sizes of the model files, of the traced graph (mean over the case's runs), and of what is captured."""
-    model = case["model"]
-    facts: dict[str, float] = {}
-    for name, key, unit in (
-        ("tokenizer_mb", "tokenizer_bytes", 1e6),
-        ("size_b", "parameters", 1e9),
-        ("checkpoint_mb", "tensor_bytes", 1e6),
-    ):
-        if isinstance(model.get(key), int):
-            facts[name] = model[key] / unit
+    facts = sizes_of(case["model"])
     graphs = [run["graph"] for run in slot.manifest["runs"] if run["case"] == case["case"] and run.get("graph")]
     if graphs:
         facts["graph_code_kb"] = sum(graph["code_bytes"] for graph in graphs) / len(graphs) / 1e3
     return facts | captured(case["parameters"])
+
+
+def sizes_of(model: Mapping[str, Any]) -> dict[str, float]:
+    """The sizes that a record states of the model files that were started; what it does not state is absent."""
+    keys = {
+        "tokenizer_mb": ("tokenizer_bytes", 1e6),
+        "size_b": ("parameters", 1e9),
+        "checkpoint_mb": ("tensor_bytes", 1e6),
+    }
+    return {name: model[key] / unit for name, (key, unit) in keys.items() if isinstance(model.get(key), int)}
 
 
 def captured(parameters: Mapping[str, Any]) -> dict[str, float]:

@@ -62,6 +62,9 @@ def line(wanted: how.Line, evidence: Evidence, number: str) -> Number:
     enough(len(points), found)
     through = line_through(points)
     notes = [f"{name} lies off the line" for name in through.outliers]
+    wanted_models = [name for name in names if name not in outside]
+    if axis != "captured_sizes" and len(points) < len(wanted_models):
+        notes.append(f"{len(points)} of {len(wanted_models)} models")
     return Number(through.r if wanted.what == "r" else through.slope, used_of(found, cases), tuple(notes))
 
 

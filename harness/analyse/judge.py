@@ -16,7 +16,7 @@ from collections.abc import Iterable, Sequence
 from typing import Literal
 
 from harness.analyse.claimed_starts import Number, Used
-from harness.analyse.data_flags import flags_of
+from harness.analyse.data_flags import flags_of, storage_flags
 from harness.analyse.estimators import estimate
 from harness.analyse.evidence import Device, Evidence, NotMeasuredError, Origin, measured
 from harness.analyse.judged import Judged, Verdict
@@ -48,7 +48,8 @@ def judge(claim: Claim, evidence: Evidence, here: Device) -> Judged:
     repeats = _per_repeat(claim, evidence, number)
     around = interval(repeats, _scale(claim), number.value) if number.repeatable else None
     n = max(len(repeats), 1)
-    flags = (*number.notes, *flags_of(number.used), *([f"{limit}: at most the shape"] if limit else []))
+    states = storage_flags(number.used) if "weights" in claim.rests_on else ()
+    flags = (*number.notes, *states, *flags_of(number.used), *([f"{limit}: at most the shape"] if limit else []))
     verdict, bounds = _verdict(claim, number.value, around, shape_only=limit is not None)
     more = _more_runs(bounds, claim.paper, number.value, repeats) if verdict == "inconclusive" else None
     reason = _reason(claim, verdict, bounds, around, n, more, number.repeatable)
@@ -64,13 +65,25 @@ def _lacking(claim: Claim, device: Device, twins: bool) -> str | None:
     return None
 
 
+def best_verdict(claim: Claim, device: Device, twins: bool, papers_machine: bool = False) -> Verdict:
+    """The best that starts on such a machine can say of the claim: reproduced, same shape, or not run."""
+    limit = _limit_of(claim, device, twins, papers_machine)
+    if limit is None:
+        return "reproduced"
+    return "same shape" if _only_shape(claim, limit) else "not run"
+
+
 def _limit(claim: Claim, used: Used, origins: Sequence[Origin]) -> str | None:
     """Why these starts cannot reproduce the number itself; None if they can."""
     device: Device = "cpu" if any(origin.device == "cpu" for origin in origins) else "cuda"
-    twins = any(case.twin for _, _, case in used)
+    papers_machine = all(origin.papers_machine for origin in origins)
+    return _limit_of(claim, device, any(case.twin for _, _, case in used), papers_machine)
+
+
+def _limit_of(claim: Claim, device: Device, twins: bool, papers_machine: bool) -> str | None:
     if lacking := _lacking(claim, device, twins):
         return lacking
-    if claim.portable == "no" and not all(origin.papers_machine for origin in origins):
+    if claim.portable == "no" and not papers_machine:
         return f"{OTHER_MACHINE}: {claim.why}"
     if twins:
         return TWIN

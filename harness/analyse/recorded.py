@@ -63,14 +63,25 @@ def recorded_rows(folder: Path, figure: str) -> list[PaperRow]:
     return sorted(rows, key=lambda row: (row.slot, row.model, row.setting, row.iteration, row.phase))
 
 
-def _rows(log: RecordedLog, figure: str) -> Iterator[PaperRow]:
+def stated_quantities(path: Path) -> dict[str, float | None]:
+    """The paper's quantities of one start and, as ``start_s``, what its driver printed, from its log.
+
+    Raises:
+        UnreadableError: no line of a start in it; names the file.
+        OSError: it cannot be read.
+    """
     try:
-        reading = read_lines(log_pieces(log.path))
+        reading = read_lines(log_pieces(path))
     except UnreadableError as error:
-        raise UnreadableError(f"{log.path}: {error}") from None
+        raise UnreadableError(f"{path}: {error}") from None
     stated = {**quantities(reading), START: reading.values.get(START)}
     if all(value is None for value in stated.values()):
-        raise UnreadableError(f"{log.path}: no line of a vLLM start in it; copy it again, or take it away")
+        raise UnreadableError(f"{path}: no line of a vLLM start in it; copy it again, or take it away")
+    return stated
+
+
+def _rows(log: RecordedLog, figure: str) -> Iterator[PaperRow]:
+    stated = stated_quantities(log.path)
     kind = "measured" if log.iteration else "warmup"
     for phase in _phases(figure):
         if (seconds := stated[phase]) is not None:

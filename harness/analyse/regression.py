@@ -43,7 +43,7 @@ def fit(points: Sequence[tuple[str, float, float]]) -> Fit | None:
         return None
     slope, intercept = linear_regression(xs, ys)
     r = max(-1.0, min(1.0, correlation(xs, ys)))
-    return Fit(slope, intercept, r, r * r, len(points), _outliers(points, slope, intercept))
+    return Fit(slope, intercept, r, r**2, len(points), _outliers(points, slope, intercept))
 
 
 def _no_spread(values: Sequence[float]) -> bool:

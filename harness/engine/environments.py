@@ -75,12 +75,13 @@ def environments(workspace: Workspace) -> list[Environment]:
     known = {name: load_pin(name) for name in (*pin_names(), *release_names())}
     there = [path.name for path in workspace.engines.glob("*") if path.is_dir() and not path.name.startswith(".")]
     others = sorted(set(there) - known.keys())
-    found = [Environment(name, _state(engine_of(pin, workspace)), 0) for name, pin in known.items()]
+    found = [Environment(name, state_of(engine_of(pin, workspace)), 0) for name, pin in known.items()]
     found += [Environment(name, "unknown", 0) for name in others]
     return [Environment(each.name, each.state, _size(workspace.engines / each.name)) for each in found]
 
 
-def _state(engine: Engine) -> str:
+def state_of(engine: Engine) -> str:
+    """``Environment.state`` of a pin's or a release's."""
     if not engine.folder.exists():
         return "absent"
     if engine.installed_as() is None:

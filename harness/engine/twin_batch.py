@@ -35,7 +35,7 @@ def make_twins(
         HarnessError: too little space, or the first twin that failed; twins that were made stay.
     """
     scales = {name: scale_to_make(name, dest, seed, scale) for name in models}
-    to_make = {name: _expected_bytes(models[name], wanted) for name, wanted in scales.items() if wanted is not None}
+    to_make = {name: expected_bytes(models[name], wanted) for name, wanted in scales.items() if wanted is not None}
     needed, free = sum(to_make.values()), free_bytes(dest)
     if to_make:
         announce(f"to make in {dest}: about {needed / 1e9:.2f} GB; free there: {free / 1e9:.2f} GB")
@@ -66,7 +66,7 @@ def make_twins(
     return [made[name] for name in models]
 
 
-def _expected_bytes(model: Model, scale: float) -> float:
+def expected_bytes(model: Model, scale: float) -> float:
     """About what a twin will take: its tensors, and a tokenizer as large as the original's."""
     tokenizer = model.tokenizer.file_bytes or (model.tokenizer_mb or 0) * 1e6
     return scale * model.checkpoint.tensor_bytes + tokenizer

@@ -78,10 +78,7 @@ def recorded_logs(folder: Path, model_of_releases: str) -> Iterator[RecordedLog]
         UnreadableError: env.json is damaged; names the file.
         OSError: a folder cannot be read.
     """
-    parts = {slot: folder / slot for slot in SLOTS if _holds_repeats(folder / slot)}
-    if not parts:
-        parts = {folder.resolve().name if folder.resolve().name in SLOTS else ONLY_SLOT: folder}
-    for slot, part in parts.items():
+    for slot, part in recorded_parts(folder).items():
         options = option_names(part)
         for iteration, repeat in repeats(part):
             for path in sorted(repeat.glob("output_*.txt")):
@@ -91,6 +88,15 @@ def recorded_logs(folder: Path, model_of_releases: str) -> Iterator[RecordedLog]
         for path in sorted(folder.glob("*.txt")):
             if name := _PLAIN.fullmatch(path.name):
                 yield RecordedLog(path, ONLY_SLOT, name["model"], "", 0 if name["uncached"] else 1)
+
+
+def recorded_parts(folder: Path) -> dict[str, Path]:
+    """The slots of a recording with their folders; a recording without slots is one."""
+    parts = {slot: folder / slot for slot in SLOTS if _holds_repeats(folder / slot)}
+    if parts:
+        return parts
+    name = folder.resolve().name
+    return {name if name in SLOTS else ONLY_SLOT: folder}
 
 
 def folders_below(root: Path) -> Iterator[tuple[Path, set[str]]]:

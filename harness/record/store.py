@@ -71,6 +71,12 @@ class CaseStore:
         sessions = {run.session for run in self.runs()}
         return max(sessions, key=_session_number, default=None)
 
+    def last_session_runs(self) -> list[Run]:
+        """The runs of the newest session, oldest first; every run.json is read once."""
+        runs = self.runs()
+        last = max({run.session for run in runs}, key=_session_number, default=None)
+        return [run for run in runs if run.session == last]
+
     def newest_usable_session(self) -> str | None:
         """The newest session with a measured run that counts, or None."""
         sessions = {run.session for run in self.runs() if run.counts and run.kind == "measured"}

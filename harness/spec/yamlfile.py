@@ -52,8 +52,8 @@ def _parse(path: Path) -> tuple[yaml.Node | None, Any]:
     try:
         loader = yaml.SafeLoader(text)
         tree = loader.get_single_node()
-        twice = next(_keys_given_twice(tree, set()), None)  # before the values: merging keys changes the nodes
-        document = loader.construct_document(tree) if tree is not None else None
+        twice = next(_keys_given_twice(tree, set()), None)
+        document = None if tree is None else loader.construct_document(tree)
     except yaml.MarkedYAMLError as error:
         line = error.problem_mark.line + 1 if error.problem_mark else 1
         raise HarnessError(f"{path}:{line}: not valid YAML: {_one_line(str(error.problem))}") from None

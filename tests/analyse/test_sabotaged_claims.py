@@ -102,7 +102,14 @@ def test_sabotaged_data_gets_the_other_verdict(what: str) -> None:
 
 def test_the_model_that_was_recorded_in_another_state_is_named() -> None:
     evidence = changed(papers(), scaled(1 / 15, LOAD, model="qwen-14b"), SHARED)
-    assert any("qwen-14b" in flag for flag in verdict("f4-linear", evidence).flags)
+    flags = verdict("f4-linear", evidence).flags
+    assert any("qwen-14b recorded under another storage state" in flag for flag in flags), flags
+
+
+def test_the_two_models_that_the_paper_recorded_warm_are_named_where_they_are_used() -> None:
+    flags = [flag for flag in verdict("f4-quantized-break", papers()).flags if "storage state" in flag]
+    assert [flag.split()[3] for flag in flags] == ["granite4.0-h-32b", "granite4.0-h-3b"]
+    assert not any("storage state" in flag for flag in verdict("f4-linear", papers()).flags)
 
 
 def test_releases_in_another_order_contradict_the_rise() -> None:

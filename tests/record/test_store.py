@@ -28,6 +28,7 @@ def test_a_case_lies_under_node_and_study(store: CaseStore, tmp_path: Path) -> N
 
 def test_an_empty_case_begins_with_session_1_warmup_0_and_run_1(store: CaseStore) -> None:
     assert (store.runs(), store.last_session(), store.next_session()) == ([], None, "s1")
+    assert store.last_session_runs() == []
     assert (store.next_run("s1", "warmup"), store.next_run("s1", "measured")) == ("warmup-0", "1")
 
 
@@ -43,6 +44,7 @@ def test_a_second_session_has_its_own_numbers_under_its_own_names(store: CaseSto
 def test_sessions_are_ordered_by_number_not_by_text(store: CaseStore) -> None:
     put(store, make_run(session="s9"), make_run(session="s10"))
     assert (store.last_session(), store.next_session()) == ("s10", "s11")
+    assert [run.session for run in store.last_session_runs()] == ["s10"]
 
 
 def test_runs_are_listed_in_the_order_in_which_they_were_made(store: CaseStore) -> None:

@@ -1,0 +1,1 @@
+"""The artifact appendix, generated from the declarations so that it cannot go stale."""

@@ -1,0 +1,18 @@
+"""The options of ``run_figure.sh`` as its command line declares them."""
+
+import typer
+
+from harness.show.artifact import Option
+
+
+def figure_options() -> tuple[Option, ...]:
+    """Names, placeholder and meaning, in the order of ``--help``."""
+    from harness.cli import app
+
+    command = typer.main.get_command(app).commands["figure"]  # type: ignore[attr-defined]
+    found = []
+    for parameter in command.params:
+        if parameter.param_type_name == "option" and parameter.name != "help":
+            words = parameter.metavar or ("" if parameter.is_flag else parameter.name.upper())
+            found.append(Option(f"{'/'.join(parameter.opts)} {words}".strip(), parameter.help or ""))
+    return tuple(found)

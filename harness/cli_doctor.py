@@ -1,0 +1,19 @@
+"""The verb about what this machine has and lacks: ``doctor``."""
+
+from typing import Annotated
+
+import typer
+
+from harness.workspace import Workspace
+
+
+def doctor(
+    engine: Annotated[
+        str | None, typer.Option(envvar="HARNESS_ENGINE", help="Engine pin to measure with. [default: this machine's]")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON document as the last line of stdout.")] = False,
+) -> None:
+    """What has this machine, what does each figure need, and which command gives what is missing? It only looks."""
+    from harness.doctor_command import run_doctor
+
+    raise typer.Exit(run_doctor(as_json, engine, Workspace()))

@@ -1,0 +1,58 @@
+"""``python -m harness doctor``: what this machine has, what each figure needs, and the one command for each lack."""
+
+import json
+
+from harness.doctor.check import Check, FigureCheck
+from harness.doctor.figures import figure_checks, missing_starts, stopped_figures, wanted_figures
+from harness.doctor.gpu import look_at_gpus
+from harness.doctor.machine import machine_checks
+from harness.doctor.needs import Look
+from harness.doctor.place import place_checks
+from harness.doctor.stock import stock_checks
+from harness.doctor.tools import tool_checks
+from harness.door import json_errors
+from harness.figure_cases import engines_and_models
+from harness.show.doctor import print_checks
+from harness.spec.pin import DEFAULT_CPU_PIN, DEFAULT_CUDA_PIN, load_pin
+from harness.workspace import Workspace
+
+DEFAULT_FIGURE = "2"
+
+
+def run_doctor(as_json: bool, pin_name: str | None, workspace: Workspace) -> int:
+    """Look and print; returns the exit code: 0 if the default figure can be had here by its command, else 1.
+
+    ``pin_name``: the engine to measure with; None: this machine's.
+
+    Raises:
+        HarnessError: an unknown engine, or one that needs a GPU; a declaration of the checkout is damaged.
+    """
+    with json_errors(as_json):
+        checks, figures = examine(pin_name, workspace)
+    default = next(each for each in figures if each.figure == DEFAULT_FIGURE)
+    print_checks(checks, figures, default, stderr=as_json)
+    if as_json:
+        document = {"checks": [each.document() for each in checks], "figures": [each.document() for each in figures]}
+        print(json.dumps({"ok": default.ready, **document}))
+    return 0 if default.ready else 1
+
+
+def examine(pin_name: str | None, workspace: Workspace) -> tuple[list[Check], list[FigureCheck]]:
+    """Everything that was looked at, and each figure's verdict."""
+    gpus = look_at_gpus()
+    look = Look(workspace, gpus)
+    pin = load_pin(pin_name or (DEFAULT_CUDA_PIN if gpus.names else DEFAULT_CPU_PIN))
+    basis = [*tool_checks(pin), *place_checks(workspace)]
+    if gpus.broken:
+        return [*basis, gpus.check], stopped_figures(gpus.check, look)
+    wanted = wanted_figures(pin_name, look)
+    default = next(each.points for each in wanted if each.figure.figure == DEFAULT_FIGURE)
+    everything = [point for each in wanted for point in each.points]
+    pins, models = engines_and_models(default := default or everything)  # a release cannot give figure 2
+    machine = machine_checks(*look.memory_bytes(default), look.model(models[0]).file_bytes)
+    planned, store = missing_starts(wanted, look)
+    checks = [*basis, *machine, look.disk(pins, models), store, gpus.check]
+    checks += stock_checks(default, everything, look)
+    if pin.device == "cuda":
+        basis.append(gpus.check)
+    return checks, figure_checks(wanted, planned, basis, look)
