@@ -17,7 +17,7 @@ from harness.report_hooks import hook_places
 from harness.workspace import Workspace
 
 STUDY = "cold_start"
-MOST_LINES = 40_000  # of span files that are decoded in all: two seconds
+MOST_LINES = 40_000  # of span files that are decoded in all: a second
 
 
 def stored_runs(workspace: Workspace) -> tuple[list[KnownRun], list[Record], list[str]]:

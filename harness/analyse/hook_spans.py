@@ -5,15 +5,15 @@ imports): a report reads hundreds of runs.
 """
 
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 
-from harness.analyse.spanlines import Span, header_of, lines_of, span_of
-from harness.analyse.spans import MAX_FILE_BYTES, MAX_FILES
+from harness.analyse.spanlines import MAX_LINE_BYTES, Span, header_of, span_of
+from harness.analyse.spans import MAX_BYTES, MAX_FILE_BYTES, MAX_FILES
 from harness.analyse.timeline import Piece
-from harness.record.bounded import UnreadableError, open_regular
+from harness.record.bounded import UnreadableError, read_bounded
 
 _STATES_A_PHASE = b'"phase"'
 _NS = 1e-9
@@ -37,28 +37,37 @@ def read_phase_spans(folder: Path, exec_ns: int, most_lines: int) -> tuple[Phase
     What cannot be read is left out: then the piece falls back to its phase's hooks.
     """
     found: PhaseSpans = {}
-    decoded = 0
+    decoded, left_bytes = 0, MAX_BYTES
     try:
         names = sorted(name for name in os.listdir(folder) if name.endswith(".jsonl"))[:MAX_FILES]
     except OSError:
         return {}, 0
     for name in names:
         try:
-            with open_regular(folder / name, MAX_FILE_BYTES) as file:
-                lines = lines_of(file)
-                header = header_of(next(lines, b""))
-                for line in lines:
-                    if _STATES_A_PHASE not in line:
-                        continue
-                    if decoded >= most_lines:
-                        return {}, decoded
-                    decoded += 1
-                    _keep(line, header.pid, header.role, exec_ns, found)
+            content = read_bounded(folder / name, min(MAX_FILE_BYTES, left_bytes))
+            left_bytes -= len(content)
+            header = header_of(content[: content.find(b"\n") + 1])
         except (OSError, UnreadableError, ValueError):
             continue
+        for line in _lines_with(_STATES_A_PHASE, content):
+            if decoded >= most_lines:
+                return {}, decoded
+            decoded += 1
+            _keep(line, header.pid, header.role, exec_ns, found)
     for spans in found.values():
         spans.sort(key=lambda span: span.begin_s)
     return found, decoded
+
+
+def _lines_with(word: bytes, content: bytes) -> Iterator[bytes]:
+    """The lines that hold ``word``; the others are not even cut out."""
+    at = content.find(word)
+    while at >= 0:
+        end = content.find(b"\n", at)
+        end = len(content) if end < 0 else end
+        if end - (begin := content.rfind(b"\n", 0, at) + 1) <= MAX_LINE_BYTES:
+            yield content[begin:end]
+        at = content.find(word, end)
 
 
 def _keep(line: bytes, pid: int, role: str, exec_ns: int, found: PhaseSpans) -> None:

@@ -18,7 +18,7 @@ class ClaimRow:
     quantity: str
     paper: str
     paper_value: float
-    tolerance: str
+    tolerance: tuple[str, ...]
     mine: str
     mine_value: float | None
     interval: str
@@ -44,7 +44,7 @@ def verdict_counts(judged: Sequence[Judged]) -> list[tuple[str, int]]:
 def _row(each: Judged) -> ClaimRow:
     claim = each.claim
     low_high = each.interval and f"{_number(each.interval[0])} to {_number(each.interval[1], claim.unit)}"
-    tolerance = [str(claim.tolerance), *([f"shape {claim.shape}"] if claim.shape else [])]
+    shape = [f"shape {claim.shape}"] if claim.shape else []
     more = [f"about {each.more_runs} more repeats would decide it"] if each.more_runs else []
     failure = ["the paper's method fails here: reproduced when it fails again"] if claim.known_failure else []
     return ClaimRow(
@@ -54,7 +54,7 @@ def _row(each: Judged) -> ClaimRow:
         claim.quantity,
         _number(claim.paper, claim.unit),
         claim.paper,
-        "; ".join(tolerance),
+        (str(claim.tolerance), *shape),
         _number(each.mine, claim.unit) if each.mine is not None else "–",
         each.mine,
         low_high or "",

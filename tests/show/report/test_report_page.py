@@ -102,7 +102,7 @@ def test_a_claims_row_says_value_interval_and_tolerance(bounds: Bounds, said: st
         update={"paper": -1.5, "unit": "s", "tolerance": bounds, "shape": None, "caveat": None, "known_failure": True}
     )
     (row,) = claim_rows([Judged(claim, "inconclusive", 0.25, (0.125, 1.0), 5, "why", ("a twin",), 7)])
-    assert (row.paper, row.tolerance, row.mine, row.interval) == ("−1.5 s", said, "0.25 s", "0.125 to 1 s")
+    assert (row.paper, row.tolerance, row.mine, row.interval) == ("−1.5 s", (said,), "0.25 s", "0.125 to 1 s")
     assert row.notes == (
         "a twin",
         "about 7 more repeats would decide it",
