@@ -106,10 +106,12 @@ def points_of(found: Found, quantity: str, axis: str, cases: Sequence[CaseData])
 
 
 def line_through(points: Sequence[tuple[str, float, float]]) -> Fit:
-    """The least-squares line. Raises NotMeasuredError where the points do not make one."""
+    """The least-squares line; a flat one (r = 0) where y is always the same. Raises NotMeasuredError for one x only."""
     through = fit(points)
+    if through is None and len({x for _, x, _ in points}) > 1:
+        return Fit(0.0, fmean(y for _, _, y in points), 0.0, 0.0, len(points), ())
     if through is None:
-        raise NotMeasuredError("the points do not differ: no line")
+        raise NotMeasuredError("all of one size: no line")
     return through
 
 

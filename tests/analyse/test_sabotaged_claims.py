@@ -31,7 +31,7 @@ SABOTAGES: Mapping[str, tuple[Evidence, Mapping[str, Verdict]]] = {
     ),
     "weight loading and tokenizer are swapped in the shared recording": (
         changed(papers(), swapped(LOAD, "tokenizer_init"), SHARED),
-        {"f4-linear": "not run", "f3-linear": "not run"},
+        {"f4-linear": "contradicted", "f3-linear": "contradicted"},
     ),
     "the second GPU's node takes twice as long in everything": (
         changed(papers(), scaled(2), ("10",), "gpu1"),
@@ -82,7 +82,7 @@ SABOTAGES: Mapping[str, tuple[Evidence, Mapping[str, Verdict]]] = {
             lambda _, repeat, at: replace(repeat, log={**repeat.log, "tokenizer_init": 0.2 + at / 100}),
             SHARED,
         ),
-        {"f3-linear": "not run"},
+        {"f3-linear": "contradicted", "f3-slope": "contradicted"},
     ),
     "every start of every figure is 3 % longer": (
         changed(papers(), scaled(1.03), tuple(papers().sides)),
