@@ -143,7 +143,8 @@ def _folder_of(folder: Path, name: str) -> Path:
 def _origin(slot: Slot) -> Origin:
     node = slot.manifest["node"]
     gpus, cpu = " ".join(map(str, node.get("gpus") or ())), str(node.get("cpu_model"))
-    devices: set[Device] = {_device(str(case["engine"].get("pin")), bool(gpus)) for case in slot.manifest["cases"]}
+    pins = {str(case["engine"].get("pin")) for case in slot.manifest["cases"]}
+    devices: set[Device] = {_device(pin, bool(gpus)) for pin in pins}
     device: Device = "cpu" if "cpu" in devices else "cuda"
     return Origin(device, device == "cuda" and "EPYC 9354" in cpu and "H100" in gpus)
 

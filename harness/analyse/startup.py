@@ -90,7 +90,7 @@ def merge_small(startup: StartUp, below: float = 0.01) -> list[Line]:
 def _startup(slot: Slot, case: dict[str, Any]) -> StartUp:
     runs = {kind: _runs(slot, case["case"], kind, "span") for kind in KINDS}
     logs = {kind: _runs(slot, case["case"], kind, "log") for kind in KINDS}
-    names = sorted({name for kind in KINDS for run in runs[kind] for name in run}, key=_leaf_order)
+    names = sorted({name for kind in KINDS for run in runs[kind] for name in run}, key=leaf_order)
     logged = {name for kind in KINDS for run in logs[kind] for name in run}
     log = tuple(_line(name, logs) for name in QUANTITIES if name in logged)
     told = [run for run in slot.manifest["runs"] if run["case"] == case["case"]]
@@ -133,7 +133,7 @@ def _spans_for(quantity: str, leaves: list[str], runs: dict[str, list[Phases]]) 
     return _sum_line(quantity, members, runs) if members else None
 
 
-def _leaf_order(name: str) -> tuple[int, int, int, str]:
+def leaf_order(name: str) -> tuple[int, int, int, str]:
     """Interpreters and imports by process, then the leaves as ``LEAVES`` lists them, unattributed last."""
     base, _, role = name.partition(":")
     if name == UNATTRIBUTED:

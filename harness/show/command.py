@@ -9,7 +9,7 @@ touched.
 
 import argparse
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -103,14 +103,30 @@ def figure_data(number: str, here: Path, folders: Sequence[Path], allow_mismatch
         rows = read_paper(here / PAPER_CSV)
     if not slots and not rows:
         raise HarnessError(f"no results for figure {number} yet: bash run_figure.sh {number}")
-    slots.sort(key=lambda slot: str(slot.manifest["slot"]))
+    recorded = tuple(folder for folder in folders if is_recorded(folder))
+    return assemble(figure, here, slots, rows, recorded, allow_mismatch)
+
+
+def assemble(
+    figure: Figure,
+    here: Path,
+    slots: Iterable[Slot],
+    rows: Sequence[PaperRow],
+    recorded: tuple[Path, ...],
+    allow_mismatch: bool,
+) -> FigureData:
+    """What was read, as the figure is drawn from it; ``here`` is the figure's folder, ``rows`` the paper's numbers.
+
+    Raises:
+        HarnessError: slots that do not fit together, unless ``allow_mismatch``: then the figure says so.
+    """
+    slots = sorted(slots, key=lambda slot: str(slot.manifest["slot"]))
     problems = disagreements([slot.manifest for slot in slots], figure.differ)
     if problems and not allow_mismatch:
         raise HarnessError(f"{problems[0]}; --allow-mismatch draws it all the same and says so in the figure")
     said = (*problems, *confounders([slot.manifest for slot in slots], figure.differ))
     own = [_side(slot, here.parents[1], (*said, *_engine_notes(slot, figure))) for slot in slots]
     paper = paper_sides(rows, paper_facts(), figure.paper_notes)
-    recorded = tuple(folder for folder in folders if is_recorded(folder))
     return FigureData(figure, here, (*own, *paper), tuple(slots), recorded)
 
 

@@ -10,6 +10,7 @@ from typing import Any
 import matplotlib as mpl
 from matplotlib.figure import Figure
 from matplotlib.font_manager import FontProperties, findfont, get_font
+from matplotlib.ft2font import LoadFlags
 from matplotlib.textpath import text_to_path
 
 from harness.errors import HarnessError
@@ -23,6 +24,7 @@ HATCHES = ("", "/////", ".....", "\\\\\\\\\\", "xxxxx", "-----")
 
 COLUMN_IN = 3.5  # width of one column of a two-column paper, inches: figures are drawn at the size they are printed
 FONT_PT = 6.5
+_EM, _KERNING = 100.0, 0.1  # size at which glyphs are measured; what kerning changes of a text's width, at most
 SMALLEST_PT = 6.0  # smaller text is not read in print
 
 _RC: Any = {
@@ -119,16 +121,31 @@ def wrap(text: str, points: float, width_in: float) -> list[str]:
     """The drawable text as lines of at most ``width_in`` inches, broken at spaces, and in words that are longer."""
     lines: list[str] = []
     for word in drawable(text).split():
-        while text_width_in(word, points) > width_in:
+        while not _fits(word, points, width_in):
             fits = max(1, int(len(word) * width_in / text_width_in(word, points)) - 1)
             lines.append(word[:fits])
             word = word[fits:]
         longer = f"{lines[-1]} {word}" if lines else word
-        if lines and text_width_in(longer, points) <= width_in:
+        if lines and _fits(longer, points, width_in):
             lines[-1] = longer
         else:
             lines.append(word)
     return lines
+
+
+def _fits(text: str, points: float, width_in: float) -> bool:
+    """Whether the text is at most ``width_in`` wide; laid out only where its glyphs' own widths leave a doubt."""
+    rough_in = points / 72 * sum(map(_advance_em, text))
+    doubtful = abs(rough_in - width_in) <= _KERNING * rough_in + points / 72
+    return text_width_in(text, points) <= width_in if doubtful else rough_in <= width_in
+
+
+@cache
+def _advance_em(character: str) -> float:
+    """How far a glyph of the figures' font moves the next one, in units of its size, before kerning."""
+    font = get_font(findfont(FontProperties(family=_RC["font.family"])))
+    font.set_size(_EM, 72)
+    return float(font.load_char(ord(character), flags=LoadFlags.NO_HINTING).linearHoriAdvance) / 65536 / _EM
 
 
 def tint(colour: str, white: float) -> tuple[float, float, float]:
