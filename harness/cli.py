@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from harness import cli_claims, cli_doctor, cli_engines, cli_predict, cli_recorded, cli_slots, cli_state
+from harness import cli_claims, cli_doctor, cli_engines, cli_predict, cli_recorded, cli_report, cli_slots, cli_state
 from harness.door import run_app
 from harness.workspace import Workspace
 
@@ -234,6 +234,7 @@ app.command()(cli_state.state)
 app.command()(cli_claims.claims)
 app.command()(cli_doctor.doctor)
 app.command()(cli_predict.predict)
+app.command()(cli_report.report)
 
 
 def main() -> None:
