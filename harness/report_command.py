@@ -50,7 +50,7 @@ def run_report(out: Path, folders: Sequence[Path], numbers: Sequence[str], as_js
         shown, problems = read_figures(figures, folders, workspace)
         evidence = own_evidence(workspace, folders)
         wanted = {figure.figure for figure in figures}
-        claims = [claim for claim in load_claims() if claim.figure in wanted]
+        claims = [claim for claim in load_claims() if not numbers or claim.figure in wanted]
         judged = judge_all(claims, evidence, this_device())
         problems += [
             f"claims about figure {number} are not judged: {why}"
