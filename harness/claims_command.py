@@ -7,16 +7,13 @@ from typing import Any
 
 from rich.console import Console
 
-from harness.analyse.evidence import Device
 from harness.analyse.judge import judge_all
 from harness.analyse.judged import Judged
 from harness.door import json_errors
-from harness.engine.detect import default_pin
 from harness.errors import HarnessError
-from harness.evidence_files import own_evidence, paper_evidence
+from harness.evidence_files import own_evidence, paper_evidence, this_machine
 from harness.show.claims_print import claims_table, summary_line
 from harness.spec.claims import Claim, load_claims
-from harness.spec.pin import load_pin
 from harness.workspace import Workspace
 
 
@@ -33,7 +30,7 @@ def run_claims(
             raise HarnessError("--paper judges the paper's own data, --data somebody else's; give one of them")
         claims = chosen_claims(figures)
         evidence = paper_evidence(workspace) if of_paper else own_evidence(workspace, folders)
-        judged = judge_all(claims, evidence, this_device())
+        judged = judge_all(claims, evidence, this_machine(workspace))
     console = Console(highlight=False, stderr=as_json)
     console.print(claims_table(judged))
     console.print(summary_line(judged))
@@ -55,11 +52,6 @@ def chosen_claims(figures: Sequence[str] = ()) -> list[Claim]:
     if unknown := [figure for figure in figures if figure not in known]:
         raise HarnessError(f"no claim is about figure '{unknown[0]}'; there are claims about {', '.join(known)}")
     return [claim for claim in claims if not figures or claim.figure in figures]
-
-
-def this_device() -> Device:
-    """What the engines of this machine run on."""
-    return load_pin(default_pin()).device
 
 
 def claim_json(judged: Judged) -> dict[str, Any]:

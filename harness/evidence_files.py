@@ -5,14 +5,17 @@ DIR/figure-N/ with raw logs                     a recording of the paper's form 
 """
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from harness.analyse.cores import CoreUse, paper_core_use, sampled_starts
-from harness.analyse.dataset import MEASURED, Side, paper_sides
-from harness.analyse.evidence import Device, Evidence, Origin
+from harness.analyse.dataset import MEASURED, PAPER_VERSION, Side, paper_hardware, paper_node, paper_sides
+from harness.analyse.evidence import Device, Evidence, Here, Origin
+from harness.analyse.model_facts import name_in_models_yaml
 from harness.analyse.paper_facts import paper_facts
 from harness.analyse.recorded import SHARED, is_recorded, recorded_rows, recording_of
+from harness.engine.detect import default_pin
+from harness.engine.real_weights import has_real_weights
 from harness.errors import HarnessError
 from harness.record.paper import PAPER_CSV, PaperRow, read_paper
 from harness.record.paper_cores import PAPER_CORES_CSV, read_paper_cores, recorded_cores
@@ -20,10 +23,11 @@ from harness.record.slot import Slot, find_slots
 from harness.record.slotcheck import SlotError
 from harness.show.command import figure_data
 from harness.spec.figure import Figure, figure_numbers, load_figure
+from harness.spec.models import load_models
 from harness.spec.pin import load_pin
 from harness.workspace import Workspace
 
-_SAMPLED = "12"
+_SAMPLED, _RELEASES = "12", "1"
 _WHOLE = "17"  # the figure whose rows hold every quantity of the shared recording
 
 
@@ -49,21 +53,25 @@ class _Gathered:
 def own_evidence(workspace: Workspace, folders: Sequence[Path] = ()) -> Evidence:
     """What was measured: the slots in this checkout's ``figures/``, or what is in the ``folders`` instead.
 
-    A figure whose slots are damaged or do not fit together is a problem of the evidence; the others are read.
+    A figure whose slots or logs are damaged or do not fit together is a problem of the evidence; the others are read.
 
     Raises:
-        HarnessError: a folder that holds nothing, a damaged recording, or one slot in two folders.
+        HarnessError: a folder that holds nothing, or one slot in two folders.
     """
     gathered = _Gathered(_figures(workspace))
     for folder in folders or [workspace.root / "figures"]:
-        before = len(gathered.origins)
-        for number in gathered.figures:
-            _add_slots(gathered, number, folder, workspace)
-        if folders:
-            _add_recordings(gathered, folder)
-            if len(gathered.origins) == before and not gathered.problems:
-                raise HarnessError(f"{folder}: holds no figure-N folder with slots or recorded logs; name their parent")
+        with_slots = {number for number in gathered.figures if _add_slots(gathered, number, folder, workspace)}
+        recorded = folders and _add_recordings(gathered, folder, without=with_slots)
+        if folders and not with_slots and not recorded:
+            fault = "holds no figure-N folder with slots or recorded logs" if folder.is_dir() else "is no folder"
+            raise HarnessError(f"{folder}: {fault}; name the parent of such folders")
     return gathered.evidence()
+
+
+def this_machine(workspace: Workspace) -> Here:
+    """What claims without any start are told of: this machine's engines, and the models that it has weights of."""
+    real = {name for name in load_models().models if has_real_weights(name, workspace.models)}
+    return Here(load_pin(default_pin()).device, frozenset(real))
 
 
 def paper_evidence(workspace: Workspace) -> Evidence:
@@ -91,48 +99,50 @@ def _figures(workspace: Workspace) -> dict[str, Figure]:
     return {number: load_figure(number, workspace) for number in figure_numbers(workspace)}
 
 
-def _add_slots(gathered: _Gathered, number: str, folder: Path, workspace: Workspace) -> None:
+def _add_slots(gathered: _Gathered, number: str, folder: Path, workspace: Workspace) -> bool:
+    """Whether there were slots of the figure, readable or not."""
     place = _folder_of(folder, f"figure-{number}")
     if not place.is_dir() or not find_slots(place):
-        return
+        return False
     try:
         data = figure_data(number, workspace.figure(number), [place], allow_mismatch=False)
     except HarnessError as error:
         gathered.problems[number] = str(error)
-        return
+        return True
     for slot, side in zip(data.slots, data.own, strict=True):
-        gathered.add(number, side, _origin(slot))
+        gathered.add(number, side, _origin(slot, number))
         if number == _SAMPLED and number not in gathered.cores:
             starts = [start for start in sampled_starts(slot) if start.kind == MEASURED]
             gathered.cores[number] = tuple(start.use for start in starts)
+    return True
 
 
-def _add_recordings(gathered: _Gathered, folder: Path) -> None:
-    for number, figure in gathered.figures.items():
-        name = recording_of(number) if number.isdecimal() else ""
-        place = _folder_of(folder, name)
-        if not name or number in gathered.sides or not place.is_dir() or not is_recorded(place):
-            continue
+def _add_recordings(gathered: _Gathered, folder: Path, without: set[str]) -> bool:
+    """Whether there were recordings of figures other than ``without``, readable or not."""
+    found: dict[str, list[str]] = {}
+    for number in gathered.figures:
+        if number.isdecimal() and number not in without:
+            found.setdefault(recording_of(number), []).append(number)
+    there = {name: numbers for name, numbers in found.items() if is_recorded(_folder_of(folder, name))}
+    for name, numbers in there.items():
         gathered.recorded = True
-        if name == f"figure-{SHARED}":
-            if number != _WHOLE:
-                continue
-            rows = recorded_rows(place, _WHOLE)
-            for each in [n for n in gathered.figures if n.isdecimal() and recording_of(n) == name]:
-                if each not in gathered.sides:
-                    _add_paper(gathered, each, rows, figure)
+        place = _folder_of(folder, name)
+        try:
+            rows = recorded_rows(place, _WHOLE if name == f"figure-{SHARED}" else numbers[0])
+            cores = {_SAMPLED: (paper_core_use(recorded_cores(place)),)} if numbers == [_SAMPLED] else {}
+        except (HarnessError, SlotError) as error:
+            gathered.problems |= dict.fromkeys(numbers, str(error))
             continue
-        _add_paper(gathered, number, recorded_rows(place, number), figure)
-        if number == _SAMPLED:
-            try:
-                gathered.cores[number] = (paper_core_use(recorded_cores(place)),)
-            except SlotError as error:
-                raise HarnessError(str(error)) from None
+        gathered.cores |= cores
+        for number in numbers:
+            _add_paper(gathered, number, rows, gathered.figures[number])
+    return bool(there)
 
 
 def _add_paper(gathered: _Gathered, number: str, rows: Iterable[PaperRow], figure: Figure) -> None:
-    for side in paper_sides(rows, paper_facts(), figure.paper_notes):
-        gathered.add(number, side, Origin("cuda", papers_machine=True))
+    known = [replace(row, model=name_in_models_yaml(row.model) or row.model) for row in rows]
+    for side in paper_sides(known, paper_facts(), figure.paper_notes):
+        gathered.add(number, side, Origin("cuda", papers_machine=True, node=paper_node(side.slot)))
 
 
 def _folder_of(folder: Path, name: str) -> Path:
@@ -140,13 +150,18 @@ def _folder_of(folder: Path, name: str) -> Path:
     return folder if folder.resolve().name == name else folder / name
 
 
-def _origin(slot: Slot) -> Origin:
-    node = slot.manifest["node"]
-    gpus, cpu = " ".join(map(str, node.get("gpus") or ())), str(node.get("cpu_model"))
-    pins = {str(case["engine"].get("pin")) for case in slot.manifest["cases"]}
-    devices: set[Device] = {_device(pin, bool(gpus)) for pin in pins}
+def _origin(slot: Slot, number: str) -> Origin:
+    manifest = slot.manifest
+    node = manifest["node"]
+    engines = [case["engine"] for case in manifest["cases"]]
+    gpus = " ".join(map(str, node.get("gpus") or ()))
+    devices: set[Device] = {_device(pin, bool(gpus)) for pin in {str(engine.get("pin")) for engine in engines}}
     device: Device = "cpu" if "cpu" in devices else "cuda"
-    return Origin(device, device == "cuda" and "EPYC 9354" in cpu and "H100" in gpus)
+    cpu, gpu = paper_hardware(str(manifest["slot"]))
+    # Figure 1 is about other engines, too.
+    engine = number == _RELEASES or {str(engine.get("version")) for engine in engines} == {PAPER_VERSION}
+    same = device == "cuda" and engine and cpu in str(node.get("cpu_model")) and gpu in gpus
+    return Origin(device, same, str(node["id"]))
 
 
 def _device(pin: str, gpus: bool) -> Device:

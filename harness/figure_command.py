@@ -12,13 +12,12 @@ from packaging.version import Version
 from harness.analyse.judge import judge_all
 from harness.budget_plan import Budgeted, print_budgeted, print_outcome, within_budget
 from harness.engine import patching
-from harness.engine.detect import default_pin
 from harness.engine.environment import Engine, InstallationFailed, ensure_engine
 from harness.engine.environments import make_engines
 from harness.engine.model_store import ensure_model
 from harness.engine.tensorize import tensorize
 from harness.errors import HarnessError, MeasurementFailed
-from harness.evidence_files import own_evidence
+from harness.evidence_files import own_evidence, this_machine
 from harness.figure_cases import Asked, Point, asked_figures
 from harness.figure_plan import plan
 from harness.measure.case import Options, make_case
@@ -36,7 +35,7 @@ from harness.record.slotcheck import SlotError
 from harness.show.claims_print import claims_table
 from harness.spec.claims import load_claims
 from harness.spec.figure import Figure
-from harness.spec.pin import Pin, load_pin
+from harness.spec.pin import Pin
 from harness.state.machine import this_node
 from harness.state.probe import probe_files
 from harness.state.staging import memory_copies, placed
@@ -116,7 +115,7 @@ def print_verdicts(figures: list[str], workspace: Workspace) -> None:
     """What the claims about these figures have come to. Slots that cannot be read have been told of before."""
     claims = [claim for claim in load_claims() if claim.figure in figures]
     if claims:
-        judged = judge_all(claims, own_evidence(workspace), load_pin(default_pin()).device)
+        judged = judge_all(claims, own_evidence(workspace), this_machine(workspace))
         console.print(claims_table(judged))
 
 

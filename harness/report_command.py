@@ -13,10 +13,9 @@ from harness.analyse.judge import judge_all
 from harness.analyse.judged import Judged
 from harness.analyse.known_runs import KnownRun, all_runs, runs_of_slot
 from harness.analyse.systems import ROWS, Record, System, differences, systems
-from harness.claims_command import this_device
 from harness.door import json_errors
 from harness.errors import HarnessError
-from harness.evidence_files import own_evidence
+from harness.evidence_files import own_evidence, this_machine
 from harness.record.atomic import write_text
 from harness.record.plain import printable
 from harness.record.slotcheck import SlotError
@@ -51,7 +50,7 @@ def run_report(out: Path, folders: Sequence[Path], numbers: Sequence[str], as_js
         evidence = own_evidence(workspace, folders)
         wanted = {figure.figure for figure in figures}
         claims = [claim for claim in load_claims() if not numbers or claim.figure in wanted]
-        judged = judge_all(claims, evidence, this_device())
+        judged = judge_all(claims, evidence, this_machine(workspace))
         problems += [
             f"claims about figure {number} are not judged: {why}"
             for number, why in evidence.problems.items()

@@ -5,7 +5,7 @@ from dataclasses import replace
 from functools import lru_cache
 
 from harness.analyse.dataset import MEASURED, CaseData, Repeat, Side
-from harness.analyse.evidence import Evidence
+from harness.analyse.evidence import Evidence, Here
 from harness.analyse.judge import judge
 from harness.analyse.judged import Judged
 from harness.evidence_files import paper_evidence
@@ -26,7 +26,7 @@ def papers() -> Evidence:
 
 def verdict(claim: str, evidence: Evidence) -> Judged:
     """What is said of one claim."""
-    return judge(CLAIMS[claim], evidence, "cuda")
+    return judge(CLAIMS[claim], evidence, Here("cuda"))
 
 
 def changed(evidence: Evidence, change: ChangeRepeat, figures: tuple[str, ...], slot: str | None = None) -> Evidence:

@@ -14,8 +14,10 @@ from harness.record.slot import write_slot
 from harness.workspace import ROOT, Workspace
 from tests.checkout import Done
 from tests.claims_evidence import CLAIMS
+from tests.recorded_sides import DATA, needs_recorded_data
 from tests.storage_slot import storage_slot
 
+MODELS = ("llama3-3b", "qwen-4b", "qwen-7b", "yi-6b", "yi-9b")
 FIGURES = sorted((ROOT / "figures").glob("figure-*"))
 
 
@@ -84,7 +86,7 @@ def test_the_table_names_claim_paper_mine_interval_and_verdict(call) -> None:
 def slot(root: Path, slowdown: float = 1.0) -> None:
     """Figure 13's two slots, measured on a CPU engine with a twin; case1 takes ``slowdown`` times as long."""
     for name, storage, factor in (("case0", "ram", 1.0), ("case1", "ssd", slowdown)):
-        rows, manifest = storage_slot(name, storage)
+        rows, manifest = storage_slot(name, storage, MODELS)
         slow = [replace(row, seconds=row.seconds * factor) for row in rows]
         write_slot(root / "figures" / "figure-13" / name, slow, manifest)
 
@@ -120,7 +122,7 @@ def test_data_of_another_folder_replaces_the_checkouts_own(call, root: Path, tmp
     ("arguments", "said"),
     [
         (("--figure", "99"), "no claim is about figure '99'"),
-        (("--data", "/nowhere"), "/nowhere: holds no figure-N folder"),
+        (("--data", "/nowhere"), "/nowhere: is no folder"),
         (("--paper", "--data", "/nowhere"), "give one of them"),
     ],
 )
@@ -140,3 +142,40 @@ def test_a_damaged_slot_is_one_line_that_names_it_and_the_other_figures_are_judg
     assert "figure-13/case0/data.csv" in told["f13-load"]["reason"]
     assert told["f3-linear"]["reason"] == "figure 3 is not measured: bash run_figure.sh 3"
     assert call("--figure", "3").code == 0
+
+
+def test_brackets_in_a_folders_name_are_printed_as_they_are(call, tmp_path: Path) -> None:
+    odd = tmp_path / "x[" / "red]" / "figure-13" / "case0"
+    odd.mkdir(parents=True)
+    (odd / "manifest.json").write_text("{}")
+    done = call("--data", tmp_path / "x[" / "red]", "--figure", "13", "--json")
+    assert done.code == 2
+    assert "x[/red]" in done.err
+    assert "x[/red]" in claims(done)["f13-load"]["reason"]
+
+
+def recording(folder: Path, *slots: str) -> Path:
+    """The recorded slots of figure 10, alone."""
+    needs_recorded_data()
+    for slot in slots:
+        shutil.copytree(DATA / "figure-10" / slot / "iterations", folder / "figure-10" / slot / "iterations")
+    return folder
+
+
+def test_recordings_of_two_nodes_may_lie_in_two_folders(call, tmp_path: Path) -> None:
+    one, other = recording(tmp_path / "a", "gpu0"), recording(tmp_path / "b", "gpu1")
+    told = claims(call("--data", one, "--data", other, "--figure", "10", "--json"))
+    assert {claim["verdict"] for claim in told.values()} == {"reproduced"}
+    assert claims(call("--data", one, "--figure", "10", "--json"))["f10-total"]["verdict"] == "not run"
+
+
+def test_a_damaged_recording_is_told_and_the_others_are_judged(call, tmp_path: Path) -> None:
+    data = recording(tmp_path / "a", "gpu0", "gpu1")
+    empty = data / "figure-7" / "iterations" / "1"
+    empty.mkdir(parents=True)
+    (empty / "output_model_qwen-4b.txt").write_text("")
+    done = call("--data", data, "--json")
+    assert done.code == 2
+    assert "output_model_qwen-4b.txt" in done.err
+    assert claims(done)["f10-total"]["verdict"] == "reproduced"
+    assert "output_model_qwen-4b.txt" in claims(done)["f7-linear"]["reason"]

@@ -17,7 +17,6 @@ LEAST_POINTS = 5  # of a line that says anything
 
 Used = tuple[tuple[str, str, CaseData], ...]  # figure, slot and case
 
-
 REDUCE: dict[Reduce, Callable[[Iterable[float]], float]] = {"mean": fmean, "min": min, "max": max}
 
 
@@ -28,7 +27,9 @@ class Number:
     value: float
     used: Used
     notes: tuple[str, ...] = ()  # what to know of it
+    partial: str = ""  # which part of what the claim is about it is of; empty: all
     repeatable: bool = True  # False: it is itself a spread over repeats
+    shape_only: bool = False  # so partial that it cannot reproduce the claim
 
 
 @dataclass(frozen=True)
@@ -67,11 +68,12 @@ def find(evidence: Evidence, number: str, starts: Starts) -> Found:
     if starts.version:
         cases = [case for case in cases if case.engine == starts.version]
         if not cases:
-            raise NotMeasuredError(f"no start of vLLM {starts.version}: VERSIONS={starts.version} bash run_figure.sh 1")
+            command = f"VERSIONS={starts.version} bash run_figure.sh 1"
+            raise NotMeasuredError(f"no start of vLLM {starts.version}", command)
     if starts.load_format:
         cases = [case for case in cases if case.parameters.get("load_format", "auto") == starts.load_format]
         if not cases:
-            raise NotMeasuredError(f"no start with load format {starts.load_format}: bash run_figure.sh {number}")
+            raise NotMeasuredError(f"no start with load format {starts.load_format}", f"bash run_figure.sh {number}")
     return Found(number, slot, side, evidence.figures[number], tuple(cases))
 
 
@@ -94,12 +96,14 @@ def step_seconds(case: CaseData, name: str) -> float | None:
     return seconds_of(case, name, "log" if name in PAPER_STEPS else "span")
 
 
-def points_of(found: Found, quantity: str, axis: str, cases: Sequence[CaseData]) -> list[tuple[str, float, float]]:
-    """(name, x, seconds) of each case that states both, as the figure draws them."""
+def points_of(
+    found: Found, quantity: str, axis: str, cases: Sequence[CaseData]
+) -> list[tuple[CaseData, str, float, float]]:
+    """(case, name, x, seconds) of each case that states both, as the figure draws them."""
     source = found.figure.shows.source if found.figure.shows else "span"
     told = [(case, seconds_of(case, quantity, source)) for case in cases]
     return [
-        (case.model if axis != "captured_sizes" else f"{case.facts[axis]:g}", case.facts[axis], value)
+        (case, case.model if axis != "captured_sizes" else f"{case.facts[axis]:g}", case.facts[axis], value)
         for case, value in told
         if value is not None and axis in case.facts
     ]
@@ -115,12 +119,18 @@ def line_through(points: Sequence[tuple[str, float, float]]) -> Fit:
     return through
 
 
-def enough(points: int, found: Found) -> None:
-    """Raise NotMeasuredError if these are too few points for a statement about models."""
-    if points < LEAST_POINTS:
-        raise NotMeasuredError(
-            f"{points} of {len(found.figure.models)} models, needs {LEAST_POINTS}: bash run_figure.sh {found.number}"
-        )
+def enough(models: int, found: Found, declared: int, every: bool = False) -> str:
+    """Which part of the ``declared`` models these are, in words; nothing, if all.
+
+    ``every``: the claim says something of each of them.
+
+    Raises:
+        NotMeasuredError: they are too few for a statement about models.
+    """
+    least = declared if every else min(LEAST_POINTS, declared)
+    if models < least:
+        raise NotMeasuredError(f"{models} of {declared} models, needs {least}", f"bash run_figure.sh {found.number}")
+    return f"{models} of {declared} models" if models < declared else ""
 
 
 def used_of(found: Found, cases: Iterable[CaseData]) -> Used:

@@ -45,10 +45,13 @@ def storage_flags(used: Used) -> tuple[str, ...]:
 
 def _flags(where: str, cases: Iterable[CaseData]) -> list[str]:
     totals = [(case, values) for case in cases if (values := _totals(case))]
-    odd = [f"{case.model} #{at + 1} ({values[at]:.1f} s)" for case, values in totals for at in outliers(values)]
+    odd = [
+        f"{case.model} #{at + 1} ({values[at]:.1f} s)"
+        for case, values in totals
+        for at in outliers(values, samples=len(totals))
+    ]
     flags = []
-    # Every case is tried: of one hundred, five are odd by chance.
-    if len(odd) > len(totals) / 10:
+    if odd:
         more = f" and {len(odd) - _NAMED} more" if len(odd) > _NAMED else ""
         flags.append(f"{where}: odd starts: {', '.join(odd[:_NAMED])}{more}")
     rounds = min((len(values) for _, values in totals), default=0)

@@ -213,10 +213,18 @@ def _value(text: str) -> Any:
     return int(text) if text.isdecimal() else text
 
 
+PAPER_VERSION = "0.10.1.1"  # of vLLM, in all its figures but 1
+
 # The machines of the paper (its recorded environment); slot → machine. Everything that is not listed is n1.
 _NODES = {"gpu1": "n2: EPYC 9354, L40S", "cpu1": "n3: 2× Xeon 8568Y+, H100 80 GB"}
+_HARDWARE = {"gpu1": ("EPYC 9354", "L40S"), "cpu1": ("8568Y+", "H100")}
 
 
 def paper_node(slot: str) -> str:
     """The paper's machine behind a slot."""
     return _NODES.get(slot, "n1: EPYC 9354, H100 NVL")
+
+
+def paper_hardware(slot: str) -> tuple[str, str]:
+    """What the names of that machine's CPU and GPU contain."""
+    return _HARDWARE.get(slot, ("EPYC 9354", "H100"))

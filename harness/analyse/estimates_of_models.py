@@ -1,6 +1,7 @@
 """Estimators over the models of one slot: sums, shares, spread, lines."""
 
 from harness.analyse.claimed_starts import (
+    LEAST_POINTS,
     REDUCE,
     Number,
     enough,
@@ -29,24 +30,27 @@ def total(wanted: how.Total, evidence: Evidence, number: str) -> Number:
 def share(wanted: how.Share, evidence: Evidence, number: str) -> Number:
     """The parts' share of the whole."""
     found = find(evidence, number, wanted.starts)
-    shares = {}
+    shares, cases = [], []
     for case in found.cases:
         whole = [step_seconds(case, name) for name in wanted.of]
         if all(value is not None for value in whole):
             parts = sum(step_seconds(case, name) or 0.0 for name in wanted.parts)
-            shares[case.model] = parts / sum(value or 0.0 for value in whole)
+            shares.append(parts / sum(value or 0.0 for value in whole))
+            cases.append(case)
     if not shares:
         raise NotMeasuredError(f"no start states all of {', '.join(wanted.of)}")
-    return Number(REDUCE[wanted.reduce](shares.values()), found.used)
+    partial = enough(len(shares), found, len(found.figure.models), every=wanted.reduce != "mean")
+    return Number(REDUCE[wanted.reduce](shares), used_of(found, cases), partial=partial)
 
 
 def spread(wanted: how.Spread, evidence: Evidence, number: str) -> Number:
     """Standard deviation by mean, over models."""
     found = find(evidence, number, wanted.starts)
-    told = {case.model: value for case in found.cases if (value := seconds_of(case, wanted.quantity)) is not None}
-    enough(len(told), found)
-    over_models = summarise(told.values())
-    return Number((over_models.cv if over_models else None) or 0.0, found.used)
+    told = [(case, value) for case in found.cases if (value := seconds_of(case, wanted.quantity)) is not None]
+    partial = enough(len(told), found, len(found.figure.models))
+    over_models = summarise(value for _, value in told)
+    used = used_of(found, [case for case, _ in told])
+    return Number((over_models.cv if over_models else None) or 0.0, used, partial=partial)
 
 
 def line(wanted: how.Line, evidence: Evidence, number: str) -> Number:
@@ -59,13 +63,13 @@ def line(wanted: how.Line, evidence: Evidence, number: str) -> Number:
     )
     axis = wanted.own_x if wanted.own_x and any(repeat.span for case in cases for repeat in case.repeats) else wanted.x
     points = points_of(found, wanted.quantity, axis, cases)
-    enough(len(points), found)
-    through = line_through(points)
-    notes = [f"{name} lies off the line" for name in through.outliers]
-    wanted_models = [name for name in names if name not in outside]
-    if axis != "captured_sizes" and len(points) < len(wanted_models):
-        notes.append(f"{len(points)} of {len(wanted_models)} models")
-    return Number(through.r if wanted.what == "r" else through.slope, used_of(found, cases), tuple(notes))
+    # A figure of settings has one point for each of them, whatever its models.
+    declared = len(cases) if axis == "captured_sizes" else len([name for name in names if name not in outside])
+    partial = enough(len(points), found, max(declared, LEAST_POINTS))
+    through = line_through([(name, x, y) for _, name, x, y in points])
+    notes = tuple(f"{name} lies off the line" for name in through.outliers)
+    used = used_of(found, [case for case, *_ in points])
+    return Number(through.r if wanted.what == "r" else through.slope, used, notes, partial)
 
 
 def above_line(wanted: how.AboveLine, evidence: Evidence, number: str) -> Number:
@@ -74,9 +78,12 @@ def above_line(wanted: how.AboveLine, evidence: Evidence, number: str) -> Number
     outside = found.figure.shows.outside_fit if found.figure.shows else ()
     inside = tuple(case for case in found.cases if case.model not in outside and case.model in found.figure.models)
     points = points_of(found, wanted.quantity, wanted.x, inside)
-    enough(len(points), found)
-    through = line_through(points)
-    above = points_of(found, wanted.quantity, wanted.x, tuple(case for case in found.cases if case.model in outside))
+    partial = enough(len(points), found, len(found.figure.models) - len(outside))
+    through = line_through([(name, x, y) for _, name, x, y in points])
+    above = points_of(found, wanted.quantity, wanted.x, [case for case in found.cases if case.model in outside])
     if len(above) < len(outside):
-        raise NotMeasuredError(f"needs {', '.join(outside)}, has {len(above)} of them")
-    return Number(REDUCE[wanted.reduce](y / through.predict(x) for _, x, y in above), found.used)
+        raise NotMeasuredError(
+            f"needs {', '.join(outside)}, has {len(above)} of them", f"bash run_figure.sh {found.number}"
+        )
+    used = used_of(found, [case for case, *_ in (*points, *above)])
+    return Number(REDUCE[wanted.reduce](y / through.predict(x) for *_, x, y in above), used, partial=partial)

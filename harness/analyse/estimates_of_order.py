@@ -17,11 +17,12 @@ def order(wanted: how.Order, evidence: Evidence, number: str) -> Number:
     if wanted.over and wanted.under:
         each = [ratios(evidence, number, name, wanted.over, wanted.under) for name in names]
         values = {name: fmean(found.values.values()) for name, found in zip(names, each, strict=True)}
-        used = each[0].used
+        used, partial = each[0].used, each[0].partial
     else:
         found = find(evidence, number, Starts())
         told = {name: step_seconds(found.only(), name) for name in names}
         values, used = {name: value for name, value in told.items() if value is not None}, found.used
+        partial = ""
     if absent := [name for name in names if name not in values]:
         raise NotMeasuredError(f"these starts do not state {absent[0]}")
     pairs = [
@@ -30,7 +31,7 @@ def order(wanted: how.Order, evidence: Evidence, number: str) -> Number:
         for later in wanted.groups[at + 1 :]
         for larger, smaller in product(group, later)
     ]
-    return Number(sum(larger > smaller for larger, smaller in pairs) / len(pairs), used)
+    return Number(sum(larger > smaller for larger, smaller in pairs) / len(pairs), used, partial=partial)
 
 
 def rising(wanted: how.Rising, evidence: Evidence, number: str) -> Number:
@@ -39,13 +40,9 @@ def rising(wanted: how.Rising, evidence: Evidence, number: str) -> Number:
         found = [find(evidence, number, Starts(version=version)) for version in wanted.versions]
         values = [seconds_of(each.only(), wanted.quantity) for each in found]
         used = tuple(one for each in found for one in each.used)
-    elif wanted.over and wanted.under and wanted.x:
-        pairs, axis = ratios(evidence, number, wanted.quantity, wanted.over, wanted.under), wanted.x
-        sized = sorted((pairs.sizes[model].get(axis), value) for model, value in pairs.values.items())
-        values, used = [value for _, value in sized], pairs.used
     else:
         cases = find(evidence, number, Starts())
-        points = sorted((x, y) for _, x, y in points_of(cases, wanted.quantity, "captured_sizes", cases.cases))
+        points = sorted((x, y) for *_, x, y in points_of(cases, wanted.quantity, "captured_sizes", cases.cases))
         values, used = [value for _, value in points], cases.used
     known = [value for value in values if value is not None]
     if len(known) < 3 or len(known) < len(values):

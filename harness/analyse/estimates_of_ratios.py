@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from statistics import fmean
 
-from harness.analyse.claimed_starts import LEAST_POINTS, REDUCE, Number, Used, find, line_through, seconds_of
+from harness.analyse.claimed_starts import LEAST_POINTS, REDUCE, Number, Used, enough, find, line_through, seconds_of
 from harness.analyse.evidence import Evidence, NotMeasuredError
 from harness.analyse.formats import model_of
 from harness.spec import estimates as how
@@ -21,13 +21,22 @@ class Ratios:
     values: dict[str, float]  # by model
     sizes: dict[str, dict[str, float]]
     used: Used
-    notes: tuple[str, ...]
+    partial: str
 
 
 def ratios(
-    evidence: Evidence, number: str, quantity: str, over: Starts, under: Starts, under_quantity: str | None = None
+    evidence: Evidence,
+    number: str,
+    quantity: str,
+    over: Starts,
+    under: Starts,
+    under_quantity: str | None = None,
+    every: bool = False,
 ) -> Ratios:
-    """By model, for those that both sides have once and that take time in the quantity on both."""
+    """By model, for those that both sides have once and that take time in the quantity on both.
+
+    ``every``: the claim says something of each of the declared models.
+    """
     above, below = find(evidence, number, over), find(evidence, number, under)
     values, sizes, used = {}, {}, []
     for model in dict.fromkeys(model_of(case) for case in above.cases):
@@ -40,14 +49,16 @@ def ratios(
             used += [(above.number, above.slot, pair[0][0]), (below.number, below.slot, pair[1][0])]
     if not values:
         raise NoRatioError(f"no model states {quantity} on both sides")
-    few = f"{len(values)} of {len(above.figure.models)} models" if len(values) < len(above.figure.models) else ""
-    return Ratios(values, sizes, tuple(used), (few,) if few and above.number == number else ())
+    # Of two figures, what both declare.
+    declared = [model for model in above.figure.models if model in below.figure.models]
+    return Ratios(values, sizes, tuple(used), enough(len(values), above, len(declared), every))
 
 
 def ratio(wanted: how.Ratio, evidence: Evidence, number: str) -> Number:
     """Mean, least or largest ratio over the models."""
-    found = ratios(evidence, number, wanted.quantity, wanted.over, wanted.under, wanted.under_quantity)
-    return Number(REDUCE[wanted.reduce](found.values.values()), found.used, found.notes)
+    every = wanted.reduce != "mean"
+    found = ratios(evidence, number, wanted.quantity, wanted.over, wanted.under, wanted.under_quantity, every)
+    return Number(REDUCE[wanted.reduce](found.values.values()), found.used, partial=found.partial)
 
 
 def farthest_ratio(wanted: how.FarthestRatio, evidence: Evidence, number: str) -> Number:
@@ -62,8 +73,7 @@ def farthest_ratio(wanted: how.FarthestRatio, evidence: Evidence, number: str) -
         raise NotMeasuredError(f"no step of {', '.join(wanted.quantities)} on both sides")
     means = {name: fmean(of_models.values.values()) for name, of_models in found.items()}
     farthest = max(means, key=lambda name: abs(means[name] - 1))
-    notes = (f"farthest: {farthest}", *found[farthest].notes)
-    return Number(means[farthest], found[farthest].used, notes)
+    return Number(means[farthest], found[farthest].used, (f"farthest: {farthest}",), found[farthest].partial)
 
 
 def ratio_line(wanted: how.RatioLine, evidence: Evidence, number: str) -> Number:
@@ -76,7 +86,7 @@ def ratio_line(wanted: how.RatioLine, evidence: Evidence, number: str) -> Number
     ]
     if len(points) < LEAST_POINTS:
         raise NotMeasuredError(f"{len(points)} models on both sides; a line needs {LEAST_POINTS}")
-    return Number(line_through(points).r, found.used, found.notes)
+    return Number(line_through(points).r, found.used, partial=found.partial)
 
 
 def shift_gap(wanted: how.ShiftGap, evidence: Evidence, number: str) -> Number:
@@ -85,4 +95,4 @@ def shift_gap(wanted: how.ShiftGap, evidence: Evidence, number: str) -> Number:
     other = ratios(evidence, number, wanted.quantity, wanted.other_over, wanted.other_under)
     # Not the distance of the first from 1, too: of noisy repeats on both sides of 1 that would hide the spread.
     gap = fmean(one.values.values()) - 1 - abs(fmean(other.values.values()) - 1)
-    return Number(gap, one.used + other.used, one.notes)
+    return Number(gap, one.used + other.used, partial=one.partial or other.partial)

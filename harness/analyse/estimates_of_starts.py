@@ -17,7 +17,7 @@ def core_use(wanted: how.CoreUse, evidence: Evidence, number: str) -> Number:
     found = find(evidence, number, Starts())
     loads = [load_of(use) for use in evidence.cores.get(number, ())]
     if not loads:
-        raise NotMeasuredError(f"figure {number} has no sampled start: bash run_figure.sh {number}")
+        raise NotMeasuredError(f"figure {number} has no sampled start", f"bash run_figure.sh {number}")
     if (fewest := min(load.cores for load in loads)) < wanted.least_cores:
         raise NotMeasuredError(f"needs a machine of {wanted.least_cores} cores: {fewest} cannot show it")
     values = [load.median if wanted.what == "median threads" else len(load.bursts_s) / load.intervals for load in loads]
@@ -35,7 +35,7 @@ def prediction_error(wanted: how.PredictionError, evidence: Evidence, number: st
     cases = tuple(case for case in found.cases if not names or case.model in names)
     made = predictor.predictions(trained, cases, wanted.batch)
     if len(made) < max(len(names), 1):
-        raise NotMeasuredError(f"{len(made)} of {len(names)} models to predict are measured: bash run_figure.sh 17")
+        raise NotMeasuredError(f"{len(made)} of {len(names)} models to predict are measured", "bash run_figure.sh 17")
     errors = [prediction.error * 100 for prediction in made]
     value = fmean(map(abs, errors)) if wanted.what == "mape" else fmean(errors)
     return Number(value, training.used + used_of(found, cases))
@@ -55,5 +55,13 @@ def repeat_spread(wanted: how.RepeatSpread, evidence: Evidence, number: str) -> 
                 spreads.append(summary.cv)
                 used.append(one)
     if not spreads:
-        raise NotMeasuredError("no case was started twice in the same state: bash run_figure.sh 2")
-    return Number(median(spreads) if wanted.reduce == "median" else max(spreads), tuple(used), repeatable=False)
+        raise NotMeasuredError("no case was started twice in the same state", "bash run_figure.sh 2")
+    there = len({(figure, slot) for figure, slot, _ in used})
+    partial = f"{there} of {len(wanted.figures)} recordings" if there < len(wanted.figures) else ""
+    return Number(
+        median(spreads) if wanted.reduce == "median" else max(spreads),
+        tuple(used),
+        partial=partial,
+        repeatable=False,
+        shape_only=bool(partial) and wanted.reduce == "max",  # the largest may be among those that are not there
+    )

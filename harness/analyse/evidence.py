@@ -16,7 +16,11 @@ Device = Literal["cpu", "cuda"]
 
 
 class NotMeasuredError(Exception):
-    """The evidence does not have what an estimate needs. The message says what, and how to get it."""
+    """The evidence does not have what an estimate needs: ``what`` it is, and ``command``, which would measure it."""
+
+    def __init__(self, what: str, command: str = "") -> None:
+        super().__init__(f"{what}: {command}" if command else what)
+        self.what = what
 
 
 @dataclass(frozen=True)
@@ -24,7 +28,16 @@ class Origin:
     """Where one side's starts were made, as far as a verdict depends on it."""
 
     device: Device
-    papers_machine: bool  # the hardware that the paper's numbers are from
+    papers_machine: bool  # the hardware and the engine that the paper's numbers of this slot are from
+    node: str  # its name
+
+
+@dataclass(frozen=True)
+class Here:
+    """The machine on which claims are judged, for what no start says: its engines' device, models with real weights."""
+
+    device: Device
+    real_models: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True)
@@ -53,12 +66,12 @@ class Evidence:
         slots = self.sides.get(number, {})
         declared = self.figures[number].slots
         if not slots:
-            raise NotMeasuredError(f"figure {number} is not measured: bash run_figure.sh {number}")
+            raise NotMeasuredError(f"figure {number} is not measured", f"bash run_figure.sh {number}")
         wanted = slot or next((name for name in declared if name in slots), next(iter(slots)))
         if wanted not in slots:
             index = declared.index(wanted) if wanted in declared else 0
             there = "in that state" if self.figures[number].differ == "storage" else "on the second node"
-            raise NotMeasuredError(f"slot {wanted} is not measured: bash run_figure.sh {number} {index} {there}")
+            raise NotMeasuredError(f"slot {wanted} is not measured", f"bash run_figure.sh {number} {index} {there}")
         return wanted, slots[wanted]
 
     def of_repeat(self, at: int) -> "Evidence":

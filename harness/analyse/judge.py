@@ -18,42 +18,86 @@ from typing import Literal
 from harness.analyse.claimed_starts import Number, Used
 from harness.analyse.data_flags import flags_of, storage_flags
 from harness.analyse.estimators import estimate
-from harness.analyse.evidence import Device, Evidence, NotMeasuredError, Origin, measured
+from harness.analyse.evidence import Device, Evidence, Here, NotMeasuredError, Origin, measured
 from harness.analyse.judged import Judged, Verdict
 from harness.analyse.stats import Bounds as Interval
-from harness.analyse.stats import Scale, interval, runs_needed, summarise
+from harness.analyse.stats import Scale, interval, runs_needed, summarise, to_scale
 from harness.spec.claims import Bounds, Claim
+from harness.spec.estimates import Order, Rising, Share
 
 NO_GPU, TWIN, OTHER_MACHINE = "no GPU", "twin", "another machine"
 
 _SCALES: dict[str, Scale] = {"ratio": "log", "linear": "correlation"}
 
 
-def judge_all(claims: Iterable[Claim], evidence: Evidence, here: Device) -> list[Judged]:
-    """Every claim's verdict. ``here``: what engines run on where this is asked, for claims without any start."""
+def judge_all(claims: Iterable[Claim], evidence: Evidence, here: Here) -> list[Judged]:
+    """Every claim's verdict. ``here``: the machine on which this is asked, for claims without any start."""
     return [judge(claim, evidence, here) for claim in claims]
 
 
-def judge(claim: Claim, evidence: Evidence, here: Device) -> Judged:
+def judge(claim: Claim, evidence: Evidence, here: Here) -> Judged:
     """One claim's verdict."""
     try:
         number = estimate(claim.estimate, evidence, claim.figure)
     except NotMeasuredError as error:
-        lacking = _lacking(claim, here, twins=False) if not evidence.recorded else None
-        return Judged(claim, "not run", None, None, 0, lacking or str(error))
-    origins = [evidence.origins[figure, slot] for figure, slot, _ in number.used]
-    limit = _limit(claim, number.used, origins)
+        return Judged(claim, "not run", None, None, 0, _why_not(claim, error, evidence, here))
+    limit = _limit(claim, number.used, [evidence.origins[figure, slot] for figure, slot, _ in number.used])
     if limit and not _only_shape(claim, limit):
         return Judged(claim, "not run", None, None, 0, limit)
-    repeats = _per_repeat(claim, evidence, number)
-    around = interval(repeats, _scale(claim), number.value) if number.repeatable else None
-    n = max(len(repeats), 1)
+    if number.repeatable and (apart := _apart(number.used, evidence)):
+        return Judged(claim, "not run", None, None, 0, apart)
+    repeats, lost = _per_repeat(claim, evidence, number)
+    around = _interval(claim, repeats, number.value) if number.repeatable else None
+    n = len(repeats) if number.repeatable else min(measured(case) for _, _, case in number.used)
     states = storage_flags(number.used) if "weights" in claim.rests_on else ()
-    flags = (*number.notes, *states, *flags_of(number.used), *([f"{limit}: at most the shape"] if limit else []))
-    verdict, bounds = _verdict(claim, number.value, around, shape_only=limit is not None)
-    more = _more_runs(bounds, claim.paper, number.value, repeats) if verdict == "inconclusive" else None
-    reason = _reason(claim, verdict, bounds, around, n, more, number.repeatable)
-    return Judged(claim, verdict, number.value, around, n, reason, flags, more)
+    limits = [f"{limit}: at most the shape"] if limit else []
+    flags = (*number.notes, *lost, *states, *flags_of(number.used), *limits)
+    verdict, bounds = _verdict(claim, number.value, around, limit is not None or number.shape_only)
+    if verdict in ("reproduced", "same shape") and states and claim.states == "one":
+        reason = "weights were loaded in more than one storage state; measure those models again"
+        return Judged(claim, "inconclusive", number.value, around, max(n, 1), reason, flags)
+    more = _more_runs(claim, bounds, number.value, repeats) if verdict == "inconclusive" else None
+    doubt = _doubt(number, around, n)
+    reason = f"{_reason(claim, verdict, bounds, more)}{f'; {number.partial}' if number.partial else ''}{doubt}"
+    return Judged(claim, verdict, number.value, around, max(n, 1), reason, flags, more)
+
+
+def _why_not(claim: Claim, error: NotMeasuredError, evidence: Evidence, here: Here) -> str:
+    """Why there is no number: damage, what this machine lacks for it, or what would have to be measured."""
+    if claim.figure in evidence.problems or evidence.recorded:
+        return error.what
+    if sides := evidence.sides.get(claim.figure):  # the other slot of a comparison will be of the same models
+        twins = any(side.twins for side in sides.values())
+    else:
+        models = evidence.figures[claim.figure].models if claim.figure in evidence.figures else ()
+        twins = any(model not in here.real_models for model in models)
+    lacking = _lacking(claim, here.device, twins)
+    if lacking and lacking.startswith(TWIN):
+        lacking += f" (python3 download_models.py --figure {claim.figure})"
+    return lacking or str(error)
+
+
+def _apart(used: Used, evidence: Evidence) -> str | None:
+    """Why starts of several figures cannot be held against each other: they are of several machines or engines."""
+    origins: dict[str, set[tuple[str, str, bool]]] = {}
+    for number, slot, case in used:
+        figure = evidence.figures[number]
+        if figure.differ in ("gpu", "cpu") and slot != figure.slots[0]:  # the other node, which is to differ
+            continue
+        made = (evidence.origins[number, slot].node, case.engine, case.twin)
+        origins.setdefault(number, set()).add(made)
+    (first, facts), *others = origins.items()
+    for number, other in others:
+        if other != facts:
+            words = " and ".join(f"figure {name} is of {_told(of)}" for name, of in ((first, facts), (number, other)))
+            return f"{words}: measure both on one machine, with one engine"
+    return None
+
+
+def _told(facts: set[tuple[str, str, bool]]) -> str:
+    return ", ".join(
+        f"{node}{f' vLLM {engine}' if engine else ''}{' twins' if twin else ''}" for node, engine, twin in sorted(facts)
+    )
 
 
 def _lacking(claim: Claim, device: Device, twins: bool) -> str | None:
@@ -95,15 +139,32 @@ def _only_shape(claim: Claim, limit: str) -> bool:
     return claim.portable != "no" and limit in (TWIN, f"{NO_GPU}: a CPU engine")
 
 
-def _per_repeat(claim: Claim, evidence: Evidence, number: Number) -> list[float]:
-    """One estimate of each repeat that every case behind the number has."""
-    out = []
+def _per_repeat(claim: Claim, evidence: Evidence, number: Number) -> tuple[list[float], list[str]]:
+    """One estimate of each repeat that has every case behind the number, and which repeats do not.
+
+    A repeat that lacks a case is no estimate: an interval must not be over models.
+    """
+    whole = sorted((figure, slot, case.model, repr(case.parameters)) for figure, slot, case in number.used)
+    out, lost = [], []
     for at in range(min(measured(case) for _, _, case in number.used)):
         try:
-            out.append(estimate(claim.estimate, evidence.of_repeat(at), claim.figure).value)
+            one = estimate(claim.estimate, evidence.of_repeat(at), claim.figure)
         except NotMeasuredError:  # that repeat alone does not say it
+            lost.append(at + 1)
             continue
-    return out
+        if sorted((figure, slot, case.model, repr(case.parameters)) for figure, slot, case in one.used) == whole:
+            out.append(one.value)
+        else:
+            lost.append(at + 1)
+    flags = [f"repeat {', '.join(map(str, lost))} lacks a part of it and is not in the interval"] if lost else []
+    return out, flags if number.repeatable else []
+
+
+def _interval(claim: Claim, repeats: Sequence[float], point: float) -> Interval | None:
+    around = interval(repeats, _scale(claim), point)
+    if around and isinstance(claim.estimate, Share | Order | Rising):  # a part of a whole
+        return max(around[0], 0.0), min(around[1], 1.0)
+    return around
 
 
 def _scale(claim: Claim) -> Scale:
@@ -141,39 +202,45 @@ def _place(bounds: Bounds, paper: float, point: float, around: Interval | None) 
     return "out" if apart else "unsure"
 
 
-def _more_runs(bounds: Bounds, paper: float, point: float, repeats: Sequence[float]) -> int | None:
+def _more_runs(claim: Claim, bounds: Bounds, point: float, repeats: Sequence[float]) -> int | None:
     """How many more repeats would decide it, if they spread like these: until the interval is narrower than the gap."""
-    summary = summarise(repeats)
+    scale = _scale(claim)
+    if scale == "log" and min(point, *repeats) <= 0:
+        return None
+    summary = summarise(to_scale(value, scale) for value in repeats)
     if summary is None or not summary.sd:
         return None
-    ends = [(end, abs(paper - end)) for end in (bounds.low, bounds.high) if end is not None]
     inside = bounds.holds(point)
-    gap = min(abs(point - end) + (slack if inside else 0.0) for end, slack in ends)
-    needed = runs_needed(summary.sd, gap)
+    gaps = []
+    for end in (bounds.low, bounds.high):
+        if end is not None:
+            reach = end + (end - claim.paper) if inside else end
+            if scale == "log" and reach <= 0:
+                continue
+            gaps.append(abs(to_scale(point, scale) - to_scale(reach, scale)))
+    needed = runs_needed(summary.sd, min(gaps)) if gaps else None
     return max(needed - summary.n, 1) if needed else None
 
 
-def _reason(
-    claim: Claim,
-    verdict: Verdict,
-    bounds: Bounds,
-    around: Interval | None,
-    n: int,
-    more: int | None,
-    repeatable: bool,
-) -> str:
-    if around is not None:
-        known = ""
-    elif repeatable:
-        known = "; one start, no interval" if n == 1 else "; no interval"
-    else:
-        known = "; itself a spread over repeats, no interval"
+def _reason(claim: Claim, verdict: Verdict, bounds: Bounds, more: int | None) -> str:
     if verdict == "reproduced":
-        failing = ", the known failure recurs" if claim.known_failure else ""
-        return f"within {bounds}{failing}{known}"
+        return f"within {bounds}{', the known failure recurs' if claim.known_failure else ''}"
     if verdict == "same shape":
-        return f"within {bounds}, the bounds of the same finding on other hardware{known}"
+        return f"within {bounds}, the bounds of the same finding on other hardware"
     if verdict == "contradicted":
-        return f"outside {bounds}{known}"
+        return f"outside {bounds}"
     runs = f"about {more} more repeats would decide" if more else "repeats alone will hardly decide"
     return f"the interval crosses {bounds}; {runs}"
+
+
+def _doubt(number: Number, around: Interval | None, n: int) -> str:
+    """Why there is no interval; nothing, if there is one."""
+    if around is not None:
+        return ""
+    if not number.repeatable:
+        return "; itself a spread over repeats, no interval"
+    counts = {case.model: measured(case) for _, _, case in number.used}
+    if n <= 1 and max(counts.values()) > 1:
+        short = min(counts, key=lambda model: counts[model])
+        return f"; {short} has {counts[short]} repeat, others up to {max(counts.values())}: no interval"
+    return "; one start, no interval" if n <= 1 else "; no interval"

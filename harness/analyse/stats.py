@@ -118,8 +118,9 @@ def _students(sample: Sequence[float]) -> Bounds:
 def _bootstrapped(sample: Sequence[float]) -> Bounds:
     """Distances of the bounds from the mean, by the studentised bootstrap.
 
-    Plain percentiles of resampled means are too narrow for ten values. Source: B. Efron and R. Tibshirani, An
-    Introduction to the Bootstrap, Chapman and Hall 1993, section 12.5.
+    Plain percentiles of resampled means are too narrow for ten values. Values that are mostly equal (a share that is 1
+    in most repeats) have resamples without any spread, which have no t: then it is Student's. Source: B. Efron and
+    R. Tibshirani, An Introduction to the Bootstrap, Chapman and Hall 1993, section 12.5.
     """
     values = np.asarray(sample)
     n, mean = len(values), float(values.mean())
@@ -128,9 +129,16 @@ def _bootstrapped(sample: Sequence[float]) -> Bounds:
         return 0.0, 0.0
     drawn = np.random.default_rng(_SEED).choice(values, size=(_RESAMPLES, n))
     spread = drawn.std(axis=1, ddof=1) / math.sqrt(n)
-    t = (drawn.mean(axis=1) - mean)[spread > 0] / spread[spread > 0]
+    if (spread == 0).any():
+        return _students(sample)
+    t = (drawn.mean(axis=1) - mean) / spread
     low, high = np.quantile(t, [SIGNIFICANCE / 2, 1 - SIGNIFICANCE / 2])
     return float(high) * error, -float(low) * error
+
+
+def to_scale(value: float, scale: Scale) -> float:
+    """The value where ``interval`` takes its spread."""
+    return _SCALES[scale][0](value)
 
 
 def runs_needed(sd: float, half_width: float) -> int | None:
@@ -141,16 +149,17 @@ def runs_needed(sd: float, half_width: float) -> int | None:
     return None
 
 
-def outliers(values: Sequence[float]) -> list[int]:
+def outliers(values: Sequence[float], samples: int = 1) -> list[int]:
     """Positions of the values that the others do not explain: their distance is judged by the spread of the others.
 
-    Externally studentised deviation, Student's t with n − 2 degrees of freedom, the level divided by n because each
-    value is tried. Four values are the least that can say so. Source: as ``regression.fit``'s outliers.
+    Externally studentised deviation, Student's t with n − 2 degrees of freedom, the level divided by how many values
+    are tried: all of this sample, and of so many ``samples`` like it. Four values are the least that can say so.
+    Source: as ``regression.fit``'s outliers.
     """
     n = len(values)
     if n < 4:
         return []
-    limit = t_quantile(n - 2, 1 - SIGNIFICANCE / n)
+    limit = t_quantile(n - 2, 1 - SIGNIFICANCE / (n * samples))
     found = []
     for at, value in enumerate(values):
         others = [*values[:at], *values[at + 1 :]]

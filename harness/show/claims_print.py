@@ -36,7 +36,8 @@ def claims_table(judged: Sequence[Judged]) -> Table:
         verdict = Text(each.verdict, style=_STYLES[each.verdict])
         why = "; ".join(printable(part, 300) for part in (each.reason, *each.flags))
         paper = number_text(each.claim.paper, each.claim.unit)
-        table.add_row(each.claim.id, paper, mine_text(each), str(each.n or ""), verdict, why)
+        # As text: what comes from elsewhere may hold brackets, which are markup in a plain string.
+        table.add_row(each.claim.id, paper, Text(mine_text(each)), str(each.n or ""), verdict, Text(why))
     return table
 
 

@@ -65,6 +65,8 @@ class Claim(BaseModel):
     portable: Portable
     why: str  # it carries over, or does not
     rests_on: tuple[Basis, ...] = ()
+    # mixed: about the recorded data as it is, in which models were loaded in several storage states
+    states: Literal["one", "mixed"] = "one"
     known_failure: bool = False  # of the paper's method: reproduced when it fails again
     caveat: str | None = None
     origin: Literal["paper figure", "our check on the recorded data"]

@@ -65,9 +65,6 @@ class Rising(_Estimate):
     by: Literal["rising"]
     quantity: str
     versions: tuple[str, ...] = ()
-    over: Starts | None = None  # with `under`: of the models' ratios, in order of `x`
-    under: Starts | None = None
-    x: Axis | None = None
 
 
 class Spread(_Estimate):

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from harness.analyse.dataset import CaseData, Repeat, Side
-from harness.analyse.evidence import Device, Evidence, Origin
+from harness.analyse.evidence import Device, Evidence, Here, Origin
 from harness.analyse.judge import judge
 from harness.analyse.judged import Judged
 from harness.spec.claims import Claim
@@ -42,11 +42,11 @@ def evidence(
 ) -> Evidence:
     repeats = tuple(Repeat("measured", str(at + 1), {}, {"worker_init": value}) for at, value in enumerate(values))
     side = Side("node0", "mine", "a machine", (CaseData("llama3-3b", twin, {}, {}, repeats),))
-    return Evidence({"2": FIGURE}, {"2": {"node0": side}}, {("2", "node0"): Origin(device, papers_machine)})
+    return Evidence({"2": FIGURE}, {"2": {"node0": side}}, {("2", "node0"): Origin(device, papers_machine, "node-a")})
 
 
 def judged(values: Sequence[float], wanted: Claim | None = None, **origin: object) -> Judged:
-    return judge(wanted or claim(), evidence(values, **origin), "cuda")  # type: ignore[arg-type]
+    return judge(wanted or claim(), evidence(values, **origin), Here("cuda"))  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(
@@ -107,8 +107,20 @@ def test_a_claim_about_the_papers_machine_is_not_run_on_another_one() -> None:
 
 def test_a_claim_without_any_start_says_what_this_machine_lacks_first() -> None:
     empty = Evidence({"2": FIGURE}, {}, {})
-    assert judge(claim(rests_on=["gpu"]), empty, "cpu").reason.startswith("no GPU")
-    assert judge(claim(), empty, "cpu").reason == "figure 2 is not measured: bash run_figure.sh 2"
+    assert judge(claim(rests_on=["gpu"]), empty, Here("cpu")).reason.startswith("no GPU")
+    assert judge(claim(), empty, Here("cpu")).reason == "figure 2 is not measured: bash run_figure.sh 2"
+
+
+def test_a_claim_that_a_twin_could_not_decide_is_not_sent_to_be_measured() -> None:
+    empty = Evidence({"2": FIGURE}, {}, {})
+    assert judge(claim(rests_on=["weights"]), empty, Here("cpu")).reason.startswith("twin: ")
+    with_weights = Here("cpu", frozenset(FIGURE.models))
+    assert "bash run_figure.sh 2" in judge(claim(rests_on=["weights"]), empty, with_weights).reason
+
+
+def test_damage_is_told_before_what_the_machine_lacks() -> None:
+    damaged = Evidence({"2": FIGURE}, {}, {}, problems={"2": "figures/figure-2/node0/data.csv: damaged"})
+    assert judge(claim(rests_on=["gpu"]), damaged, Here("cpu")).reason == "figures/figure-2/node0/data.csv: damaged"
 
 
 def test_a_known_failure_is_reproduced_when_it_recurs() -> None:

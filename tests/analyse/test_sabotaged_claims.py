@@ -112,6 +112,85 @@ def test_the_two_models_that_the_paper_recorded_warm_are_named_where_they_are_us
     assert not any("storage state" in flag for flag in verdict("f4-linear", papers()).flags)
 
 
+@pytest.mark.parametrize("model", ["yi-6b", "llama2-13b-hf"])
+def test_a_model_in_another_storage_state_keeps_what_rests_on_weights_from_being_reproduced(model: str) -> None:
+    evidence = changed(papers(), scaled(1 / 15, LOAD, model=model), ("13",), "case1")
+    for name in ("f13-load", "f13-total"):
+        found = verdict(name, evidence)
+        assert found.verdict in ("inconclusive", "contradicted"), name
+        assert any(f"{model} recorded under another storage state" in flag for flag in found.flags)
+    assert verdict("f13-other-steps", evidence).verdict == "reproduced"
+
+
+@pytest.mark.parametrize(
+    "claim", ["f10-total", "f10-cpu-steps", "f10-capture", "f13-load", "f13-total", "f2-generalises"]
+)
+def test_one_or_two_models_do_not_reproduce_a_claim_over_eleven(claim: str) -> None:
+    few = {
+        number: {
+            slot: replace(side, cases=tuple(case for case in side.cases if case.model in ("yi-6b", "yi-9b")))
+            for slot, side in slots.items()
+        }
+        for number, slots in papers().sides.items()
+    }
+    found = verdict(claim, replace(papers(), sides=few))
+    assert found.verdict == "not run"
+    assert "2 of 11 models, needs" in found.reason
+
+
+def test_a_part_of_the_models_is_told_in_the_reason() -> None:
+    most = {
+        slot: replace(side, cases=tuple(case for case in side.cases if case.model != "yi-6b"))
+        for slot, side in papers().sides["10"].items()
+    }
+    found = verdict("f10-total", replace(papers(), sides={**papers().sides, "10": most}))
+    assert (found.verdict, "10 of 11 models" in found.reason) == ("reproduced", True)
+
+
+def test_figures_of_two_machines_are_not_held_against_each_other() -> None:
+    other = replace(papers().origins["15", "node0"], node="node-b")
+    evidence = replace(papers(), origins={**papers().origins, ("15", "node0"): other})
+    for name in ("f15-cache-gain", "f15-tracing-not-saved"):
+        found = verdict(name, evidence)
+        assert found.verdict == "not run"
+        assert "figure 15 is of node-b" in found.reason
+    assert verdict("f15-linear", evidence).verdict == "reproduced"
+
+
+def test_one_short_case_is_named_as_what_takes_the_interval() -> None:
+    def cut(case: CaseData) -> CaseData:
+        counted = [repeat for repeat in case.repeats if repeat.kind == "measured"]
+        return replace(case, repeats=tuple(counted[:1])) if case.model == "yi-6b" else case
+
+    sides = {slot: replace(side, cases=tuple(map(cut, side.cases))) for slot, side in papers().sides["10"].items()}
+    found = verdict("f10-total", replace(papers(), sides={**papers().sides, "10": sides}))
+    assert (found.n, found.interval) == (1, None)
+    assert "yi-6b has 1 repeat, others up to 5: no interval" in found.reason
+
+
+def test_a_repeat_that_lacks_a_model_is_not_in_the_interval_and_is_named() -> None:
+    def without_load(case: CaseData, repeat: Repeat, at: int) -> Repeat:
+        lost = case.model == "yi-6b" and at == 1
+        return replace(repeat, log={k: v for k, v in repeat.log.items() if k != LOAD}) if lost else repeat
+
+    found = verdict("f13-load", changed(papers(), without_load, ("13",), "case1"))
+    assert found.n == 4
+    assert any("repeat 2 lacks a part of it" in flag for flag in found.flags)
+
+
+def test_the_largest_spread_of_some_recordings_is_not_the_largest_of_all() -> None:
+    evidence = replace(papers(), sides={"2": papers().sides["2"]})
+    found = verdict("repeatability-worst", evidence)
+    assert (found.verdict, found.n) == ("same shape", 5)
+    assert "1 of 9 recordings" in found.reason
+
+
+def test_an_interval_of_a_share_stays_between_0_and_1() -> None:
+    found = verdict("f9-monotone", changed(papers(), noisier(10, "graph_capturing"), ("9",)))
+    assert found.interval is not None
+    assert 0 <= found.interval[0] <= found.interval[1] <= 1
+
+
 def test_releases_in_another_order_contradict_the_rise() -> None:
     side = papers().sides["1"]["node0"]
     versions = [case.engine for case in side.cases]
@@ -145,7 +224,11 @@ def test_a_machine_whose_cores_are_all_busy_contradicts_the_one_core() -> None:
 
 def test_without_the_second_node_a_comparison_is_not_run_and_says_how_to_run_it() -> None:
     only = {"gpu0": papers().sides["10"]["gpu0"]}
-    found = verdict("f10-total", replace(papers(), sides={**papers().sides, "10": only}))
+    evidence = replace(papers(), sides={**papers().sides, "10": only})
+    found = verdict("f10-total", replace(evidence, recorded=False))
+    assert verdict("f10-total", evidence).reason == "slot gpu1 is not measured", (
+        "nobody can measure it into a recording"
+    )
     assert found.verdict == "not run"
     assert "bash run_figure.sh 10 1 on the second node" in found.reason
 

@@ -114,6 +114,21 @@ def test_the_same_ten_values_always_have_the_same_interval() -> None:
     assert bounds[1] - np.mean(values) > np.mean(values) - bounds[0], "the long tail is on the high side"
 
 
+def test_values_that_are_mostly_equal_have_students_interval_around_their_mean() -> None:
+    values = [1.0] * 10 + [0.8]
+    bounds = interval(values)
+    assert bounds is not None
+    assert (1 - 0.2 / 11) - bounds[0] == pytest.approx(bounds[1] - (1 - 0.2 / 11))
+    assert bounds[1] > 1
+
+
+def test_an_odd_value_among_many_samples_must_be_odder() -> None:
+    values = [10.0, 10.1, 9.9, 11.0, 10.05]
+    assert outliers(values) == [3]
+    assert outliers(values, samples=100) == []
+    assert outliers([10.0, 10.1, 9.9, 30.0, 10.05], samples=100) == [3]
+
+
 def test_the_interval_moves_to_a_better_known_centre_and_keeps_its_width() -> None:
     around = interval([1.0, 2.0, 3.0], around=10)
     plain = interval([1.0, 2.0, 3.0])
