@@ -3,8 +3,8 @@
 from collections import Counter
 from collections.abc import Sequence
 
-from rich.box import SIMPLE_HEAD
-from rich.table import Table
+from rich.console import Group, RenderableType
+from rich.padding import Padding
 from rich.text import Text
 
 from harness.analyse.judged import VERDICTS, Judged, Verdict
@@ -20,25 +20,36 @@ _STYLES: dict[Verdict, str] = {
 }
 
 
-def claims_table(judged: Sequence[Judged]) -> Table:
-    """Claim, paper's value, ours, verdict and why; a section for each figure."""
-    table = Table("claim", box=SIMPLE_HEAD, pad_edge=False)
-    table.add_column("paper", justify="right")
-    table.add_column("mine [95 %]", justify="right")
-    table.add_column("n", justify="right")
-    table.add_column("verdict", no_wrap=True)
-    table.add_column("why", overflow="fold", ratio=1)
-    figure = judged[0].claim.figure if judged else ""
-    for each in judged:
+def claims_table(judged: Sequence[Judged]) -> RenderableType:
+    """Claim, paper's value, ours and the verdict, and below it why; a section for each figure.
+
+    The reason has a line of its own: beside the numbers it would not fit into 80 columns.
+    """
+    rows = [(each.claim.id, number_text(each.claim.paper, each.claim.unit), mine_text(each)) for each in judged]
+    header = ("claim", "paper", "mine [95 %]")
+    widths = [max(len(row[at]) for row in (header, *rows)) for at in range(3)]
+    parts: list[RenderableType] = [Text(_line(header, widths, " n", "verdict"), style="bold")]
+    figure = ""
+    for row, each in zip(rows, judged, strict=True):
         if each.claim.figure != figure:
             figure = each.claim.figure
-            table.add_section()
-        verdict = Text(each.verdict, style=_STYLES[each.verdict])
-        why = "; ".join(printable(part, 300) for part in (each.reason, *each.flags))
-        paper = number_text(each.claim.paper, each.claim.unit)
+            name = f"figure {figure}" if figure != "all" else "all figures"
+            parts.append(Text(f"── {name}", style="dim"))
+        line = Text(_line(row, widths, f"{each.n or '':>2}", ""))
+        line.append(each.verdict, style=_STYLES[each.verdict])
         # As text: what comes from elsewhere may hold brackets, which are markup in a plain string.
-        table.add_row(each.claim.id, paper, Text(mine_text(each)), str(each.n or ""), verdict, Text(why))
-    return table
+        why = "; ".join(printable(part, 300) for part in (each.reason, *each.flags))
+        parts += [line, Padding(Text(why, style="dim"), (0, 0, 0, 4))]
+    return Group(*parts)
+
+
+def _line(cells: Sequence[str], widths: Sequence[int], repeats: str, verdict: str) -> str:
+    claim, paper, mine = (
+        f"{cells[0]:<{widths[0]}}",
+        f"{cells[1]:>{widths[1]}}",
+        f"{cells[2]:>{widths[2]}}",
+    )
+    return f"{claim}  {paper}  {mine}  {repeats}  {verdict}"
 
 
 def summary_line(judged: Sequence[Judged]) -> str:
