@@ -39,11 +39,17 @@ class Asked:
     slot: str
     points: tuple[Point, ...]
     notes: tuple[str, ...]  # what cannot be measured here, and why
+    kept: tuple[Point, ...] = ()  # measured before and not to be started now; they stay in the slot beside the others
 
     @property
     def number(self) -> str:
         """The figure's name on the command line."""
         return self.figure.figure
+
+    @property
+    def shown(self) -> tuple[Point, ...]:
+        """Everything that the slot is to hold."""
+        return (*self.points, *self.kept)
 
 
 def engines_and_models(points: Sequence[Point]) -> tuple[list[Pin], list[str]]:

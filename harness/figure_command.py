@@ -10,7 +10,8 @@ from pathlib import Path
 from packaging.version import Version
 
 from harness.analyse.judge import judge_all
-from harness.budget_plan import Budgeted, print_budgeted, print_outcome, within_budget
+from harness.budget_claims import machine_here
+from harness.budget_plan import Budgeted, check_budget, print_budgeted, print_outcome, within_budget
 from harness.engine import patching
 from harness.engine.environment import Engine, InstallationFailed, ensure_engine
 from harness.engine.environments import make_engines
@@ -72,7 +73,7 @@ def run_figure(call: Call, options: Options, workspace: Workspace) -> None:
     sessions: dict[str, CaseSession] = {}
     runs: list[Run] = []
     problems: list[HarnessError] = []
-    if any(each.points for each in asked):
+    if any(each.shown for each in asked):
         with measuring(workspace.root, f"figure {call.name}"), memory_copies(workspace.root):
             node = this_node(workspace.runs)
             check_places(asked, str(node["id"]), node, workspace)
@@ -92,7 +93,7 @@ def run_figure(call: Call, options: Options, workspace: Workspace) -> None:
             )
     arguments = ["--allow-mismatch"] if call.allow_mismatch else []
     problems += for_each(asked, lambda each: plot(workspace.figure(each.number), arguments))
-    print_verdicts([each.number for each in asked if each.points], workspace)
+    print_verdicts([each.number for each in asked if each.shown], workspace)
     lost = [(session, run) for session in sessions.values() if (run := lost_run(session, runs))]
     problems += [MeasurementFailed(why_missing(run, session, workspace.root)) for session, run in lost[:1]]
     for problem in problems[:-1]:
@@ -107,8 +108,9 @@ def cut_to_budget(asked: list[Asked], options: Options, budget_s: float, workspa
     Raises:
         HarnessError: nothing does; says what would.
     """
-    planned = plan(asked, options, workspace)
-    return within_budget(asked, planned, options, budget_s, load_claims(), own_evidence(workspace), workspace.models)
+    check_budget(budget_s)
+    planned, here = plan(asked, options, workspace), machine_here(workspace)
+    return within_budget(asked, planned, options, budget_s, load_claims(), own_evidence(workspace), here)
 
 
 def print_verdicts(figures: list[str], workspace: Workspace) -> None:
@@ -148,9 +150,9 @@ def set_up_all(asked: list[Asked], workspace: Workspace) -> tuple[dict[str, Engi
     Raises:
         HarnessError: there is none, or a figure of one engine lacks its own.
     """
-    pins = {point.pin.name: point.pin for each in asked for point in each.points}
+    pins = {point.pin.name: point.pin for each in asked for point in each.shown}
     engines, failed = make_engines(list(pins.values()), workspace, lambda pin: set_up(pin, workspace))
-    if failed and (not engines or any(each.points and each.figure.engines == "one" for each in asked)):
+    if failed and (not engines or any(each.shown and each.figure.engines == "one" for each in asked)):
         raise next(iter(failed.values()))
     reasons = {
         name: error.reason if isinstance(error, InstallationFailed) else str(error) for name, error in failed.items()
@@ -165,9 +167,9 @@ def check_places(asked: list[Asked], node_id: str, node: dict[str, object], work
         HarnessError: a slot of another node is in the way, is there under another name too, or cannot be read; or the
         other slot is of the very same GPU or CPU set.
     """
-    folders = [workspace.figure(each.number) for each in asked if each.points]
+    folders = [workspace.figure(each.number) for each in asked if each.shown]
     check_writable((workspace.runs, workspace.caches, *folders))
-    for each in (each for each in asked if each.points):
+    for each in (each for each in asked if each.shown):
         folder = workspace.figure(each.number)
         try:
             refuse_other_owner(folder / each.slot, node_id)
@@ -197,11 +199,12 @@ def open_sessions(
     sessions: dict[str, CaseSession] = {}
     found: dict[str, dict[str, CaseSession]] = {}
     for each in asked:
-        for point in (point for point in each.points if point.pin.name in engines):
+        for point in (point for point in each.shown if point.pin.name in engines):
             case = case_of(point, each.figure, engines, options, workspace)
             if case.name not in sessions:
-                iterations = options.iterations_of(each.figure)
-                sessions[case.name] = open_session(case, workspace, node_id, iterations, options.again)
+                kept = point in each.kept
+                iterations = 0 if kept else options.iterations_of(each.figure)
+                sessions[case.name] = open_session(case, workspace, node_id, iterations, options.again and not kept)
             found.setdefault(each.number, {})[case.name] = sessions[case.name]
     return found
 

@@ -1,6 +1,7 @@
 """``run_figure.sh NUM --dry-run``: which starts would be made, and how long they would take. Writes nothing."""
 
 import json
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -30,6 +31,7 @@ class Planned:
     seconds: float
     cost: Cost = field(repr=False)  # of any number of measured starts
     key: str = field(repr=False)  # what the case is, as far as that is known before model and engine are there
+    stored: bool = field(default=False, repr=False)  # measured starts of it, whether they are to be made again or not
 
 
 def plan(asked: list[Asked], options: Options, workspace: Workspace) -> list[Planned]:
@@ -48,7 +50,8 @@ def plan_beside(asked: list[Asked], options: Options, seconds: StartSeconds) -> 
             if key in planned:
                 planned[key].figures.append(each.number)
                 continue
-            mine = [] if options.again else [run for run in runs if run.counts and _is_of(run.case, wanted)]
+            found = [run for run in runs if run.counts and _is_of(run.case, wanted)]
+            mine = [] if options.again else found
             iterations = options.iterations_of(each.figure)
             warm = not point.setting.state.needs_warm_up or any(run.kind == "warmup" for run in mine)
             like = "measured" if point.setting.state.compile_cache == "warm-up" else "warmup"
@@ -60,13 +63,20 @@ def plan_beside(asked: list[Asked], options: Options, seconds: StartSeconds) -> 
             missing = max(0, iterations - cost.stored)
             warmups = int(missing > 0 and not warm)
             case = (point.model, point.label(each.figure), warmups, missing, cost.seconds(iterations))
-            planned[key] = Planned([each.number], *case, cost, key)
+            stored = any(run.kind == "measured" for run in found)
+            planned[key] = Planned([each.number], *case, cost, key, stored)
     return list(planned.values())
 
 
 def case_key(asked: Asked, point: Point) -> str:
     """The same text for points that are one case, of whatever figures."""
     return json.dumps(declared_definition(asked.figure, point.pin, point.model, point.setting), sort_keys=True)
+
+
+def runs_of(planned: Planned, runs: Iterable[Run]) -> list[Run]:
+    """Those of the runs that are of this case."""
+    wanted = json.loads(planned.key)
+    return [run for run in runs if _is_of(run.case, wanted)]
 
 
 def print_plan(planned: list[Planned], notes: list[str], as_json: bool) -> None:
@@ -86,14 +96,19 @@ def print_plan(planned: list[Planned], notes: list[str], as_json: bool) -> None:
 
 
 def _case_json(planned: Planned) -> dict[str, Any]:
-    return {name: value for name, value in vars(planned).items() if name not in ("cost", "key")}
+    return {name: value for name, value in vars(planned).items() if name not in ("cost", "key", "stored")}
 
 
 def _stored(workspace: Workspace) -> list[Run]:
     """The runs of every case's last session on this node."""
-    folder = workspace.runs / str(this_node(_existing(workspace.runs))["id"]) / "cold_start"
+    folder = workspace.runs / node_here(workspace) / "cold_start"
     stores = [CaseStore(path) for path in sorted(folder.iterdir()) if path.is_dir()] if folder.is_dir() else []
     return [run for store in stores for run in store.last_session_runs()]
+
+
+def node_here(workspace: Workspace) -> str:
+    """The name of this machine."""
+    return str(this_node(_existing(workspace.runs))["id"])
 
 
 def _existing(folder: Path) -> Path:

@@ -72,6 +72,19 @@ def test_progress_and_errors_go_to_stderr_and_the_slot_names_no_place_of_this_ma
         assert os.uname().nodename not in text or len(os.uname().nodename) < 6
 
 
+def test_a_budget_starts_what_was_chosen_and_keeps_the_rest_in_the_slot(fake: FakeEngine) -> None:
+    assert figure(fake, "--models", "small").code == 0
+    done = figure(fake, "--models", "tiny,small", "--budget", "5")
+    assert done.code == 0, done.err
+    assert "already measured: repeatability; nothing to start" in done.err
+    done = figure(fake, "--models", "tiny,small", "--budget", "5", "--again")
+    assert done.code == 0, done.err
+    assert "for repeatability" in done.err
+    assert runs(fake) == [f"{model}/{run}" for model in ("small", "tiny") for run in ("1", "2", "warmup-0")]
+    cases = json.loads((slot(fake) / "manifest.json").read_text())["cases"]
+    assert {case["model"]["name"] for case in cases} == {"tiny", "small"}
+
+
 def test_a_model_that_fails_is_named_with_its_own_log_after_the_rest_was_drawn(fake: FakeEngine) -> None:
     fake.behave("ok", "ok", "ok", "crash", "ok")
     done = figure(fake, "--models", "tiny,small")

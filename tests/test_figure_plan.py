@@ -57,6 +57,18 @@ def test_a_dry_run_counts_only_what_is_missing_and_learns_from_what_was_measured
     assert [(case["warmups"], case["measured"]) for case in again["cases"]] == [(1, 3)]
 
 
+def test_a_dry_run_within_a_budget_is_the_plan_that_was_cut(fake: FakeEngine) -> None:
+    forget_runs(fake)
+    asked = ("--models", "tiny,small", "--iterations", "3", "--budget")
+    done, planned = dry_run(fake, *asked, "5")
+    assert [(case["model"], case["warmups"], case["measured"]) for case in planned["cases"]] == [("tiny", 1, 3)]
+    assert 0 < planned["minutes"] <= 5
+    assert "3 measured per case, for repeatability" in done.err
+    refused = Checkout(fake.root).figure("2", "--engine", "fake", "--dry-run", *asked, "inf")
+    assert refused.code == 2
+    assert refused.error == "--budget inf: give minutes, more than 0 and at most 10080 (a week)"
+
+
 def test_sampled_starts_are_not_counted_for_a_figure_that_samples_nothing() -> None:
     figure = load_figure("2", Workspace())
     pin = load_pin(DEFAULT_CPU_PIN)
