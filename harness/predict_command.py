@@ -1,31 +1,28 @@
 """``python -m harness predict MODEL``: how long will a start take, phase by phase, and how sure is that?"""
 
 import json
-from dataclasses import asdict, dataclass, replace
-from pathlib import Path
-from typing import Any, get_args
+from dataclasses import asdict, dataclass
+from typing import Any
 
 from rich.console import Console
 
-from harness.analyse.forecast import Forecast, Loading, Prediction, Seconds, calibrated, train
-from harness.analyse.forecast_document import SCHEMA_VERSION, from_document, to_document, training_sha256
+from harness.analyse.forecast import Forecast, Prediction, calibrated, train
 from harness.analyse.forecast_evaluate import LEAST_MODELS, Sweep, sweep
 from harness.analyse.forecast_loading import UnknownLevelError, loading_as, loading_at
-from harness.analyse.forecast_starts import Cache, Start
-from harness.analyse.model_facts import ModelFacts, facts_of
+from harness.analyse.forecast_seconds import Loading, Seconds
+from harness.analyse.forecast_starts import Cache, usual_format
+from harness.analyse.model_facts import facts_of
 from harness.door import json_errors
-from harness.engine.parameter_count import parameter_count
-from harness.engine.twin_shape import BYTES_PER_PARAMETER, narrow
+from harness.engine.twin_facts import twin_facts
 from harness.errors import HarnessError
 from harness.predict_nodes import PAPER, Node, find_node
-from harness.record.atomic import write_json
-from harness.record.bounded import UnreadableError, parse_json, read_bounded
+from harness.predict_stored import nothing_found, trained
+from harness.record.plain import printable
 from harness.show.predict_print import print_prediction
-from harness.spec.models import Model, find_model
+from harness.spec.load_formats import LOAD_FORMATS
+from harness.spec.models import find_model
 from harness.spec.state import storage_level, storage_name
 from harness.workspace import Workspace
-
-_MAX_BYTES = 4 << 20
 
 
 @dataclass(frozen=True)
@@ -56,7 +53,7 @@ def run_predict(asked: Asked, as_json: bool, workspace: Workspace) -> int:
     """Predict and print; returns the exit code.
 
     Raises:
-        HarnessError: unknown model, node or storage level, or no start to learn from.
+        HarnessError: unknown model, node, storage level or load format, or no start to learn from.
     """
     with json_errors(as_json):
         answer = predict(asked, workspace)
@@ -72,6 +69,7 @@ def predict(asked: Asked, workspace: Workspace) -> Answer:
     facts = twin_facts(model) if asked.twin else facts_of(model)
     level = None if asked.storage is None else storage_name(storage_level(asked.storage))
     node = find_node(asked.node, workspace)
+    load_format = _format(asked, node)
     notes = list(node.notes)
     if asked.shape is not None:
         forecast, one = _carried(asked, find_node(asked.shape, workspace), node)
@@ -84,58 +82,10 @@ def predict(asked: Asked, workspace: Workspace) -> Answer:
     notes += [
         f"not used: {flag.model}{'' if flag.whole else ' (some starts)'}: {flag.reason}" for flag in one.found.flags
     ]
-    loading = _loading(level, asked.load_format, one, node)
-    unmeasured = asked.load_format if asked.load_format and loading is None else ""
+    loading = _loading(level, load_format, one, node)
+    unmeasured = load_format if load_format and loading is None else ""
     prediction = forecast.predict(facts, loading, unmeasured)
     return Answer(asked, node, forecast, prediction, tuple(notes))
-
-
-def twin_facts(model: Model) -> ModelFacts:
-    """Facts of the model's structural twin as download_models.py makes it; its tokenizer's size is not known before."""
-    config = model.config.as_dict()
-    keys = narrow(config, model.checkpoint.tensor_bytes)
-    size = BYTES_PER_PARAMETER * parameter_count({**config, **keys})
-    return replace(facts_of(model), checkpoint_bytes=size, tokenizer_bytes=None, quantised=False)
-
-
-def trained(node: Node, cache: Cache, workspace: Workspace) -> tuple[Forecast, list[str]]:
-    """The node's forecast: the stored one if it was trained on the present starts, else a new one, which is stored.
-
-    Raises:
-        HarnessError: the node has no start of this kind that can be used.
-    """
-    path = workspace.root / "predictors" / f"{node.name.replace(':', '-')}.json"
-    digest = training_sha256(node.starts)
-    stored, notes = _read(path, digest)
-    if cache in stored:
-        return stored[cache], notes
-    found = {each: sweep(node.name, node.starts, each) for each in get_args(Cache)}
-    forecasts = {each: forecast for each, one in found.items() if (forecast := train(one.found, each))}
-    if cache not in forecasts:
-        raise HarnessError(f"node {node.name}: {_nothing(node.starts, cache, sorted(forecasts))}")
-    path.parent.mkdir(exist_ok=True)
-    document = {
-        "schema_version": SCHEMA_VERSION,
-        "node": node.name,
-        "training": {"sha256": digest, "starts": len(node.starts), "whose": node.words},
-        "forecasts": {each: to_document(forecast) for each, forecast in forecasts.items()},
-    }
-    write_json(path, document)
-    return forecasts[cache], notes
-
-
-def _read(path: Path, digest: str) -> tuple[dict[Cache, Forecast], list[str]]:
-    """The stored forecasts if they are of this training data; with a note where the file is damaged."""
-    if not path.is_file():
-        return {}, []
-    try:
-        document = parse_json(read_bounded(path, _MAX_BYTES))
-        if document["schema_version"] != SCHEMA_VERSION or document["training"]["sha256"] != digest:
-            return {}, []
-        forecasts = [from_document(each) for each in document["forecasts"].values()]
-    except (UnreadableError, ValueError, KeyError, TypeError, AttributeError, OSError) as error:
-        return {}, [f"{path.name} was damaged ({error}) and is written anew"]
-    return {forecast.cache: forecast for forecast in forecasts}, []
 
 
 def _carried(asked: Asked, shape: Node, node: Node) -> tuple[Forecast, Sweep]:
@@ -148,13 +98,23 @@ def _carried(asked: Asked, shape: Node, node: Node) -> tuple[Forecast, Sweep]:
         )
     target = sweep(node.name, node.starts, asked.cache)
     if target.found.main is None:
-        raise HarnessError(f"node {node.name}: {_nothing(node.starts, asked.cache, [])} to calibrate with")
+        raise HarnessError(f"node {node.name}: {nothing_found(node.starts, asked.cache, [])} to calibrate with")
     return calibrated(forecast, target.found.used, target.found.main), target
 
 
-def _nothing(starts: tuple[Start, ...], cache: Cache, others: list[Cache]) -> str:
-    there = f"it has {' and '.join(others)} (--cache)" if others else f"{len(starts)} starts of it are stored"
-    return f"no start that found its compile caches {cache} can be used; {there}; measure one: bash run_figure.sh 2"
+def _format(asked: Asked, node: Node) -> str | None:
+    """The asked load format as starts are compared by it.
+
+    Raises:
+        HarnessError: neither an engine nor a start of the node knows the name.
+    """
+    if asked.load_format is None:
+        return None
+    known = sorted(LOAD_FORMATS | {start.load_format for start in node.starts})
+    if asked.load_format not in known:
+        name = printable(asked.load_format, 60)
+        raise HarnessError(f"--load-format '{name}': no engine knows it; known: {printable(', '.join(known))}")
+    return usual_format(asked.load_format)
 
 
 def _loading(level: str | None, load_format: str | None, one: Sweep, node: Node) -> Loading | None:
@@ -184,6 +144,7 @@ def _document(answer: Answer) -> dict[str, Any]:
         "total": _seconds(prediction.total),
         "phases": {name: _seconds(each) for name, each in prediction.phases.items()},
         "load_source": prediction.load_source,
+        "no_interval": prediction.no_interval,
         "outside": list(prediction.outside),
         "trained_on": list(answer.forecast.models),
         "trained_state": asdict(answer.forecast.state),

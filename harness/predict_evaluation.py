@@ -59,9 +59,8 @@ def read_sweeps(folder: Path, cache: Cache | None) -> Iterator[Sweep]:
         HarnessError: there is none; names the folder, or the file that cannot be used.
     """
     if not folder.is_dir():
-        raise HarnessError(
-            f"{folder}: no such folder; --data names a sweep (iterations/), a slot, or a folder of slots"
-        )
+        fault = "a file, not a folder" if folder.exists() else "no such folder"
+        raise HarnessError(f"{folder}: {fault}; --data names a sweep (iterations/), a slot, or a folder of slots")
     if is_recorded(folder):
         recorded = read_sweep(folder)
         for side in recorded.sides:

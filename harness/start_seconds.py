@@ -10,8 +10,8 @@ from harness.analyse.forecast_evaluate import sweep
 from harness.analyse.forecast_starts import Cache
 from harness.analyse.model_facts import facts_of
 from harness.engine.real_weights import has_real_weights
+from harness.engine.twin_facts import twin_facts
 from harness.errors import HarnessError
-from harness.predict_command import twin_facts
 from harness.predict_nodes import find_node
 from harness.record.run import Run
 from harness.spec.models import find_model

@@ -9,6 +9,7 @@ import pytest
 import typer
 
 from harness import cli_predict
+from harness.analyse.forecast_document import SCHEMA_VERSION
 from harness.door import run_app
 from harness.record.slot import write_slot
 from harness.record.store import CaseStore
@@ -141,7 +142,7 @@ def test_a_stored_forecast_is_used_until_the_starts_change(call: Call, workspace
     stored = workspace.root / "predictors" / f"{NODE['id']}.json"
     call("yi-6b", "--node", NODE["id"])
     first = json.loads(stored.read_text())
-    assert first["schema_version"] == 1
+    assert first["schema_version"] == SCHEMA_VERSION
     first["forecasts"]["warm"]["lines"]["framework_bootstrap"]["coefficients"] = [5.0]  # a mark: 9 s if trained anew
     stored.write_text(json.dumps(first))
     assert document(call("yi-6b", "--node", NODE["id"], "--json"))["phases"]["framework_bootstrap"]["seconds"] == 5
@@ -151,7 +152,7 @@ def test_a_stored_forecast_is_used_until_the_starts_change(call: Call, workspace
     assert json.loads(stored.read_text())["training"]["sha256"] != first["training"]["sha256"]
 
 
-@pytest.mark.parametrize("damage", ["", "{", "[]", '{"schema_version": 1, "training": {}}'])
+@pytest.mark.parametrize("damage", ["", "{", "[]", f'{{"schema_version": {SCHEMA_VERSION}, "training": {{}}}}'])
 def test_a_damaged_stored_forecast_is_written_anew(call: Call, workspace: Workspace, damage: str) -> None:
     measured_store(workspace)
     stored = workspace.root / "predictors" / f"{NODE['id']}.json"
@@ -210,9 +211,11 @@ def test_a_load_format_is_taken_from_starts_that_used_it_or_said_to_be_unseen(ca
     asked = ("yi-9b", "--node", SLOT_NODE["id"], "--json", "--load-format")
     told = document(call(*asked, "runai_streamer"))
     assert told["phases"]["load_weights"]["seconds"] == pytest.approx(17.66 / 8, rel=0.1)
-    assert (
-        "load format tensorizer: never seen, trained on safetensors" in document(call(*asked, "tensorizer"))["outside"]
-    )
+    unseen = document(call(*asked, "tensorizer", "--twin"))
+    assert "load format tensorizer: never seen, trained on safetensors" in unseen["outside"]
+    assert unseen["no_interval"] == "no start loads tensorizer"
+    assert (unseen["phases"]["load_weights"]["low"], unseen["total"]["low"]) == (None, None)
+    assert unseen["phases"]["framework_bootstrap"]["low"] is not None
     assert call(*asked, "tensorizer", "--storage", "ssd").code == 2
 
 
@@ -224,6 +227,38 @@ def test_another_nodes_shape_is_carried_by_a_few_own_starts(call: Call, workspac
     assert not (workspace.root / "predictors").exists()
 
 
+def test_twins_carry_a_forecast_of_an_original_without_any_interval(call: Call, workspace: Workspace) -> None:
+    measured_store(workspace, MODELS[:1])
+    asked = ("llama3-3b", "--node", NODE["id"], "--shape", "paper")
+    told = document(call(*asked, "--json"))
+    assert told["no_interval"] == "a twin's loading says nothing of the original's"
+    assert {each["low"] for each in (told["total"], *told["phases"].values())} == {None}
+    assert "checkpoint 6.43 GB, calibrated with 0.28 GB" in told["outside"]
+    said = call(*asked).out
+    assert "no interval: a twin's loading says nothing of the original's" in said
+    assert "line over 20 models times what 1 model took here, loaded from " in told["load_source"]
+
+
+def test_the_mean_of_one_model_is_not_called_a_line(call: Call, workspace: Workspace) -> None:
+    measured_store(workspace, MODELS[:1])
+    told = document(call("llama3-3b", "--twin", "--node", NODE["id"], "--json"))
+    assert told["load_source"].startswith("1 model loaded from ")
+
+
+def test_what_vllm_loads_by_itself_is_safetensors(call: Call) -> None:
+    asked = ("llama3-3b", "--node", "paper", "--json", "--load-format")
+    found = [document(call(*asked, name)) for name in ("auto", "safetensors")]
+    assert [each.pop("load_format") for each in found] == ["auto", "safetensors"]
+    assert found[0] == found[1]
+
+
+def test_a_checkout_that_cannot_be_written_predicts_and_says_so(call: Call, workspace: Workspace) -> None:
+    (workspace.root / "predictors").write_text("in the way")
+    told = document(call("llama3-3b", "--node", "paper", "--json"))
+    assert told["total"]["seconds"] == pytest.approx(33.4, rel=0.1)
+    assert any("predictors/paper-n1.json is not stored" in note for note in told["notes"])
+
+
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
@@ -233,10 +268,15 @@ def test_another_nodes_shape_is_carried_by_a_few_own_starts(call: Call, workspac
         (("llama3-3b", "--node", "paper", "--storage", "floppy"), "no such level"),
         (("llama3-3b", "--node", "paper", "--storage", "tmpfs"), "only tells ram and ssd apart"),
         (("llama3-3b", "--node", "paper:n2", "--cache", "off"), "it has empty and warm (--cache)"),
+        (
+            ("llama3-3b", "--node", "paper", "--load-format", "nonsense"),
+            "no engine knows it; known: auto, bitsandbytes",
+        ),
         (("llama3-3b", "--data", "."), "predict takes a MODEL"),
         ((), "predict takes a MODEL"),
         (("--evaluate",), "takes --data DIR"),
         (("--evaluate", "--data", "nowhere"), "no such folder"),
+        (("--evaluate", "--data", __file__), "a file, not a folder"),
     ],
 )
 def test_wrong_use_is_one_line_and_exit_2(call: Call, arguments: tuple[str, ...], said: str) -> None:

@@ -14,7 +14,8 @@ from harness.analyse.model_facts import TERMS
 from harness.record.store import canonical_sha256
 
 # 1 (2026-11-29): first version.
-SCHEMA_VERSION = 1
+# 2 (2026-11-29): factors and calibration_models are gone: what is stored was never carried to another node.
+SCHEMA_VERSION = 2
 
 
 def training_sha256(starts: Sequence[Start]) -> str:
@@ -29,8 +30,8 @@ def _declared() -> dict[str, list[str]]:
 
 
 def to_document(forecast: Forecast) -> dict[str, Any]:
-    """JSON values."""
-    return asdict(forecast)
+    """JSON values of a forecast that was not carried elsewhere: only those are stored."""
+    return {name: value for name, value in asdict(forecast).items() if name != "calibration"}
 
 
 def from_document(document: Any) -> Forecast:
@@ -48,12 +49,10 @@ def from_document(document: Any) -> Forecast:
             total=_spread(document["total"]),
             seen=_seen(document["seen"]),
             bytes_per_entry=float(document["bytes_per_entry"]),
-            factors={name: float(factor) for name, factor in document["factors"].items()},
-            calibration_models=int(document["calibration_models"]),
         )
     except (KeyError, TypeError, AttributeError, ValueError) as error:
         raise ValueError(f"not a stored forecast ({type(error).__name__}: {error})") from None
-    if unknown := sorted({*forecast.lines, *forecast.factors} - PHASE.keys()):
+    if unknown := sorted(forecast.lines.keys() - PHASE.keys()):
         raise ValueError(f"not a stored forecast of this harness: phases {', '.join(unknown)}")
     return forecast
 

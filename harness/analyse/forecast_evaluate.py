@@ -5,7 +5,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from harness.analyse.dataset import MEASURED
-from harness.analyse.forecast import Forecast, Prediction, calibrated, points_of, train
+from harness.analyse.forecast import Forecast, Prediction, calibrated, train
+from harness.analyse.forecast_points import points_of
 from harness.analyse.forecast_starts import Cache, Start
 from harness.analyse.forecast_states import Flag, Sorted, most_models, sort_starts
 from harness.analyse.model_facts import TERMS
@@ -74,15 +75,17 @@ class Sweep:
 def sweep(node: str, starts: Sequence[Start], cache: Cache | None = None) -> Sweep:
     """The sweep to evaluate.
 
-    ``cache`` None: what most models' measured starts found; starts that found something else are flagged.
+    ``cache`` None: what most models' measured starts found; starts that found something else are flagged. Starts with
+    a fault are flagged whatever they found.
     """
     if cache is not None:
         return Sweep(node, cache, sort_starts(trainable(starts, cache)))
     measured = [start for start in starts if start.kind == MEASURED]
-    usual = most_models(measured, lambda start: start.cache) or "warm"
-    found = sort_starts(start for start in measured if start.cache == usual)
+    sound = [start for start in measured if start.fault is None]
+    usual = most_models(sound, lambda start: start.cache) or "warm"
+    found = sort_starts(start for start in measured if start.cache == usual or start.fault)
     used = {start.label for start in found.used}
-    odd = {start.label: _FOUND[start.cache] for start in measured if start.cache != usual}
+    odd = {start.label: _FOUND[start.cache] for start in sound if start.cache != usual}
     flags = [Flag(name, f"{what}, the others' {_FOUND[usual]}", name not in used) for name, what in odd.items()]
     return Sweep(node, usual, Sorted(found.main, found.used, found.others, (*found.flags, *flags)))
 
@@ -91,8 +94,12 @@ _FOUND = {"warm": "starts loaded compiled graphs", "empty": "starts compiled", "
 
 
 def trainable(starts: Sequence[Start], cache: Cache) -> list[Start]:
-    """The starts that found this in their compile caches; warm-up starts only where they are to compile."""
-    return [start for start in starts if start.cache == cache and (cache == "empty" or start.kind == MEASURED)]
+    """The starts that found this in their compile caches; warm-up starts only where they are to compile.
+
+    Those with a fault too, to be flagged: what they found can often not be told.
+    """
+    alike = (start for start in starts if start.cache == cache or start.fault)
+    return [start for start in alike if cache == "empty" or start.kind == MEASURED]
 
 
 def leave_one_out(one: Sweep) -> Errors:

@@ -11,9 +11,9 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import stdtrit  # the t quantile alone: scipy.stats takes a second to import
 
-CONFIDENCE = 0.95
+from harness.analyse.stats import t_quantile
+
 _HUBER = 1.345  # standard deviations: 95 % as efficient as least squares where errors are normal
 _NORMAL_MAD = 1.4826  # standard deviation over median absolute deviation, of a normal distribution
 _ROUNDS = 50
@@ -46,7 +46,7 @@ class Spread:
         """Half of the 95 % interval: Student's t times the root of the variance."""
         if variance is None:
             return None
-        return float(stdtrit(self.freedom, (1 + CONFIDENCE) / 2)) * math.sqrt(variance)
+        return t_quantile(self.freedom) * math.sqrt(variance)
 
 
 @dataclass(frozen=True)

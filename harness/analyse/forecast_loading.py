@@ -4,7 +4,7 @@ import math
 from collections.abc import Sequence
 from statistics import median, stdev
 
-from harness.analyse.forecast import Loading
+from harness.analyse.forecast_seconds import Loading, count
 from harness.analyse.forecast_starts import Start
 from harness.analyse.forecast_states import FACTOR, Sorted, State, mean_rate, sort_starts
 
@@ -83,5 +83,5 @@ def _of_starts(starts: Sequence[Start], source: str) -> Loading:
     rates = [math.log(rate) for group in by_model.values() if (rate := mean_rate(group))]
     rate = math.exp(math.fsum(rates) / len(rates))
     spread = stdev(rates) * math.sqrt(1 + 1 / len(rates)) if len(rates) > 1 else None
-    of = f"{len(rates)} model{'s' if len(rates) > 1 else ''}"
-    return Loading(rate, f"{source} ({rate / 1e9:.2f} GB/s, {of})", spread, len(rates) - 1)
+    told = f"{source} ({rate / 1e9:.2f} GB/s, {count(len(rates), 'model')})"
+    return Loading(rate, told, spread, len(rates) - 1, all(start.twin for start in starts))

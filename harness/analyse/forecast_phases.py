@@ -8,8 +8,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from harness.analyse.dataset import TOTAL, Repeat
-from harness.analyse.paper_average import seconds
+from harness.analyse.paper_average import ALWAYS, STEPS, WHOLE, seconds, unstated
 from harness.analyse.phases import COMPILE_LEAVES, GROUPS
+from harness.record.runcheck import MAX_SECONDS
 
 LOAD, REMAINDER = "load_weights", "remainder"
 
@@ -85,6 +86,8 @@ PHASES = (
     ),
 )
 PHASE = {phase.name: phase for phase in PHASES}
+# Every quantity of a log that a phase or the total is made of.
+_COUNTED = dict.fromkeys((*WHOLE, *STEPS, *(name for phase in PHASES for name in phase.logged)))
 
 
 def seconds_by_phase(repeat: Repeat) -> dict[str, float] | None:
@@ -102,6 +105,21 @@ def seconds_by_phase(repeat: Repeat) -> dict[str, float] | None:
             out[phase.name] = sum(stated)
     out[REMAINDER] = total - sum(out.values())
     return out
+
+
+def fault_of(repeat: Repeat) -> str | None:
+    """Why a start's seconds teach nothing, in a few words: an impossible duration, or no total; None: they do."""
+    told = repeat.span or {name: repeat.log[name] for name in _COUNTED if name in repeat.log}
+    for name, value in told.items():
+        if not 0 <= value <= MAX_SECONDS or (value == 0 and name in (*ALWAYS, *WHOLE)):
+            return f"no start takes {value:g} s for {name}"
+    total = seconds(repeat, TOTAL)
+    if total is None:
+        return f"its total cannot be told: it states no {', '.join(unstated(repeat))}"
+    longest = max((name for name in told if name not in WHOLE), key=lambda name: told[name])
+    if not total > 0 or total < told[longest]:
+        return f"its total, {total:.3g} s, is less than its {longest}, {told[longest]:.3g} s"
+    return None
 
 
 def _of_leaves(span: Mapping[str, float], phase: Phase) -> list[float]:

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from harness.analyse.dataset import MEASURED, CaseData, Repeat, Side, captured
-from harness.analyse.forecast_phases import LOAD, seconds_by_phase
+from harness.analyse.forecast_phases import LOAD, fault_of, seconds_by_phase
 from harness.analyse.model_facts import ModelFacts, known_models, name_in_models_yaml
 from harness.analyse.phases import COMPILING_LEAVES
 
@@ -30,12 +30,13 @@ class Start:
     twin: bool
     kind: str
     run: str
-    seconds: dict[str, float]  # phase → s; sums to the total
+    seconds: dict[str, float]  # phase → s; sums to the total; empty with a fault
     cache: Cache
     storage: str | None
     load_format: str
     work: str  # what else makes starts incomparable: engine, mode, a number of captured graphs that was asked for
     probe_bytes_per_s: float | None = None  # what the disk gave right before
+    fault: str | None = None  # why its seconds teach nothing: an impossible one, or no total
 
     @property
     def total_s(self) -> float:
@@ -50,7 +51,7 @@ class Start:
 
 
 def starts_of(side: Side, entries: Mapping[str, str] | None = None) -> list[Start]:
-    """Every start of a side that states its total, in order. ``entries``: model → entry, if not by its name."""
+    """Every start of a side, in order, those with a fault too. ``entries``: model → entry, if not by its name."""
     known = known_models()
     named = {case.model: name_in_models_yaml(case.model) for case in side.cases} | dict(entries or {})
     return [start for case in side.cases for start in _of_case(case, named[case.model], known)]
@@ -61,9 +62,7 @@ def _of_case(case: CaseData, name: str | None, known: Mapping[str, ModelFacts]) 
     if facts:
         facts = _of_these_files(case, facts)
     for repeat in case.repeats:
-        seconds = seconds_by_phase(repeat)
-        if seconds is None:
-            continue
+        fault = fault_of(repeat)
         yield Start(
             model=name or case.model,
             label=case.model,
@@ -71,12 +70,13 @@ def _of_case(case: CaseData, name: str | None, known: Mapping[str, ModelFacts]) 
             twin=case.twin,
             kind=repeat.kind,
             run=repeat.run,
-            seconds=seconds,
+            seconds={} if fault else seconds_by_phase(repeat) or {},
             cache=cache_of(repeat),
             storage=None if (level := case.state.get("storage")) == _AS_FOUND else level,
-            load_format=_load_format(case.parameters.get("load_format")),
+            load_format=usual_format(case.parameters.get("load_format")),
             work=_work(case, repeat.kind),
             probe_bytes_per_s=repeat.loading.probe_bytes_per_s if repeat.loading else None,
+            fault=fault,
         )
 
 
@@ -90,7 +90,7 @@ def _of_these_files(case: CaseData, facts: ModelFacts) -> ModelFacts | None:
         return None if case.twin else facts
     published = None if case.twin else facts.tokenizer_bytes
     tokenizer = round(case.facts["tokenizer_mb"] * 1e6) if "tokenizer_mb" in case.facts else published
-    return replace(facts, checkpoint_bytes=size, tokenizer_bytes=tokenizer)
+    return replace(facts, checkpoint_bytes=size, tokenizer_bytes=tokenizer, twin=case.twin)
 
 
 def cache_of(repeat: Repeat) -> Cache:
@@ -104,7 +104,8 @@ def cache_of(repeat: Repeat) -> Cache:
     return "warm" if {"graph_compile_cached", "dynamo_transform_time"} & repeat.log.keys() else "off"
 
 
-def _load_format(value: Any) -> str:
+def usual_format(value: Any) -> str:
+    """A load format as starts are compared by it; None: what vLLM takes by itself."""
     text = str(value or DEFAULT_FORMAT)
     return DEFAULT_FORMAT if text in _AUTOMATIC else text
 

@@ -61,9 +61,11 @@ class Sorted:
 
 def sort_starts(starts: Iterable[Start]) -> Sorted:
     """The starts of one compile-cache state, sorted. What most models have in common is used, the rest is flagged."""
-    every = list(starts)
+    all_of_them = list(starts)
+    flags = _flags(all_of_them, lambda start: start.fault is None, lambda start: start.fault or "")
+    every = [start for start in all_of_them if start.fault is None]
     known = [start for start in every if start.facts is not None]
-    flags = [
+    flags += [
         Flag(name, "not in models.yaml (or a twin of unrecorded size): nothing is known of it before a start", True)
         for name in dict.fromkeys(start.label for start in every if start.facts is None)
     ]

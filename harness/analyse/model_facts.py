@@ -24,6 +24,7 @@ class ModelFacts:
     experts: int  # routed ones per layer; 0: a dense model
     hybrid: bool = False  # some layers are no attention (Mamba)
     quantised: bool = False
+    twin: bool = False  # its structural twin: random weights, narrow
 
     def term(self, name: str, tokenizer_bytes_per_entry: float) -> float:
         """The fact as a regressor (one of ``TERMS``)."""

@@ -9,8 +9,10 @@ from harness.analyse.dataset import MEASURED, TOTAL, CaseData, Repeat
 from harness.analyse.stats import Summary, summarise
 
 _BOOTSTRAP = ("detect_platform", "llm_imports", "get_model_info", "worker_init")
-_ALWAYS = ("load_weights", "model_init", "kv_cache_profiling", "tokenizer_init")
+ALWAYS = ("load_weights", "model_init", "kv_cache_profiling", "tokenizer_init")  # in every start, and never in no time
 _SOMETIMES = ("dynamo_transform_time", "graph_compile_general_shape", "graph_compile_cached", "graph_capturing")
+STEPS = (*_BOOTSTRAP, *ALWAYS, *_SOMETIMES)
+WHOLE = ("actual_total_time", "total_time")
 
 
 def mean_seconds(case: CaseData, quantity: str) -> Summary | None:
@@ -24,13 +26,18 @@ def seconds(repeat: Repeat, quantity: str) -> float | None:
     return _paper_total(repeat) if quantity == TOTAL and not repeat.span else repeat.value(quantity)
 
 
+def unstated(repeat: Repeat) -> tuple[str, ...]:
+    """What the paper's total of an untraced start is made of, as far as its log does not state it."""
+    return tuple(name for name in (*WHOLE, *ALWAYS) if name not in repeat.log)
+
+
 def _paper_total(repeat: Repeat) -> float | None:
     """First to last log line, less what its stages took beyond their steps; None if a part of that is not stated.
 
     The mean of these over the repeats is the paper's sum of averaged steps + mean(actual_total_time - total_time).
     """
     log = repeat.log
-    if any(name not in log for name in ("actual_total_time", "total_time", *_ALWAYS)):
+    if unstated(repeat):
         return None
-    steps = sum(log.get(name, 0.0) for name in (*_BOOTSTRAP, *_ALWAYS, *_SOMETIMES))
+    steps = sum(log.get(name, 0.0) for name in STEPS)
     return log["actual_total_time"] - (log["total_time"] - steps)

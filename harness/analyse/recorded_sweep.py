@@ -9,11 +9,11 @@ A model is who ``models.yaml`` says it is: by its label, else by the name in the
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import isfinite
 from pathlib import Path
 
-from harness.analyse.dataset import Side, paper_sides
+from harness.analyse.dataset import CaseData, Repeat, Side, paper_node, paper_sides
 from harness.analyse.logs import QUANTITIES
 from harness.analyse.model_facts import name_in_models_yaml
 from harness.analyse.recorded import stated_quantities
@@ -46,24 +46,30 @@ class RecordedSweep:
 
 
 def read_sweep(folder: Path) -> RecordedSweep:
-    """Every start recorded in a folder.
+    """Every start recorded in a folder, those that state nothing too.
 
     Raises:
         HarnessError: no start in it, or a file that cannot be used; names the file.
     """
     entries: dict[str, str] = {}
+    silent: dict[str, list[CaseData]] = {}
     try:
-        rows = [row for slot, part in recorded_parts(folder).items() for row in _rows(slot, part, entries)]
+        rows = [row for slot, part in recorded_parts(folder).items() for row in _rows(slot, part, entries, silent)]
     except UnreadableError as error:
         raise HarnessError(str(error)) from None
     except OSError as error:
         raise HarnessError(f"{error.filename or folder}: cannot read: {error.strerror}") from None
     if not rows:
         raise HarnessError(f"{folder}: no start in it; a sweep has iterations/<n>/{RESULTS} or logs output_model_*.txt")
-    return RecordedSweep(paper_sides(rows, {}), entries)
+    sides = {side.slot: side for side in paper_sides(rows, {})}
+    for slot, cases in silent.items():
+        side = sides.get(slot) or Side(slot, "paper", paper_node(slot), ())
+        sides[slot] = replace(side, cases=(*side.cases, *cases))
+    return RecordedSweep([sides[slot] for slot in sorted(sides)], entries)
 
 
-def _rows(slot: str, part: Path, entries: dict[str, str]) -> Iterator[PaperRow]:
+def _rows(slot: str, part: Path, entries: dict[str, str], silent: dict[str, list[CaseData]]) -> Iterator[PaperRow]:
+    """The quantities that each start states; what states none has no row and is put into ``silent``."""
     options = option_names(part)
     for iteration, repeat in repeats(part):
         kind = "measured" if iteration else "warmup"
@@ -73,6 +79,9 @@ def _rows(slot: str, part: Path, entries: dict[str, str]) -> Iterator[PaperRow]:
                 continue
             if name_in_models_yaml(model) is None and (named := _named_in_log(repeat / start.label)):
                 entries.setdefault(model, named)
+            if all(start.quantities.get(phase) is None for phase in QUANTITIES):
+                case = CaseData(model, False, {}, {}, (Repeat(kind, str(iteration)),))
+                silent.setdefault(slot, []).append(case)
             for phase in QUANTITIES:
                 if (seconds := start.quantities.get(phase)) is not None:
                     yield PaperRow(_UNKNOWN_FIGURE, slot, model, setting, kind, iteration, phase, seconds)

@@ -38,6 +38,7 @@ _MORE = {"counts": bool, "round": str, "graph": dict, "output": dict, "marks": l
 _FILE = {"name": str, "columns": list, "units": dict, "sha256": str}
 _GAP = {"engine": str, "version": str, "reason": str}
 _FILE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*\.csv")  # no folder part: a slot never reaches outside itself
+_NODE_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")  # stored and shown under it: never a path
 
 
 class SlotError(ValueError):
@@ -121,6 +122,9 @@ def _check_size(manifest: Mapping[str, Any], where: str) -> None:
     for name in (manifest["figure"], manifest["slot"], manifest["node"].get("id")):
         if isinstance(name, str) and not is_name(name):
             raise SlotError(f"{where}: {printable(name, 60)!r} is no name")
+    node = manifest["node"].get("id")
+    if isinstance(node, str) and not _NODE_ID.fullmatch(node):
+        raise SlotError(f"{where}: node: {printable(node, 60)!r} is no node's id (letters, digits, dots and dashes)")
 
 
 def _check_marks(marks: list[Any], where: str) -> None:

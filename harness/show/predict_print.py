@@ -6,9 +6,9 @@ from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 
-from harness.analyse.forecast import Seconds
 from harness.analyse.forecast_evaluate import LEAST_MODELS
 from harness.analyse.forecast_phases import LOAD
+from harness.analyse.forecast_seconds import Seconds, count
 from harness.record.plain import printable
 
 if TYPE_CHECKING:  # the commands import this module
@@ -26,7 +26,7 @@ def print_prediction(answer: "Answer", console: Console) -> None:
     """Phases with their intervals, what each is over, and what the reader must know."""
     asked, forecast, prediction = answer.asked, answer.forecast, answer.prediction
     what = f"{asked.model}{chr(39) + 's twin' if asked.twin else ''}, {_CACHES[asked.cache]}"
-    console.print(f"{what}; trained on {_count(len(forecast.models), 'model')} of {_whose(answer)}", markup=False)
+    console.print(f"{what}; trained on {count(len(forecast.models), 'model')} of {_whose(answer)}", markup=False)
     table = _table("phase", "seconds", "±95 %", "%", left=("by",))
     for name, each in prediction.phases.items():
         line = forecast.lines[name]
@@ -35,8 +35,8 @@ def print_prediction(answer: "Answer", console: Console) -> None:
         table.add_row(name, f"{each.seconds:.2f}", _half(each), f"{share:.0f}", printable(by))
     table.add_row("total", f"{prediction.total.seconds:.2f}", _half(prediction.total), "100", "", style="bold")
     console.print(table)
-    if prediction.total.half_width is None:
-        console.print("no interval: too few models measured to know how far off this may be")
+    if prediction.no_interval:
+        console.print(f"no interval: {printable(prediction.no_interval)}", markup=False)
     for text in prediction.outside:
         console.print(f"outside what it has seen: {printable(text)}", markup=False)
     for text in answer.notes:
@@ -61,7 +61,7 @@ def print_evaluation(evaluation: "Evaluation", console: Console) -> None:
         console.print(table)
     for one, _ in evaluation.nodes:
         if len(evaluation.nodes) > 1 and len(one.models) < LEAST_MODELS:
-            few = f"its forecast is not carried elsewhere: {_count(len(one.models), 'model')}, needs {LEAST_MODELS}"
+            few = f"its forecast is not carried elsewhere: {count(len(one.models), 'model')}, needs {LEAST_MODELS}"
             console.print(f"{printable(one.node)}: {few}", markup=False)
         for flag in one.found.flags:
             part = "" if flag.whole else " (some of its starts)"
@@ -72,13 +72,11 @@ def print_evaluation(evaluation: "Evaluation", console: Console) -> None:
 
 
 def _whose(answer: "Answer") -> str:
-    forecast = answer.forecast
-    if answer.asked.shape is None:
+    carried = answer.forecast.calibration
+    if carried is None:
         return printable(answer.node.words)
-    return (
-        f"node {printable(answer.asked.shape)}, carried to {printable(answer.node.words)} "
-        f"by {_count(forecast.calibration_models, 'model')}"
-    )
+    shape = printable(answer.asked.shape or "")
+    return f"node {shape}, carried to {printable(answer.node.words)} by {count(carried.models, 'model')}"
 
 
 def _over(terms: tuple[str, ...]) -> str:
@@ -92,10 +90,6 @@ def _half(value: Seconds) -> str:
 
 def _percent(value: float | None) -> str:
     return "–" if value is None else f"{value:.2f}"
-
-
-def _count(number: int, what: str) -> str:
-    return f"{number} {what}{'' if number == 1 else 's'}"
 
 
 def _table(first_name: str, *names: str, left: tuple[str, ...] = (), first: str = "") -> Table:
