@@ -19,37 +19,32 @@ _STYLES: dict[Verdict, str] = {
     "not run": "dim",
 }
 
+_VERDICT = max(map(len, VERDICTS))
+
 
 def claims_table(judged: Sequence[Judged]) -> RenderableType:
     """Claim, paper's value, ours and the verdict, and below it why; a section for each figure.
 
     The reason has a line of its own: beside the numbers it would not fit into 80 columns.
     """
-    rows = [(each.claim.id, number_text(each.claim.paper, each.claim.unit), mine_text(each)) for each in judged]
-    header = ("claim", "paper", "mine [95 %]")
-    widths = [max(len(row[at]) for row in (header, *rows)) for at in range(3)]
-    parts: list[RenderableType] = [Text(_line(header, widths, " n", "verdict"), style="bold")]
+    rows = [(each.claim.id, number_text(each.claim.paper, each.claim.unit)) for each in judged]
+    header = ("claim", "paper")
+    first, paper = (max(len(row[at]) for row in (header, *rows)) for at in range(2))
+    parts: list[RenderableType] = [
+        Text(f"{'claim':<{first}}  {'verdict':<{_VERDICT}}   n  {'paper':>{paper}}  mine [95 %]", style="bold")
+    ]
     figure = ""
-    for row, each in zip(rows, judged, strict=True):
+    for (name, value), each in zip(rows, judged, strict=True):
         if each.claim.figure != figure:
             figure = each.claim.figure
-            name = f"figure {figure}" if figure != "all" else "all figures"
-            parts.append(Text(f"── {name}", style="dim"))
-        line = Text(_line(row, widths, f"{each.n or '':>2}", ""))
-        line.append(each.verdict, style=_STYLES[each.verdict])
+            parts.append(Text(f"── figure {figure}" if figure != "all" else "── all figures", style="dim"))
+        line = Text(f"{name:<{first}}  ")
+        line.append(f"{each.verdict:<{_VERDICT}}", style=_STYLES[each.verdict])
+        line.append(f"  {each.n or '':>2}  {value:>{paper}}  {mine_text(each)}")
         # As text: what comes from elsewhere may hold brackets, which are markup in a plain string.
         why = "; ".join(printable(part, 300) for part in (each.reason, *each.flags))
         parts += [line, Padding(Text(why, style="dim"), (0, 0, 0, 4))]
     return Group(*parts)
-
-
-def _line(cells: Sequence[str], widths: Sequence[int], repeats: str, verdict: str) -> str:
-    claim, paper, mine = (
-        f"{cells[0]:<{widths[0]}}",
-        f"{cells[1]:>{widths[1]}}",
-        f"{cells[2]:>{widths[2]}}",
-    )
-    return f"{claim}  {paper}  {mine}  {repeats}  {verdict}"
 
 
 def summary_line(judged: Sequence[Judged]) -> str:
