@@ -94,7 +94,17 @@ def cold_compiled(real_engine: RealEngine) -> tuple[Run, Path]:
 @pytest.fixture(scope="session")
 def planted(real_engine: RealEngine) -> tuple[Run, Path, Path]:
     """One eager start from the disk with planted sleeps: record, folder, and the file of what the sleeps measured."""
-    log = real_engine.root / "planted.jsonl"
+    return start_with_sleeps(real_engine, "planted")
+
+
+@pytest.fixture(scope="session")
+def planted_again(real_engine: RealEngine) -> tuple[Run, Path, Path]:
+    """The same once more, with the sleeps at the same places."""
+    return start_with_sleeps(real_engine, "planted-again")
+
+
+def start_with_sleeps(real_engine: RealEngine, name: str) -> tuple[Run, Path, Path]:
+    log = real_engine.root / f"{name}.jsonl"
     seed = os.environ.get("PLANTED_SEED", "1")
     environment = {
         "PYTHONPATH": str(Path(__file__).parent / "planted"),
@@ -102,7 +112,7 @@ def planted(real_engine: RealEngine) -> tuple[Run, Path, Path]:
         "PLANTED_SEED": seed,
     }
     state = StartState(storage="ssd", compile_cache="empty", model_info="empty")
-    case = replace(real_engine.eager_case("planted", environment), state=state)
+    case = replace(real_engine.eager_case(name, environment), state=state)
     with probe_files([model_place(real_engine.model.path).disk]):
         run, folder = real_engine.start(case, "measured")
     return run, folder, log

@@ -15,7 +15,21 @@ pytestmark = pytest.mark.engine
 TOLERANCE_NS = 5_000_000
 
 
-def test_each_planted_sleep_appears_as_an_unattributed_gap_of_its_length(planted: tuple[Run, Path, Path]) -> None:
+def test_each_planted_sleep_appears_as_an_unattributed_gap_of_its_length(
+    planted: tuple[Run, Path, Path], request: pytest.FixtureRequest
+) -> None:
+    wrong, long = judged(planted)
+    assert wrong == []
+    if long:
+        # What disturbs a start only adds to its gaps: a gap is too long if it is in a second start, too.
+        wrong, again = judged(request.getfixturevalue("planted_again"))
+        assert wrong == []
+        long = {place: said for place, said in long.items() if place in again}
+    assert long == {}
+
+
+def judged(planted: tuple[Run, Path, Path]) -> tuple[list[object], dict[tuple[str, str], str]]:
+    """What is wrong with a start's gaps; and, by container and callee, which of them are longer than their sleeps."""
     run, folder, log = planted
     assert run.status == "ok", run.reason
     assert run.ready_s is not None
@@ -29,7 +43,8 @@ def test_each_planted_sleep_appears_as_an_unattributed_gap_of_its_length(planted
     assert len(sleeps) >= 20, f"only {len(sleeps)} sleeps ran; draw more (PLANTED_SEED)"
     assert {next(p.role for p in processes if p.pid == s["pid"]) for s in sleeps} == {"main", "engine", "worker"}
     gaps = [s for s in parts.segments if s.leaf == "unattributed"]
-    wrong = []
+    wrong: list[object] = []
+    long: dict[tuple[str, str], str] = {}
     for sleep in sleeps:
         around = [g for g in gaps if g.begin_ns <= sleep["begin_ns"] and sleep["end_ns"] <= g.end_ns]
         if len(around) != 1:
@@ -38,11 +53,13 @@ def test_each_planted_sleep_appears_as_an_unattributed_gap_of_its_length(planted
         gap = around[0]
         inside = [s for s in sleeps if gap.begin_ns <= s["begin_ns"] and s["end_ns"] <= gap.end_ns]
         surplus = (gap.end_ns - gap.begin_ns) - sum(s["end_ns"] - s["begin_ns"] for s in inside)
-        if surplus > TOLERANCE_NS or gap.end_ns - gap.begin_ns < 100_000_000:
-            wrong.append((sleep, f"gap {gap.end_ns - gap.begin_ns} ns, surplus {surplus} ns"))
+        if surplus > TOLERANCE_NS:
+            long[sleep["container"], sleep["callee"]] = f"gap {gap.end_ns - gap.begin_ns} ns, surplus {surplus} ns"
+        if gap.end_ns - gap.begin_ns < 100_000_000:
+            wrong.append((sleep, f"gap {gap.end_ns - gap.begin_ns} ns"))
         if gap.pid != sleep["pid"] or not gap.path or gap.path[-1] != sleep["container"]:
             wrong.append((sleep, f"gap lies in {gap.path[-1:]} of {gap.pid}"))
-    assert wrong == []
+    return wrong, long
 
 
 def test_the_gaps_neighbours_are_what_ran_before_and_after(planted: tuple[Run, Path, Path]) -> None:

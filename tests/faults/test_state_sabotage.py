@@ -201,7 +201,7 @@ def test_held_weights_cannot_be_evicted_between_proof_and_loading(fake: FakeEngi
     if not run.certificate["storage"]["held"]:
         pytest.skip("no right to lock memory here")
     assert run.counts
-    assert look([model / "model.safetensors"]).verdict in ("resident", "evicted")
+    assert began.is_set(), "nobody tried to evict them while they were held"
 
 
 def test_weights_replaced_during_the_run_are_noticed(fake: FakeEngine, model: Path) -> None:
