@@ -27,7 +27,7 @@ from harness.measure.start import OfflineStart
 from harness.record.run import Run
 from harness.spec.state import StartState
 from harness.state.clocks import ClockWatch
-from harness.state.files import look, make_cold
+from harness.state.files import make_cold
 from harness.state.probe import FILE
 from harness.state.staging import memory_copies, placed
 from tests.measure.conftest import fake as fake
