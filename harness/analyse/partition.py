@@ -14,7 +14,7 @@ from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from harness.analyse.phases import ROLES, UNATTRIBUTED
+from harness.analyse.phases import INTERPRETER, ROLES, UNATTRIBUTED
 from harness.analyse.spans import Process, Slice, Span
 
 # A start of the main process so long after the command's is a wrapper's doing; less is the fork, and the 10 ms ticks in
@@ -186,7 +186,7 @@ class _Walk:
                 break
             phase = span.attrs.get("phase")
             if phase is not None:
-                return (f"interpreter:{process.role}" if phase == "interpreter" else str(phase)), None
+                return (f"{INTERPRETER}:{process.role}" if phase == INTERPRETER else str(phase)), None
         return UNATTRIBUTED, None
 
 

@@ -45,8 +45,9 @@ LEAVES: dict[str, str] = {
     "server_start": "build the HTTP application, open its socket, answer the first request",
 }
 
+INTERPRETER = "interpreter"
 PER_PROCESS_LEAVES: dict[str, str] = {
-    "interpreter": "start of a Python interpreter until site hooks run; its exit where another process waits for it",
+    INTERPRETER: "start of a Python interpreter until site hooks run, what `python -m` runs; exit where somebody waits",
     "imports": "importing modules, wherever it happens",
 }
 

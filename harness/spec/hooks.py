@@ -11,7 +11,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from harness.analyse.phases import LEAVES
+from harness.analyse.phases import INTERPRETER, LEAVES
 from harness.errors import HarnessError
 from harness.spec.yamlfile import read_declaration
 
@@ -49,8 +49,8 @@ class Hook(BaseModel):
         if self.kind == "container" and self.phase is not None:
             raise ValueError("a container has no phase: its own time is unattributed")
         for leaf in (self.phase, *self.phases.values()):
-            if leaf is not None and leaf not in LEAVES:
-                raise ValueError(f"unknown phase '{leaf}'; known: {', '.join(sorted(LEAVES))}")
+            if leaf is not None and leaf not in (*LEAVES, INTERPRETER):
+                raise ValueError(f"unknown phase '{leaf}'; known: {', '.join(sorted((*LEAVES, INTERPRETER)))}")
         if self.phases and self.detail is None:
             raise ValueError("phases are chosen by the detail: name its argument with 'detail'")
         if self.waits_for is not None and self.kind != "wait":
