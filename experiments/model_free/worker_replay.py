@@ -22,6 +22,8 @@ os.environ.setdefault("VLLM_LOGGING_LEVEL", "ERROR")
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 os.environ.setdefault("VLLM_NO_USAGE_STATS", "1")
 
+from vllm.v1.core.sched.scheduler import Scheduler
+
 from experiments.model_free.worker_fast_loop import FastLoop
 from experiments.model_free.worker_manager import report_manager, report_scheduler
 from experiments.model_free.worker_policies import make_policy
@@ -48,16 +50,7 @@ def replay(asked: dict[str, Any]) -> dict[str, Any]:
     Path("/proc/self/clear_refs").write_text("5", encoding="ascii")  # the peak of memory: of this replay
     begun = time.perf_counter()
     trace = Trace(Path(asked["trace"]), asked["block_size"], asked["limit"], with_contents=asked["prefix_caching"])
-    scheduler = build_scheduler(
-        num_blocks=asked["num_blocks"],
-        block_size=asked["block_size"],
-        max_model_len=asked["max_model_len"],
-        prefix_caching=asked["prefix_caching"],
-        max_num_seqs=asked["max_num_seqs"],
-        max_num_batched_tokens=asked["max_num_batched_tokens"],
-        watermark=asked["watermark"],
-        scheduler_cls=asked["scheduler_cls"],
-    )
+    scheduler = scheduler_of(asked)
     recorder = Recorder(filling, asked["block_size"], asked["events"])
     policy = make_policy(asked["policy"], trace)
     kind = FastPool if asked["loop"] == "fast" else RecordingPool
@@ -86,6 +79,21 @@ def replay(asked: dict[str, Any]) -> dict[str, Any]:
     (filling / "counters.json").write_text(json.dumps(counters, indent=1), encoding="utf-8")
     filling.rename(out)
     return counters
+
+
+def scheduler_of(asked: dict[str, Any], kv_events: bool = False) -> Scheduler:
+    """vLLM's scheduler as a replay asks for it; ``kv_events``: announcing what it caches and evicts, as vLLM can."""
+    return build_scheduler(
+        num_blocks=asked["num_blocks"],
+        block_size=asked["block_size"],
+        max_model_len=asked["max_model_len"],
+        prefix_caching=asked["prefix_caching"],
+        max_num_seqs=asked["max_num_seqs"],
+        max_num_batched_tokens=asked["max_num_batched_tokens"],
+        watermark=asked["watermark"],
+        scheduler_cls=asked["scheduler_cls"],
+        kv_events=kv_events,
+    )
 
 
 def _peak_bytes() -> int:

@@ -96,11 +96,11 @@ def workloads(seed: int) -> dict[str, Workload]:
     """Name → workload."""
     chance = random.Random(seed)
     system = tokens(chance, 150)
-    tight = staggered(chance, behind(chance, system, unrelated(chance, 60, 120, 90)), [0, 0, 0, 1, 8])
+    tight = staggered(chance, behind(chance, system, unrelated(chance, 44, 120, 80)), [0, 0, 0, 1, 5])
     mixed = {
         f"all-of-it-{number}": Workload(
             TIGHT | {"max_num_batched_tokens": 96, "max_num_seqs": 10, "watermark": 0.05},
-            dialogues(chance, 24, system[: chance.choice([32, 100, 150])], [0, 2, 9]),
+            dialogues(chance, 18, system[: chance.choice([32, 100, 150])], [0, 2, 9]),
             ("preemptions", "chunks", "hit_tokens", "recovered_tokens", "evictions", "full_house", "answers_found"),
         )
         for number in (1, 2)
@@ -108,27 +108,27 @@ def workloads(seed: int) -> dict[str, Workload]:
     return {
         "all-at-once": Workload(ROOMY, unrelated(chance, 50), ("at_once",)),
         "staggered-arrivals": Workload(
-            ROOMY, staggered(chance, unrelated(chance, 60), [0, 1, 1, 2, 7, 150]), ("admitting_steps", "idle_times")
+            ROOMY, staggered(chance, unrelated(chance, 40), [0, 1, 1, 2, 7, 100]), ("admitting_steps", "idle_times")
         ),
         "system-prompt": Workload(
             ROOMY, staggered(chance, behind(chance, system, unrelated(chance, 50, 90)), [0, 1, 4]), ("hit_tokens",)
         ),
-        "dialogues": Workload(ROOMY, dialogues(chance, 14, system[:70], [0, 3, 11]), ("hit_tokens", "answers_found")),
+        "dialogues": Workload(ROOMY, dialogues(chance, 10, system[:70], [0, 3, 11]), ("hit_tokens", "answers_found")),
         "whole-blocks": Workload(
             ROOMY, staggered(chance, whole_blocks(chance, 50), [0, 0, 1, 3]), ("hit_tokens", "whole_prompts", "twins")
         ),
         "one-token-answers": Workload(
-            ROOMY, staggered(chance, behind(chance, system, unrelated(chance, 60, 200, 1)), [0, 0, 1]), ("hit_tokens",)
+            ROOMY, staggered(chance, behind(chance, system, unrelated(chance, 60, 200, 1)), [0, 1, 1, 2]), ("hit_tokens",)
         ),
         "preemption": Workload(TIGHT, tight, ("preemptions", "hit_tokens", "recovered_tokens", "evictions")),
         "no-prefix-caching": Workload(TIGHT | {"prefix_caching": False}, tight, ("preemptions",)),
         "chunked-prefill": Workload(
             ROOMY | {"max_num_batched_tokens": 64, "max_num_seqs": 16},
-            staggered(chance, behind(chance, system, unrelated(chance, 40, 400, 40)), [0, 0, 2, 9]),
+            staggered(chance, behind(chance, system, unrelated(chance, 30, 400, 30)), [0, 0, 2, 9]),
             ("chunks", "hit_tokens"),
         ),
         "few-sequences": Workload(
-            ROOMY | {"max_num_seqs": 4}, staggered(chance, unrelated(chance, 40, 200), [0, 1, 6]), ("full_house",)
+            ROOMY | {"max_num_seqs": 4}, staggered(chance, unrelated(chance, 28, 200, 40), [0, 1, 6]), ("full_house",)
         ),
         "static-watermark": Workload(TIGHT | {"watermark": 0.2}, tight, ("hit_tokens", "evictions")),
         "custom-class": Workload(

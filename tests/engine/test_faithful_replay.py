@@ -97,7 +97,7 @@ def test_every_step_schedules_preempts_and_finds_cached_what_the_real_engine_did
     real = compared.lines(f"{name}-real", "steps.jsonl")
     replayed = compared.lines(f"{name}-{loop}", "steps.jsonl")
     assert first_difference(replayed, real) is None
-    assert compared.counters(f"{name}-{loop}")["steps"] == len(real) > 50
+    assert compared.counters(f"{name}-{loop}")["steps"] == len(real) >= 40
 
 
 @pytest.mark.parametrize(("name", "loop"), PAIRS)
