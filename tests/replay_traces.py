@@ -23,7 +23,7 @@ def mooncake_rows(seed: int, requests: int = 40, longest: int = 8) -> list[dict[
             ids.append(chance.choice(known))
         tokens = MOONCAKE_BLOCK * len(ids) - chance.choice([0, 0, 1, 15, 16, 200, 511])
         rows.append(
-            {"timestamp": now, "input_length": tokens, "output_length": chance.choice([1, 2, 30, 90]), "hash_ids": ids}
+            {"timestamp": now, "input_length": tokens, "output_length": chance.choice([1, 2, 90, 700]), "hash_ids": ids}
         )
         now += chance.choice([0, 0, 3, 40, 400, 4000])
     return rows
@@ -43,7 +43,7 @@ def token_rows(seed: int, requests: int = 40) -> list[dict[str, Any]]:
         session = chance.randrange(len(histories))
         turns[session] += 1
         histories[session] += [chance.randrange(3) for _ in range(chance.randint(1, 30))]
-        output = [chance.randrange(3) for _ in range(chance.choice([0, 1, 5, 25, 60]))]
+        output = [chance.randrange(3) for _ in range(chance.choice([0, 1, 5, 25, 120]))]
         rows.append(
             {
                 "request_id": f"s{session}-t{turns[session]}-{index}",
