@@ -125,9 +125,7 @@ class Drive:
         }
         self.rows.append(row)
         self._row_of[place], self._at[name] = row, place
-        sampling = SamplingParams(
-            max_tokens=asked["output_tokens"], ignore_eos=True, temperature=0.0, detokenize=False
-        )
+        sampling = SamplingParams(max_tokens=asked["output_tokens"], ignore_eos=True, temperature=0.0, detokenize=False)
         self.names[self._engine.add_request(name, {"prompt_token_ids": prompt}, sampling)] = name
 
     def _finish(self, place: int, answer: list[int]) -> None:
@@ -149,7 +147,12 @@ def write(out: Path, drive: Drive, decisions: Decisions) -> dict[str, Any]:
         for scheduled, preempted, first in decisions.steps
     ]
     admissions = [[clock, names[each], cached, resumed] for clock, each, cached, resumed in decisions.admissions]
-    files = {"trace": drive.rows, "steps": steps, "admissions": admissions, "blocks": decisions.blocks}
+    files: dict[str, list[Any]] = {
+        "trace": drive.rows,
+        "steps": steps,
+        "admissions": admissions,
+        "blocks": decisions.blocks,
+    }
     filling = out.with_name(f".{out.name}.{os.getpid()}")
     filling.mkdir(parents=True)
     for name, lines in files.items():

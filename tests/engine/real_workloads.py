@@ -63,7 +63,9 @@ def staggered(chance: random.Random, requests: list[dict[str, Any]], gaps: list[
     return late
 
 
-def dialogues(chance: random.Random, number: int, system: list[int], gaps: list[int]) -> list[dict[str, Any]]:
+def dialogues(
+    chance: random.Random, number: int, system: list[int], gaps: list[int], answers: int = 50
+) -> list[dict[str, Any]]:
     """Turns with the whole history before them: what the engine answered is part of it."""
     requests: list[dict[str, Any]] = []
     for dialogue in range(number):
@@ -73,7 +75,7 @@ def dialogues(chance: random.Random, number: int, system: list[int], gaps: list[
             requests.append(
                 asked(
                     (system if first else []) + tokens(chance, chance.randint(5, 60)),
-                    chance.randint(1, 50),
+                    chance.randint(1, answers),
                     start if first else chance.choice([0, 0, 1, 5, 20]),
                     session=f"d{dialogue}",
                     turn=turn,
@@ -99,8 +101,8 @@ def workloads(seed: int) -> dict[str, Workload]:
     tight = staggered(chance, behind(chance, system, unrelated(chance, 44, 120, 80)), [0, 0, 0, 1, 5])
     mixed = {
         f"all-of-it-{number}": Workload(
-            TIGHT | {"max_num_batched_tokens": 96, "max_num_seqs": 10, "watermark": 0.05},
-            dialogues(chance, 18, system[: chance.choice([32, 100, 150])], [0, 2, 9]),
+            TIGHT | {"num_blocks": 35, "max_num_batched_tokens": 96, "max_num_seqs": 10, "watermark": 0.03},
+            dialogues(chance, 18, system[: chance.choice([32, 100])], [0, 1, 3], answers=100),
             ("preemptions", "chunks", "hit_tokens", "recovered_tokens", "evictions", "full_house", "answers_found"),
         )
         for number in (1, 2)
@@ -118,7 +120,9 @@ def workloads(seed: int) -> dict[str, Workload]:
             ROOMY, staggered(chance, whole_blocks(chance, 50), [0, 0, 1, 3]), ("hit_tokens", "whole_prompts", "twins")
         ),
         "one-token-answers": Workload(
-            ROOMY, staggered(chance, behind(chance, system, unrelated(chance, 60, 200, 1)), [0, 1, 1, 2]), ("hit_tokens",)
+            ROOMY,
+            staggered(chance, behind(chance, system, unrelated(chance, 60, 200, 1)), [0, 1, 1, 2]),
+            ("hit_tokens",),
         ),
         "preemption": Workload(TIGHT, tight, ("preemptions", "hit_tokens", "recovered_tokens", "evictions")),
         "no-prefix-caching": Workload(TIGHT | {"prefix_caching": False}, tight, ("preemptions",)),
