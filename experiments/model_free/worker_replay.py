@@ -43,7 +43,13 @@ COUNTERS = (
 
 
 def replay(asked: dict[str, Any]) -> dict[str, Any]:
-    """One replay; its folder appears when it is complete. Returns its counters."""
+    """One replay; its folder appears when it is complete. Returns its counters.
+
+    Raises:
+        ValueError: a scheduler class for the fast loop, which would not ask it.
+    """
+    if asked["scheduler_cls"] is not None and asked["loop"] != "stock":
+        raise ValueError("a scheduler class is replayed by the stock loop only: the fast loop does not ask it")
     out = Path(asked["out"])
     filling = out.with_name(f".{out.name}.{os.getpid()}")
     filling.mkdir(parents=True)
