@@ -103,7 +103,7 @@ def workloads(seed: int) -> dict[str, Workload]:
         f"all-of-it-{number}": Workload(
             TIGHT | {"num_blocks": 35, "max_num_batched_tokens": 96, "max_num_seqs": 10, "watermark": 0.03},
             dialogues(chance, 18, system[: chance.choice([32, 100])], [0, 1, 3], answers=100),
-            ("preemptions", "chunks", "hit_tokens", "recovered_tokens", "evictions", "full_house", "answers_found"),
+            ("preemptions", "chunks", "hit_tokens", "recovered_tokens", "evictions", "full_house"),
         )
         for number in (1, 2)
     }
