@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from harness.errors import HarnessError
-from harness.record.replay import POLICIES, StepTime
+from harness.record.replay import StepTime
 from harness.spec.yamlfile import load_yaml
 from harness.workspace import Workspace
 
@@ -28,11 +28,10 @@ class Dialogues(BaseModel):
 
 
 class Mooncake(BaseModel):
-    """Mooncake's published trace, whose requests are known by hashes of 512 tokens."""
+    """Mooncake's published trace, whose requests are known by hashes of 512 tokens: finer blocks would tell no more."""
 
     model_config = _FROZEN
     block_size: Whole
-    block_sizes: tuple[Whole, ...] = Field(min_length=1)
     policies: tuple[Policy, ...] = Field(min_length=1)
     cache_blocks: tuple[Whole, ...] = Field(min_length=1)
     limit: Whole | None = None  # only the first requests
@@ -71,8 +70,8 @@ class SharingFigure(BaseModel):
         if unknown := [name for name in self.step_time if name not in names]:
             raise ValueError(f"step_time names '{unknown[0]}'; it has {', '.join(names)}")
         for grid in (self.full, self.smoke):
-            if any(512 % size for size in (grid.mooncake.block_size, *grid.mooncake.block_sizes)):
-                raise ValueError("mooncake's block sizes must divide 512, the tokens of one hash")
+            if 512 % grid.mooncake.block_size:
+                raise ValueError("mooncake's block size must divide 512, the tokens of one hash")
         return self
 
 
@@ -87,6 +86,3 @@ def load_sharing(number: str, workspace: Workspace) -> SharingFigure:
     if figure.figure != number:
         raise HarnessError(f"{path}: field 'figure' is '{figure.figure}'; it must equal its folder's '{number}'")
     return figure
-
-
-assert set(Policy.__args__) == set(POLICIES)  # type: ignore[attr-defined]
