@@ -7,11 +7,11 @@ from pathlib import Path
 from typing import Any
 
 from harness.record.replay import Parameters
+from harness.record.sharing_tables import SINGLE
 from harness.spec.sharing import Dialogues, Mooncake
 from harness.traces.check import TraceFacts
 
 STUDY = "prefix_sharing"
-SINGLE, MULTI, MOONCAKE = "single-turn", "multi-turn", "mooncake"
 _WORKERS = Path(__file__).resolve().parents[1] / "model_free"
 
 
@@ -19,7 +19,7 @@ _WORKERS = Path(__file__).resolve().parents[1] / "model_free"
 class Workload:
     """One trace that is replayed; ``seed``: of its dialogues' generator or arrivals, None where nothing is random."""
 
-    kind: str  # SINGLE, MULTI or MOONCAKE
+    kind: str  # SINGLE, MULTI or MOONCAKE of harness/record/sharing_tables.py
     seed: int | None
     trace: Path
     facts: TraceFacts

@@ -18,6 +18,7 @@ TABLE_1 = {
     "LFU": (0.51, 0.51, 0.49, 0.43, 0.35, 0.30),
     "LengthAware": (0.51, 0.50, 0.48, 0.42, 0.35, 0.30),
 }
+POLICY_NAMES = {"lru": "LRU", "lfu": "LFU"}  # of ours that it has too; ours ages, see docs/prefix-sharing.md
 CACHE_RATIO = 0.40  # FAST '25, table 2, conversation
 # FAST '25, figure 9, conversation: capacity in tokens → hit rate, read off the curve's vertices in the PDF.
 FIGURE_9 = {

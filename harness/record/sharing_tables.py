@@ -12,6 +12,7 @@ prefix caching is off. An ``unlimited`` cache's ``cache_blocks`` are more than t
 
 from harness.record.tables import Cell, Table
 
+SINGLE, MULTI, MOONCAKE = "single-turn", "multi-turn", "mooncake"  # workloads
 NONE = "none"
 LIMITED, UNLIMITED = "limited", "unlimited"
 PUBLISHED, AS_PUBLISHED, VLLM = "published", "as published, this trace", "vLLM, this trace"
@@ -52,10 +53,10 @@ COMPARISON = Table(
     {},
     _VALUES,
 )
-MOONCAKE = Table(
+RATIOS = Table(
     "mooncake.csv",
     {"source": str, "policy": str, "cache": str, "capacity_blocks": int, "hit_ratio": float},
     {"capacity_blocks": "blocks of 512 tokens"},
     {"capacity_blocks": 1e15, "hit_ratio": 1.0},
 )
-SHARING_TABLES = (DATA, DISTRIBUTIONS, OCCUPANCY, COMPARISON, MOONCAKE)
+SHARING_TABLES = (DATA, DISTRIBUTIONS, OCCUPANCY, COMPARISON, RATIOS)

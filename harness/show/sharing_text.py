@@ -1,0 +1,111 @@
+"""What the prefix-sharing figure says of its data: whose, which dialogues, tokenizer, clock, how many, which spread."""
+
+from typing import Any
+
+from harness.analyse.sharing_series import base_block_size, rows_of
+from harness.record.sharing_tables import DATA, MOONCAKE, MULTI, RATIOS, SINGLE
+from harness.record.study_slot import StudySlot
+from harness.show.study_command import StudySide
+
+GET_MOONCAKE = (
+    "Not drawn: the trace was not there. It is part of Mooncake's FAST '25 release",
+    "(conversation_trace.jsonl, 3 MB; docs/prefix-sharing.md says where). Put it to",
+    "traces/mooncake_conversation_trace.jsonl in the checkout, or name it:",
+    "bash run_figure.sh sharing --trace FILE",
+)
+
+
+def has_mooncake(slot: StudySlot) -> bool:
+    """Whether the slot holds replays of Mooncake's trace."""
+    return bool(rows_of(slot, DATA, workload=MOONCAKE))
+
+
+def block_size_text(slot: StudySlot, workload: str) -> str:
+    """Tokens of a block, for an axis."""
+    return str(base_block_size(slot, workload) or "?")
+
+
+def caption(side: StudySide) -> list[str]:
+    """Sentences for below the panels."""
+    manifest, slot = side.slot.manifest, side.slot
+    sentences = [_whose(side), _dialogues(slot), _tokenizer(manifest), _clock(manifest), _spread(slot)]
+    if has_mooncake(slot):
+        sentences.append(_mooncake(slot))
+    sentences.append(
+        "Panels a to c, e and f: a cache that never runs out of blocks. Sharing fraction: reused ÷ prompt blocks at a "
+        "request's first admission. Oracle: evicts the block that is needed last; no bound, as orphans of an evicted "
+        "block cannot be hit. Definitions: docs/prefix-sharing.md."
+    )
+    return sentences
+
+
+def _whose(side: StudySide) -> str:
+    engine = side.slot.manifest.get("engine")
+    pin = engine.get("pin") if isinstance(engine, dict) else None
+    place = "on this machine" if side.whose == "mine" else f"on another machine ({side.node})"
+    return (
+        f"Replayed {place} (slot {side.slot.manifest['slot']}) through the scheduler and block manager of {pin} "
+        "on a virtual clock, without a model."
+    )
+
+
+def _dialogues(slot: StudySlot) -> str:
+    given = slot.manifest.get("dialogues")
+    facts: dict[str, Any] = given if isinstance(given, dict) else {}
+    requests = {kind: _mean_requests(slot, kind) for kind in (SINGLE, MULTI)}
+    counts = " and ".join(f"{requests[kind]} {kind}" for kind in requests)
+    if facts.get("kind") == "generated":
+        what = (
+            f"{facts.get('conversations')} generated dialogues with the turns, lengths and shared prefixes of a corpus"
+        )
+        what += f" ({facts['shape']})" if facts.get("shape") else ""
+    else:
+        what = f"{facts.get('conversations')} dialogues of {facts.get('file')}"
+    return f"Dialogues: {what}; {counts} requests, arrivals Poisson at {facts.get('arrival_rate')} dialogues/s."
+
+
+def _tokenizer(manifest: dict[str, Any]) -> str:
+    found = manifest.get("tokenizer")
+    return f"Tokenizer: {found.get('name')}." if isinstance(found, dict) else "Tokenizer: none."
+
+
+def _clock(manifest: dict[str, Any]) -> str:
+    found = manifest.get("step_time")
+    facts: dict[str, float] = found if isinstance(found, dict) else {}
+    try:
+        base, prefill, decode, context = (
+            facts[name] for name in ("base_s", "prefill_token_s", "decode_seq_s", "context_token_s")
+        )
+    except KeyError:
+        return "The step-time model is not recorded."
+    return (
+        f"Step time (made up, not calibrated): {base * 1e3:g} ms + {prefill * 1e6:g} µs per prefill token + "
+        f"{decode * 1e6:g} µs per decoding request + {context * 1e9:g} ns per token of context."
+    )
+
+
+def _spread(slot: StudySlot) -> str:
+    repeats = len({row["repeat"] for row in rows_of(slot, DATA, workload=MULTI)})
+    if repeats < 2:
+        return "n=1 seed: a replay is exact, so no interval."
+    over = "dialogues and arrivals" if slot.manifest.get("dialogues", {}).get("kind") == "generated" else "arrivals"
+    return (
+        f"Dialogues: means over n={repeats} seeds of {over}; bars: 95 % t interval of the mean; shaded: range of the "
+        "seeds; panel f: the first seed."
+    )
+
+
+def _mooncake(slot: StudySlot) -> str:
+    found = slot.manifest.get("mooncake")
+    facts: dict[str, Any] = found if isinstance(found, dict) else {}
+    published = "published: arXiv 2407.00079, table 1" if rows_of(slot, RATIOS) else ""
+    return (
+        f"Mooncake: {facts.get('file')}, {_mean_requests(slot, MOONCAKE)} requests, n=1 (recorded arrivals, exact); "
+        f"{published}, of another, earlier trace; horizontal lines: unlimited."
+    )
+
+
+def _mean_requests(slot: StudySlot, workload: str) -> str:
+    rows = rows_of(slot, DATA, workload=workload, metric="requests")
+    values = {row["repeat"]: row["value"] for row in rows}
+    return f"{sum(values.values()) / len(values):,.0f}" if values else "0"
