@@ -1,0 +1,247 @@
+"""The same decisions as the stock loop's, without a step's work for sequences whose blocks do not change.
+
+vLLM's FCFS schedule() restated for what a replay contains (text, one KV-cache group of full attention, no speculation,
+no connector) over vLLM's own KVCacheManager. A decoding sequence needs its manager twice in ``block_size`` steps: when
+a token begins a block, and when one completes a block, which is then cached. A calendar says which sequences are due in
+which step; all others only grow. Steps, times, blocks and their order are the stock loop's (tested on every event).
+
+Source: vLLM 0.32.0 ``v1/core/sched/scheduler.py``, ``schedule`` and ``update_from_output``.
+"""
+
+from collections import defaultdict, deque
+from collections.abc import Callable
+from operator import attrgetter
+from typing import Any
+
+from vllm.v1.core.sched.scheduler import Scheduler
+from vllm.v1.request import RequestStatus
+
+from experiments.model_free.worker_recorder import Recorder
+from experiments.model_free.worker_sequence import Sequence
+from experiments.model_free.worker_step_loop import Step, StuckError
+from experiments.model_free.worker_step_time import StepTime
+from experiments.model_free.worker_trace import Trace
+
+Chunk = tuple[Sequence, int]  # a sequence that is not decoding, and the tokens that a step computes of it
+_by_place = attrgetter("place")
+
+
+class FastLoop:
+    """One replay: ``run`` it once."""
+
+    def __init__(
+        self,
+        scheduler: Scheduler,
+        trace: Trace,
+        step_time: StepTime,
+        recorder: Recorder,
+        on_step: Callable[[Step], None] | None = None,
+    ) -> None:
+        self.manager: Any = scheduler.kv_cache_manager  # any: it is given Sequences for Requests
+        self.running: list[Sequence] = []
+        self.waiting: deque[Sequence] = deque()
+        self._max_running = scheduler.max_num_active_reqs
+        self._budget = scheduler.max_num_scheduled_tokens
+        self._must_fit = scheduler.scheduler_reserve_full_isl
+        self._step_time, self._recorder, self._on_step = step_time, recorder, on_step
+        self._block_size, self._caching = trace.block_size, trace.with_contents
+        self._rows = iter(trace)
+        self._upcoming = next(self._rows, None)
+        self._now, self._step, self._admissions, self._frees = 0.0, 0, 0, 0
+        self._due: defaultdict[int, list[tuple[Sequence, int]]] = defaultdict(list)  # step → (sequence, its place)
+        self._ending: defaultdict[int, list[tuple[Sequence, int]]] = defaultdict(list)
+        self._decoding = 0
+        self._context = 0  # tokens that decoding sequences had computed before this step
+        self._refused: tuple[int, bytes | None] | None = None  # frees until then, and the hash that would change it
+
+    def run(self) -> int:
+        """Replay the trace to its end; returns the number of engine steps.
+
+        Raises:
+            StuckError: nothing can be scheduled.
+        """
+        while self._upcoming is not None or self.running or self.waiting:
+            if self._upcoming is not None and not self.running and not self.waiting:
+                self._now = max(self._now, self._upcoming.arrival_s)
+            self._recorder.now = self._now
+            while self._upcoming is not None and self._upcoming.arrival_s <= self._now:
+                self.waiting.append(Sequence(self._recorder.arrive(self._upcoming)))
+                self._upcoming = next(self._rows, None)
+            preempted = self._continue_decoding()
+            left = self._budget - self._decoding
+            chunks = self._continue_prefill(left, preempted)
+            if not preempted:
+                self._admit(chunks, left - sum(tokens for _, tokens in chunks))
+            if self._decoding or chunks:
+                self._log(chunks, preempted)
+                self._advance(chunks)
+                self._coast()
+            elif not preempted:
+                raise StuckError(f"nothing can be scheduled after {self._step} steps, at {self._now:.3f} s")
+        return self._step
+
+    def _continue_decoding(self) -> list[Sequence]:
+        """Give blocks to decoding sequences that need one, cache what they complete; returns whom that preempted."""
+        preempted: list[Sequence] = []
+        for sequence in self._valid(self._due.pop(self._step, [])):
+            if sequence.status is not RequestStatus.RUNNING:
+                continue  # preempted by one before it
+            sequence.settle(self._step)
+            if not self._allocate(sequence, 1, preempted):
+                break
+            self._plan(sequence, self._step + 1)
+        return preempted
+
+    def _continue_prefill(self, left: int, preempted: list[Sequence]) -> list[Chunk]:
+        """The next chunk of the sequence whose prefill the budget cut off: there is one at most, the last to run."""
+        last = self.running[-1] if self.running else None
+        if last is None or last.decode_from is not None or left <= 0:
+            return []
+        tokens = min(last.num_tokens - last.num_computed_tokens, left)
+        return [(last, tokens)] if self._allocate(last, tokens, preempted) else []
+
+    def _allocate(self, sequence: Sequence, tokens: int, preempted: list[Sequence]) -> bool:
+        """Slots for a running sequence, if need be those of the last ones; False: it had to give way itself."""
+        while self.manager.allocate_slots(sequence, tokens) is None:
+            victim = self.running.pop()
+            self._preempt(victim)
+            preempted.append(victim)
+            if victim is sequence:
+                return False
+        return True
+
+    def _preempt(self, victim: Sequence) -> None:
+        victim.settle(self._step)
+        if victim.decode_from is not None:
+            self._decoding -= 1
+            self._context -= victim.num_computed_tokens
+        held = len(self.manager.get_block_ids(victim.request_id)[0])
+        self._recorder.preempt(victim.record, held, victim.num_computed_tokens)
+        self.manager.free(victim)
+        self._frees += 1
+        victim.status, victim.decode_from = RequestStatus.PREEMPTED, None
+        victim.num_computed_tokens = 0
+        victim.num_preemptions += 1
+        self.waiting.appendleft(victim)
+
+    def _admit(self, chunks: list[Chunk], left: int) -> None:
+        """Waiting sequences in their order, until one does not fit."""
+        while self.waiting and left > 0 and len(self.running) < self._max_running and not self._still_refused():
+            sequence = self.waiting[0]
+            blocks, hit, _ = self.manager.get_computed_blocks(sequence)
+            tokens = min(sequence.num_tokens - hit, left)
+            some_run = bool(self.running)
+            admitted = self.manager.allocate_slots(
+                sequence, tokens, hit, blocks, full_sequence_must_fit=self._must_fit, has_scheduled_reqs=some_run
+            )
+            if admitted is None:
+                place = hit // self._block_size
+                known = self._caching and place < len(sequence.block_hashes)
+                self._refused = self._frees, sequence.block_hashes[place] if known else None
+                return
+            self.running.append(self.waiting.popleft())
+            sequence.status, sequence.num_computed_tokens = RequestStatus.RUNNING, hit
+            sequence.place = self._admissions
+            self._admissions += 1
+            self._refused = None
+            chunks.append((sequence, tokens))
+            left -= tokens
+
+    def _still_refused(self) -> bool:
+        """Whether the first in the queue, which did not fit, cannot fit yet.
+
+        Nothing was freed since, so there are no more free blocks than then; and it needs no fewer new ones unless the
+        first content that it did not find has been cached meanwhile.
+        """
+        if self._refused is None or not self._must_fit:
+            return False
+        frees, missing = self._refused
+        pool = self.manager.block_pool
+        return frees == self._frees and (missing is None or pool.get_cached_block(missing, [0]) is None)
+
+    def _advance(self, chunks: list[Chunk]) -> None:
+        """The step is executed: time passes, tokens are sampled, sequences end."""
+        prefill, decode = 0, self._decoding
+        self._context += self._decoding
+        context = self._context
+        for sequence, tokens in chunks:
+            sequence.num_computed_tokens += tokens
+            context += sequence.num_computed_tokens
+            if tokens == 1 and sequence.sampled > 0:
+                decode += 1
+            else:
+                prefill += tokens
+        self._count(prefill, decode, context)
+        ended = self._valid(self._ending.pop(self._step - 1, []))
+        for sequence in ended:
+            sequence.settle(self._step)
+            self._decoding -= 1
+            self._context -= sequence.num_computed_tokens
+            self._finish(sequence)
+        for sequence, _ in chunks:
+            if sequence.num_computed_tokens >= sequence.num_tokens:
+                self._sample_after_prefill(sequence)
+        if any(sequence.status is not RequestStatus.RUNNING for sequence in (*ended, *(each for each, _ in chunks))):
+            self.running = [each for each in self.running if each.status is RequestStatus.RUNNING]
+
+    def _count(self, prefill: int, decode: int, context: int) -> None:
+        """A step is over that computed this much."""
+        self._recorder.counts["prefill_tokens_scheduled"] += prefill
+        self._recorder.counts["decode_tokens_scheduled"] += decode
+        self._now += self._step_time(prefill, decode, context)
+        self._recorder.now = self._now
+        self._step += 1
+
+    def _sample_after_prefill(self, sequence: Sequence) -> None:
+        """All its tokens are computed: it samples one, and decodes from the next step on unless that was the last."""
+        if sequence.sampled == 0:
+            self._recorder.first_token(sequence.record)
+        sequence.sampled += 1
+        sequence.num_tokens += 1
+        if sequence.sampled >= sequence.output_tokens:
+            self._finish(sequence)
+            return
+        sequence.decode_from = self._step
+        self._decoding += 1
+        self._context += sequence.num_computed_tokens
+        self._ending[self._step + sequence.output_tokens - sequence.sampled - 1].append((sequence, sequence.place))
+        self._plan(sequence, self._step)
+
+    def _plan(self, sequence: Sequence, step: int) -> None:
+        """Put the sequence down for its next step, from ``step`` on, that begins a block or completes one."""
+        assert sequence.decode_from is not None
+        computed = sequence.num_computed_tokens + step - sequence.decode_from
+        begins = -computed % self._block_size
+        completes = (-computed - 1) % self._block_size if self._caching else begins
+        self._due[step + min(begins, completes)].append((sequence, sequence.place))
+
+    def _finish(self, sequence: Sequence) -> None:
+        self._recorder.finish(sequence.record)
+        sequence.status = RequestStatus.FINISHED_LENGTH_CAPPED
+        self.manager.free(sequence)
+        self._frees += 1
+
+    def _coast(self) -> None:
+        """Steps in which every sequence decodes, none is due or ends, and nobody arrives or can be admitted."""
+        if self._on_step is not None or not self.running or self.running[-1].decode_from is None:
+            return
+        if self.waiting and len(self.running) < self._max_running and not self._still_refused():
+            return
+        arrival = self._upcoming.arrival_s if self._upcoming is not None else float("inf")
+        while self._now < arrival and self._step not in self._due and self._step not in self._ending:
+            self._context += self._decoding
+            self._count(0, self._decoding, self._context)
+
+    def _valid(self, entries: list[tuple[Sequence, int]]) -> list[Sequence]:
+        """Sequences of the calendar that run since the admission they were put down for, in the order of running."""
+        found = [each for each, place in entries if each.place == place and each.status is RequestStatus.RUNNING]
+        return sorted(found, key=_by_place)
+
+    def _log(self, chunks: list[Chunk], preempted: list[Sequence]) -> None:
+        """Report the step as the stock loop would."""
+        if self._on_step is None:
+            return
+        sizes = {sequence.request_id: tokens for sequence, tokens in chunks}
+        tokens = {each.request_id: sizes.get(each.request_id, 1) for each in self.running if each.decode_from is not None or each.request_id in sizes}
+        first = {each.request_id: each.num_computed_tokens for each, _ in chunks if each.num_preemptions == 0 and each.sampled == 0}
+        self._on_step((tokens, sorted(each.request_id for each in preempted), first))

@@ -1,0 +1,60 @@
+"""What is reported of vLLM's KVCacheManager and Scheduler: whose blocks change hands, and why.
+
+Methods are wrapped on the objects, so that any scheduler class and any manager is reported alike.
+"""
+
+from typing import Any
+
+from vllm.v1.core.kv_cache_manager import KVCacheManager
+from vllm.v1.core.sched.scheduler import Scheduler
+from vllm.v1.request import RequestStatus
+
+from experiments.model_free.worker_policies import PolicyQueue
+from experiments.model_free.worker_recorder import Recorder
+
+
+def report_manager(manager: KVCacheManager, recorder: Recorder, policy: PolicyQueue | None) -> None:
+    """Admissions are reported, and blocks with the request that they belong to."""
+    allocate, free = manager.allocate_slots, manager.free
+
+    def allocate_slots(request: Any, num_new_tokens: int, num_new_computed_tokens: int = 0, *args: Any, **more: Any) -> Any:
+        recorder.current = record = recorder.record_of(request.request_id)
+        found = allocate(request, num_new_tokens, num_new_computed_tokens, *args, **more)
+        if found is not None and request.status is not RequestStatus.RUNNING:
+            resumed = request.status is RequestStatus.PREEMPTED
+            recorder.admit(record, num_new_computed_tokens, resumed)
+            if policy is not None and not resumed:
+                findable = record.row.contents[: (record.row.prompt_tokens - 1) // recorder.block_size]
+                policy.on_admit(findable, num_new_computed_tokens // recorder.block_size)
+        return found
+
+    def free_request(request: Any) -> None:
+        recorder.current = recorder.record_of(request.request_id)
+        free(request)
+
+    manager.allocate_slots = allocate_slots  # type: ignore[method-assign]
+    manager.free = free_request  # type: ignore[method-assign]
+
+
+def report_scheduler(scheduler: Scheduler, recorder: Recorder) -> None:
+    """Preemptions, first tokens and ends of requests are reported."""
+    preempt, update, free = scheduler._preempt_request, scheduler._update_request_with_output, scheduler._free_request
+    manager = scheduler.kv_cache_manager
+
+    def preempt_request(request: Any, *args: Any, **more: Any) -> None:
+        held = len(manager.get_block_ids(request.request_id)[0])
+        recorder.preempt(recorder.record_of(request.request_id), held, request.num_computed_tokens)
+        preempt(request, *args, **more)
+
+    def update_request(request: Any, *args: Any, **more: Any) -> Any:
+        if request.num_output_tokens == 0:
+            recorder.first_token(recorder.record_of(request.request_id))
+        return update(request, *args, **more)
+
+    def free_request(request: Any, *args: Any, **more: Any) -> Any:
+        recorder.finish(recorder.record_of(request.request_id))
+        return free(request, *args, **more)
+
+    scheduler._preempt_request = preempt_request  # type: ignore[method-assign]
+    scheduler._update_request_with_output = update_request  # type: ignore[method-assign]
+    scheduler._free_request = free_request  # type: ignore[method-assign]

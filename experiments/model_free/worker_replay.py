@@ -1,0 +1,104 @@
+"""Replay traces through vLLM's scheduler and block manager: ``python -m experiments.model_free.worker_replay IN OUT``.
+
+IN: {"replays": [R, …]}, one after the other in this process (importing vLLM takes longer than most replays). R: ``trace``,
+``out`` (a folder that does not exist), ``block_size``, ``num_blocks`` (with vLLM's null block), ``prefix_caching``,
+``policy``, ``watermark``, ``max_num_seqs``, ``max_num_batched_tokens``, ``max_model_len``, ``loop`` (fast, stock),
+``scheduler_cls`` (stock loop only; null: vLLM's), ``step_time`` (worker_step_time.StepTime), ``events``, ``steps``,
+``limit`` (first requests of the trace; null: all). What is written: harness/record/replay.py.
+OUT: {"replays": [counters of each]}.
+"""
+
+import gc
+import json
+import os
+import resource
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+os.environ.setdefault("VLLM_LOGGING_LEVEL", "ERROR")
+os.environ.setdefault("HF_HUB_OFFLINE", "1")
+os.environ.setdefault("VLLM_NO_USAGE_STATS", "1")
+
+from experiments.model_free.worker_fast_loop import FastLoop
+from experiments.model_free.worker_manager import report_manager, report_scheduler
+from experiments.model_free.worker_policies import make_policy
+from experiments.model_free.worker_pool import FastPool, RecordingPool, take_over
+from experiments.model_free.worker_recorder import Recorder
+from experiments.model_free.worker_scheduler import build_scheduler
+from experiments.model_free.worker_step_loop import run_steps
+from experiments.model_free.worker_step_time import StepTime
+from experiments.model_free.worker_trace import Trace
+
+COUNTERS = (
+    "requests finished prompt_tokens output_tokens hit_tokens hit_tokens_within_session hit_tokens_across_sessions "
+    "blocks_allocated blocks_reused blocks_reused_within_session blocks_reused_across_sessions blocks_recovered "
+    "unique_blocks blocks_stored evictions blocks_freed preemptions preempted_blocks prefill_tokens_scheduled "
+    "decode_tokens_scheduled recomputed_tokens"
+).split()
+
+
+def replay(asked: dict[str, Any]) -> dict[str, Any]:
+    """One replay; its folder appears when it is complete. Returns its counters."""
+    out = Path(asked["out"])
+    filling = out.with_name(f".{out.name}.{os.getpid()}")
+    filling.mkdir(parents=True)
+    begun = time.perf_counter()
+    trace = Trace(Path(asked["trace"]), asked["block_size"], asked["limit"], with_contents=asked["prefix_caching"])
+    scheduler = build_scheduler(
+        num_blocks=asked["num_blocks"],
+        block_size=asked["block_size"],
+        max_model_len=asked["max_model_len"],
+        prefix_caching=asked["prefix_caching"],
+        max_num_seqs=asked["max_num_seqs"],
+        max_num_batched_tokens=asked["max_num_batched_tokens"],
+        watermark=asked["watermark"],
+        scheduler_cls=asked["scheduler_cls"],
+    )
+    recorder = Recorder(filling, asked["block_size"], asked["events"])
+    policy = make_policy(asked["policy"], trace)
+    kind = FastPool if asked["loop"] == "fast" else RecordingPool
+    take_over(scheduler.kv_cache_manager.block_pool, kind, recorder, trace, policy)
+    report_manager(scheduler.kv_cache_manager, recorder, policy)
+    gc.collect()
+    gc.freeze()  # blocks by the hundred thousand, none of which ever goes: not to be looked at again and again
+    step_time = StepTime(**asked["step_time"])
+    with _steps_file(filling, asked["steps"]) as steps_file:
+        on_step = None if steps_file is None else lambda step: print(json.dumps(step), file=steps_file)
+        if asked["loop"] == "fast":
+            steps = FastLoop(scheduler, trace, step_time, recorder, on_step).run()
+        else:
+            report_scheduler(scheduler, recorder)
+            steps = run_steps(scheduler, trace, step_time, recorder, on_step)
+    counts = recorder.close(steps)
+    gc.unfreeze()
+    counters: dict[str, Any] = {
+        **{name: counts.get(name, 0) for name in COUNTERS},
+        "steps": steps,
+        "virtual_s": recorder.now,
+        "wall_s": time.perf_counter() - begun,
+        "max_rss_bytes": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,
+        "cache_blocks": asked["num_blocks"] - 1,
+    }
+    (filling / "counters.json").write_text(json.dumps(counters, indent=1), encoding="utf-8")
+    filling.rename(out)
+    return counters
+
+
+def _steps_file(folder: Path, wanted: bool) -> Any:
+    from contextlib import nullcontext
+
+    return (folder / "steps.jsonl").open("w", encoding="utf-8") if wanted else nullcontext()
+
+
+def main(request_path: str, result_path: str) -> None:
+    """Run every replay, then write the result."""
+    asked = json.loads(Path(request_path).read_text(encoding="utf-8"))
+    result = {"replays": [replay(each) for each in asked["replays"]]}
+    Path(f"{result_path}.new").write_text(json.dumps(result), encoding="utf-8")
+    os.replace(f"{result_path}.new", result_path)
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

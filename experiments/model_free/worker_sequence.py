@@ -1,0 +1,46 @@
+"""A request of the fast loop: what vLLM's KVCacheManager reads of one, and where it stands."""
+
+from vllm.v1.core.kv_cache_utils import BlockHash
+from vllm.v1.request import RequestStatus
+
+from experiments.model_free.worker_recorder import RequestRecord
+
+
+class Sequence:
+    """One request. While it decodes, its counters stand as of step ``decode_from``; ``settle`` brings them up."""
+
+    # What KVCacheManager and its parts ask of a request of text, beside what __init__ sets.
+    num_in_flight_tokens = 0
+    skip_reading_prefix_cache = False
+    shared_prefix_boundary = 0
+    lora_request = None
+    cache_salt = None
+    session_id = None
+    prompt_embeds = None
+    replay_start = 0
+    kv_cache_report_mode = "incremental"
+    mm_features: tuple[()] = ()
+    all_token_ids: tuple[()] = ()
+
+    def __init__(self, record: RequestRecord) -> None:
+        row = record.row
+        self.record = record
+        self.request_id = row.request_id
+        self.block_hashes: list[BlockHash] = row.hashes
+        self.num_prompt_tokens = self.num_tokens = row.prompt_tokens
+        self.num_computed_tokens = 0
+        self.num_preemptions = 0
+        self.status = RequestStatus.WAITING
+        self.output_tokens = row.output_tokens
+        self.sampled = 0
+        self.place = -1  # the number of its admission: running sequences stand in this order
+        self.decode_from: int | None = None  # the step that computes its next token; None: not decoding
+
+    def settle(self, step: int) -> None:
+        """Count the tokens that it decoded before ``step``: one a step."""
+        if self.decode_from is not None:
+            tokens = step - self.decode_from
+            self.num_computed_tokens += tokens
+            self.num_tokens += tokens
+            self.sampled += tokens
+            self.decode_from = step
