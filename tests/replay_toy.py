@@ -61,6 +61,8 @@ class Toy:
 
     def replay(self) -> "Toy":
         """Run to the end."""
+        longest = max(len(each.prompt) + len(each.output) - 1 for each in self.requests)
+        assert -(-longest // self.size) <= self.blocks, "a request longer than the cache would wait for ever"
         coming = list(self.requests)
         self._state()
         while coming or self.waiting or self.running:

@@ -112,7 +112,7 @@ def read_rows(folder: Path, kind: type[Row]) -> list[Row]:
 
 
 def _parse(kind: type[Row], text: TextIOWrapper, where: str) -> Iterator[Row]:
-    columns = [(field.name, _CELLS[field.type]) for field in fields(kind)]  # type: ignore[arg-type, index]
+    columns = [(field.name, _CELLS[field.type]) for field in fields(kind)]  # type: ignore[arg-type]
     number = 0
     try:
         for number, line in enumerate(csv.reader(text, strict=True), start=1):
