@@ -10,7 +10,7 @@ Seconds = np.ndarray[Any, np.dtype[np.float64]]
 
 
 class ContentBook:
-    """Arrays indexed by content; they grow as contents appear (13 bytes each, and a set entry for each of a session)."""
+    """Arrays indexed by content that grow as contents appear: 13 bytes each, and a set entry for each of a session."""
 
     def __init__(self) -> None:
         self._last_use = np.zeros(1 << 16)

@@ -53,6 +53,7 @@ class FastLoop:
         self._decoding = 0
         self._context = 0  # tokens that decoding sequences had computed before this step
         self._refused: tuple[int, bytes | None] | None = None  # frees until then, and the hash that would change it
+        self._first_hits: dict[str, int] = {}  # tokens found in the cache by who was admitted first in this step
 
     def run(self) -> int:
         """Replay the trace to its end; returns the number of engine steps.
@@ -67,6 +68,7 @@ class FastLoop:
             while self._upcoming is not None and self._upcoming.arrival_s <= self._now:
                 self.waiting.append(Sequence(self._recorder.arrive(self._upcoming)))
                 self._upcoming = next(self._rows, None)
+            self._first_hits = {}
             preempted = self._continue_decoding()
             left = self._budget - self._decoding
             chunks = self._continue_prefill(left, preempted)
@@ -139,6 +141,8 @@ class FastLoop:
                 known = self._caching and place < len(sequence.block_hashes)
                 self._refused = self._frees, sequence.block_hashes[place] if known else None
                 return
+            if sequence.status is RequestStatus.WAITING:
+                self._first_hits[sequence.request_id] = hit
             self.running.append(self.waiting.popleft())
             sequence.status, sequence.num_computed_tokens = RequestStatus.RUNNING, hit
             sequence.place = self._admissions
@@ -239,9 +243,7 @@ class FastLoop:
 
     def _log(self, chunks: list[Chunk], preempted: list[Sequence]) -> None:
         """Report the step as the stock loop would."""
-        if self._on_step is None:
-            return
-        sizes = {sequence.request_id: tokens for sequence, tokens in chunks}
-        tokens = {each.request_id: sizes.get(each.request_id, 1) for each in self.running if each.decode_from is not None or each.request_id in sizes}
-        first = {each.request_id: each.num_computed_tokens for each, _ in chunks if each.num_preemptions == 0 and each.sampled == 0}
-        self._on_step((tokens, sorted(each.request_id for each in preempted), first))
+        if self._on_step is not None:
+            tokens = {each.request_id: 1 for each in self.running if each.decode_from is not None}
+            tokens |= {each.request_id: computed for each, computed in chunks}
+            self._on_step((tokens, sorted(each.request_id for each in preempted), self._first_hits))

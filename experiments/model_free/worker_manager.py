@@ -17,9 +17,9 @@ def report_manager(manager: KVCacheManager, recorder: Recorder, policy: PolicyQu
     """Admissions are reported, and blocks with the request that they belong to."""
     allocate, free = manager.allocate_slots, manager.free
 
-    def allocate_slots(request: Any, num_new_tokens: int, num_new_computed_tokens: int = 0, *args: Any, **more: Any) -> Any:
+    def allocate_slots(request: Any, tokens: int, num_new_computed_tokens: int = 0, *args: Any, **more: Any) -> Any:
         recorder.current = record = recorder.record_of(request.request_id)
-        found = allocate(request, num_new_tokens, num_new_computed_tokens, *args, **more)
+        found = allocate(request, tokens, num_new_computed_tokens, *args, **more)
         if found is not None and request.status is not RequestStatus.RUNNING:
             resumed = request.status is RequestStatus.PREEMPTED
             recorder.admit(record, num_new_computed_tokens, resumed)
@@ -32,8 +32,8 @@ def report_manager(manager: KVCacheManager, recorder: Recorder, policy: PolicyQu
         recorder.current = recorder.record_of(request.request_id)
         free(request)
 
-    manager.allocate_slots = allocate_slots  # type: ignore[method-assign]
-    manager.free = free_request  # type: ignore[method-assign]
+    manager.allocate_slots = allocate_slots
+    manager.free = free_request
 
 
 def report_scheduler(scheduler: Scheduler, recorder: Recorder) -> None:
@@ -55,6 +55,6 @@ def report_scheduler(scheduler: Scheduler, recorder: Recorder) -> None:
         recorder.finish(recorder.record_of(request.request_id))
         return free(request, *args, **more)
 
-    scheduler._preempt_request = preempt_request  # type: ignore[method-assign]
-    scheduler._update_request_with_output = update_request  # type: ignore[method-assign]
-    scheduler._free_request = free_request  # type: ignore[method-assign]
+    scheduler._preempt_request = preempt_request
+    scheduler._update_request_with_output = update_request
+    scheduler._free_request = free_request

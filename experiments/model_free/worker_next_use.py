@@ -35,7 +35,7 @@ class NextUse:
         self._admitted += 1
 
     def of(self, content: int) -> float:
-        """Number, in the order of arrival, of the next request not yet admitted that asks for it; infinite: none does."""
+        """Number, in the order of arrival, of the next request not yet admitted that asks for it; infinite: none."""
         if content >= len(self._next):
             return NEVER  # of an output
         place, end = int(self._next[content]), int(self._end[content])

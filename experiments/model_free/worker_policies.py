@@ -1,7 +1,7 @@
 """Which free block is handed out next: queues in the place of vLLM's FreeKVCacheBlockQueue.
 
-vLLM's own queue is LRU. These take any order: blocks without findable contents first (as in vLLM, the last freed first),
-then the cached ones by ``rank``, smallest first. What each policy is, and is not: docs/prefix-sharing.md.
+vLLM's own queue is LRU. These take any order: blocks without findable contents first (as in vLLM, the last freed
+first), then the cached ones by ``rank``, smallest first. What each policy is, and is not: docs/prefix-sharing.md.
 """
 
 import heapq
@@ -125,9 +125,9 @@ class FIFO(PolicyQueue):
 class LFU(PolicyQueue):
     """Least frequently used first, with dynamic ageing (LFU-DA: Arlitt et al., 2000).
 
-    A content's key is its number of uses (stored, then each hit, also on blocks in use) plus the cache's age at its last
-    use; the age is the key of the last content evicted. Equal keys: least recently freed first. An evicted content's
-    uses are forgotten.
+    A content's key is its number of uses (stored, then each hit, also on blocks in use) plus the cache's age at its
+    last use; the age is the key of the last content evicted. Equal keys: least recently freed first. The uses of an
+    evicted content are forgotten.
     """
 
     def __init__(self) -> None:

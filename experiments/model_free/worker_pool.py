@@ -20,7 +20,7 @@ from experiments.model_free.worker_trace import Trace
 _GROUP = (0).to_bytes(4, "big")  # how vLLM marks a hash as that of KV-cache group 0
 
 
-class RecordingPool(BlockPool):
+class RecordingPool(BlockPool):  # type: ignore[misc]  # vllm is not in the environment of the checks
     """A pool that has been taken over from vLLM (``take_over``)."""
 
     recorder: Recorder
@@ -31,7 +31,7 @@ class RecordingPool(BlockPool):
 
     def _maybe_evict_cached_block(self, block: KVCacheBlock) -> bool:
         key = block.block_hash
-        evicted = super()._maybe_evict_cached_block(block)
+        evicted: bool = super()._maybe_evict_cached_block(block)
         if evicted and key is not None:
             self._lost.append(block)
             self._lost_contents.append(self.trace.content_of(get_block_hash(key)))
@@ -40,7 +40,7 @@ class RecordingPool(BlockPool):
     def get_new_blocks(self, num_blocks: int) -> list[KVCacheBlock]:
         """vLLM's; reports contents lost, then blocks taken."""
         self._lost, self._lost_contents = [], []
-        blocks = super().get_new_blocks(num_blocks)
+        blocks: list[KVCacheBlock] = super().get_new_blocks(num_blocks)
         if self._lost:
             self.recorder.evict(len(self._lost), ids(self._lost), self._lost_contents)
         if blocks:
@@ -107,7 +107,7 @@ class FastPool(RecordingPool):
         queue = self.free_block_queue
         if num_blocks > queue.num_free_blocks:
             raise ValueError(f"Cannot get {num_blocks} free blocks from the pool")
-        blocks = queue.popleft_n(num_blocks)
+        blocks: list[KVCacheBlock] = queue.popleft_n(num_blocks)
         cache = self.cached_block_hash_to_block._cache
         lost: list[KVCacheBlock] = []
         keys: list[bytes] = []
@@ -168,5 +168,5 @@ def take_over(
     pool.recorder, pool.trace, pool.policy = recorder, trace, policy
     if policy is not None:
         policy.prepend_n(pool.free_block_queue.get_all_free_blocks())
-        pool.free_block_queue = policy  # type: ignore[assignment]  # the same methods, another order
+        pool.free_block_queue = policy  # the same methods, another order
     return pool

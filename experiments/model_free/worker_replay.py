@@ -1,8 +1,9 @@
 """Replay traces through vLLM's scheduler and block manager: ``python -m experiments.model_free.worker_replay IN OUT``.
 
-IN: {"replays": [R, …]}, one after the other in this process (importing vLLM takes longer than most replays). R: ``trace``,
-``out`` (a folder that does not exist), ``block_size``, ``num_blocks`` (with vLLM's null block), ``prefix_caching``,
-``policy``, ``watermark``, ``max_num_seqs``, ``max_num_batched_tokens``, ``max_model_len``, ``loop`` (fast, stock),
+IN: {"replays": [R, …]}, one after the other in this process (importing vLLM takes longer than most replays). R:
+``trace``, ``out`` (a folder that does not exist), ``block_size``, ``num_blocks`` (with vLLM's null block),
+``prefix_caching``, ``policy``, ``watermark``, ``max_num_seqs``, ``max_num_batched_tokens``, ``max_model_len``,
+``loop`` (fast, stock),
 ``scheduler_cls`` (stock loop only; null: vLLM's), ``step_time`` (worker_step_time.StepTime), ``events``, ``steps``,
 ``limit`` (first requests of the trace; null: all). What is written: harness/record/replay.py.
 OUT: {"replays": [counters of each]}.
@@ -11,9 +12,9 @@ OUT: {"replays": [counters of each]}.
 import gc
 import json
 import os
-import resource
 import sys
 import time
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -44,6 +45,7 @@ def replay(asked: dict[str, Any]) -> dict[str, Any]:
     out = Path(asked["out"])
     filling = out.with_name(f".{out.name}.{os.getpid()}")
     filling.mkdir(parents=True)
+    Path("/proc/self/clear_refs").write_text("5", encoding="ascii")  # the peak of memory: of this replay
     begun = time.perf_counter()
     trace = Trace(Path(asked["trace"]), asked["block_size"], asked["limit"], with_contents=asked["prefix_caching"])
     scheduler = build_scheduler(
@@ -64,7 +66,7 @@ def replay(asked: dict[str, Any]) -> dict[str, Any]:
     gc.collect()
     gc.freeze()  # blocks by the hundred thousand, none of which ever goes: not to be looked at again and again
     step_time = StepTime(**asked["step_time"])
-    with _steps_file(filling, asked["steps"]) as steps_file:
+    with (filling / "steps.jsonl").open("w", encoding="utf-8") if asked["steps"] else nullcontext() as steps_file:
         on_step = None if steps_file is None else lambda step: print(json.dumps(step), file=steps_file)
         if asked["loop"] == "fast":
             steps = FastLoop(scheduler, trace, step_time, recorder, on_step).run()
@@ -78,7 +80,7 @@ def replay(asked: dict[str, Any]) -> dict[str, Any]:
         "steps": steps,
         "virtual_s": recorder.now,
         "wall_s": time.perf_counter() - begun,
-        "max_rss_bytes": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,
+        "max_rss_bytes": _peak_bytes(),
         "cache_blocks": asked["num_blocks"] - 1,
     }
     (filling / "counters.json").write_text(json.dumps(counters, indent=1), encoding="utf-8")
@@ -86,10 +88,10 @@ def replay(asked: dict[str, Any]) -> dict[str, Any]:
     return counters
 
 
-def _steps_file(folder: Path, wanted: bool) -> Any:
-    from contextlib import nullcontext
-
-    return (folder / "steps.jsonl").open("w", encoding="utf-8") if wanted else nullcontext()
+def _peak_bytes() -> int:
+    """The most memory that this process has held since its peak was last reset."""
+    status = Path("/proc/self/status").read_text(encoding="ascii")
+    return int(status.partition("VmHWM:")[2].split()[0]) * 1024
 
 
 def main(request_path: str, result_path: str) -> None:

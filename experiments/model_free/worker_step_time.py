@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class StepTime:
-    """Seconds of a step: a constant, each prefilled token, each decoding sequence, each token of context attended to."""
+    """Seconds of a step: a constant, and for each prefilled token, decoding sequence, token of context attended to."""
 
     base_s: float
     prefill_token_s: float
