@@ -34,7 +34,7 @@ def toy_requests() -> list[ToyRequest]:
 
 
 def small_toy(blocks: int = 40, caching: bool = True) -> Toy:
-    """The dialogues, replayed. Twelve blocks are few enough for evictions, ten for a preemption, eight are the least."""
+    """The dialogues, replayed. Few enough blocks for evictions: 12, for a preemption: 10; eight are the least."""
     return Toy(toy_requests(), blocks, SIZE, caching=caching).replay()
 
 
@@ -100,7 +100,7 @@ def toy_tables(toy: Toy) -> dict[type, list[tuple[Any, ...]]]:
         | each.row
         for each in toy.requests
     ]
-    gaps = [(gap, int(within), len(list(same))) for (gap, within), same in groupby(toy.gaps)]
+    gaps = [(gap, int(within), len(list(same))) for reuses in toy.gaps for (gap, within), same in groupby(reuses)]
     return {
         RequestRow: [tuple(row[field.name] for field in fields(RequestRow)) for row in requests],
         GapRow: gaps,
@@ -114,22 +114,22 @@ def toy_occupancy(toy: Toy) -> list[tuple[float, float, float, int, float, int]]
     end, width = toy.now, 1 / 1024  # toys live at times that floats hold exactly
     while math.ceil(end / width) > 1024:
         width *= 2
-    bins = []
-    for number in range(math.ceil(end / width)):
-        begin, until = number * width, min((number + 1) * width, end)
-        used = _over(toy, begin, until, 1)
-        waited = _over(toy, begin, until, 2)
-        bins.append((begin, until, *used, *waited))
-    return bins
+    edges = [number * width for number in range(math.ceil(end / width))]
+    used, waited = (_over(toy, width, len(edges), column) for column in (1, 2))
+    return [(at, min(at + width, end), *used[number], *waited[number]) for number, at in enumerate(edges)]
 
 
-def _over(toy: Toy, begin: float, until: float, column: int) -> tuple[float, int]:
-    """Mean and maximum of a state between two times."""
-    states = [(state[0], int(state[column])) for state in toy.states]
-    area, most = 0.0, 0
-    for (at, value), (following, _) in zip(states, [*states[1:], (toy.now, 0)], strict=True):
-        shared = min(following, until) - max(at, begin)
-        if shared > 0:
-            area += shared * value
-            most = max(most, value)
-    return area / (until - begin), most
+def _over(toy: Toy, width: float, bins: int, column: int) -> list[tuple[float, int]]:
+    """Mean and maximum of a state in each bin."""
+    areas, most = [0.0] * bins, [0] * bins
+    times = [state[0] for state in toy.states]
+    for state, until in zip(toy.states, [*times[1:], toy.now], strict=True):
+        at, value = state[0], int(state[column])
+        for number in range(int(at / width), math.ceil(until / width)):
+            shared = min(until, (number + 1) * width) - max(at, number * width)
+            areas[number] += shared * value
+            most[number] = max(most[number], value if shared > 0 else 0)
+    return [
+        (area / (min((number + 1) * width, toy.now) - number * width), most[number])
+        for number, area in enumerate(areas)
+    ]

@@ -25,6 +25,7 @@ class ToyRequest:
     computed: int = 0
     produced: int = 0
     admissions: int = 0
+    lost: int = 0
     row: dict[str, Any] = field(default_factory=dict)
 
     @property
@@ -45,7 +46,7 @@ class Toy:
     caching: bool = True
     events: list[Event] = field(default_factory=list)
     counted: Counter[str] = field(default_factory=Counter)
-    gaps: list[tuple[float, bool]] = field(default_factory=list)
+    gaps: list[list[tuple[float, bool]]] = field(default_factory=list)
     hits: Counter[tuple[int, ...]] = field(default_factory=Counter)
     states: list[tuple[float, int, int]] = field(default_factory=list)  # time, blocks in use, waiting, after an event
 
@@ -70,10 +71,10 @@ class Toy:
                 self.now = max(self.now, coming[0].arrival)
             while coming and coming[0].arrival <= self.now:
                 request = coming.pop(0)
-                self._log("arrive", request, at=request.arrival, session=request.session,
+                self._log("arrive", request, session=request.session, turn=None, arrival_s=request.arrival,
                           prompt_tokens=len(request.prompt), output_tokens=len(request.output))  # fmt: skip
                 self.waiting.append(request)
-                self._state(request.arrival)
+                self._state()
             self._step()
         self.events.append({"t": self.now, "event": "end", "steps": self.steps})
         return self
@@ -102,14 +103,16 @@ class Toy:
             missing = -(-(hit + take) // self.size) - len(found)
             if missing > len(self.free) - sum(number in self.free for number in found):
                 break
-            self._admit(self.waiting.pop(0), found)
+            self._share(self.waiting.pop(0), found)
             assert self._allocate(request, hit + take)
+            self._admit(request, hit)
             scheduled.append((request, take))
         for request, take in scheduled:
             self._store(request, request.computed + take)
         self.now += 1.0
         self.steps += 1
         for request, take in scheduled:
+            self.counted["tokens_scheduled"] += take
             request.computed += take
             if request.computed == len(request.tokens):
                 self._produce(request)
@@ -124,12 +127,9 @@ class Toy:
             found.append(there[0])
         return found
 
-    def _admit(self, request: ToyRequest, found: list[int]) -> None:
-        resumed = request.admissions > 0
-        request.admissions += 1
-        request.computed = len(found) * self.size
-        self._log("admit", request, hit_tokens=request.computed, resumed=resumed)
-        within = 0
+    def _share(self, request: ToyRequest, found: list[int]) -> None:
+        """Give cached blocks to a request that is about to run."""
+        resumed, gaps = request.admissions > 0, []
         for number in found:
             content = self.content[number]
             uses = self.uses[content]
@@ -137,21 +137,30 @@ class Toy:
                 self.counted["blocks_recovered"] += 1
             else:
                 same = request.session is not None and any(session == request.session for _, session in uses)
-                self.gaps.append((self.now - uses[-1][0], same))
+                gaps.append((self.now - uses[-1][0], same))
                 self.hits[content] += 1
                 self.counted["blocks_reused_within_session" if same else "blocks_reused_across_sessions"] += 1
-                within += same
             uses.append((self.now, request.session))
             self.holders[number].append(request.name)
             self.free.pop(number, None)
             request.blocks.append(number)
+        if not resumed:
+            request.row |= {"hit_blocks": len(found), "within_session_hit_blocks": sum(same for _, same in gaps)}
         if found:
+            self.gaps.append(gaps)
             contents = [self.names[self.content[number]] for number in found]
             self._log("hit", request, blocks=found, contents=contents, resumed=resumed)
-        if not resumed:
-            request.row = {"scheduled_s": self.now, "hit_tokens": request.computed, "hit_blocks": len(found),
-                           "within_session_hit_blocks": within}  # fmt: skip
-            self.counted["hit_tokens"] += request.computed
+
+    def _admit(self, request: ToyRequest, hit_tokens: int) -> None:
+        resumed = request.admissions > 0
+        self._log("admit", request, hit_tokens=hit_tokens, resumed=resumed)
+        if resumed:
+            self.counted["recomputed_tokens"] += max(0, request.lost - hit_tokens)
+        else:
+            request.row |= {"scheduled_s": self.now, "hit_tokens": hit_tokens}
+            self.counted["hit_tokens"] += hit_tokens
+        request.admissions += 1
+        request.computed = hit_tokens
         self.running.append(request)
         self._state()
 
@@ -193,9 +202,9 @@ class Toy:
         self.counted["preemptions"] += 1
         self.counted["preempted_blocks"] += len(request.blocks)
         request.row["preemptions"] = request.row.get("preemptions", 0) + 1
-        self._log("preempt", request, blocks=len(request.blocks))
+        self._log("preempt", request, blocks=len(request.blocks), computed_tokens=request.computed)
         self._release(request)
-        request.computed = 0
+        request.lost, request.computed = request.computed, 0
         self.waiting.insert(0, request)
         self._state()
 
@@ -215,15 +224,15 @@ class Toy:
             self._log("first_token", request)
             request.row["first_token_s"] = self.now
         if request.produced == len(request.output):
-            self._release(request)
             self._log("finish", request)
+            self._release(request)
             request.row["finished_s"] = self.now
             self.running.remove(request)
         self._state()
 
-    def _log(self, event: str, request: ToyRequest, at: float | None = None, **more: Any) -> None:
-        self.events.append({"t": self.now if at is None else at, "event": event, "request": request.name, **more})
+    def _log(self, event: str, request: ToyRequest, **more: Any) -> None:
+        self.events.append({"t": self.now, "event": event, "request": request.name, **more})
 
-    def _state(self, at: float | None = None) -> None:
+    def _state(self) -> None:
         in_use = sum(map(bool, self.holders.values()))
-        self.states.append((self.now if at is None else at, in_use, len(self.waiting)))
+        self.states.append((self.now, in_use, len(self.waiting)))

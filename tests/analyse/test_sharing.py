@@ -52,7 +52,7 @@ def test_it_has_the_keys_that_scripts_rely_on(tmp_path: Path):
 def test_its_statistics_are_those_of_the_values_written_out(tmp_path: Path):
     toy = small_toy(blocks=12)
     found = summary(replayed(tmp_path / "replay", toy))
-    gaps = [gap for gap, _ in toy.gaps]
+    gaps = [gap for reuses in toy.gaps for gap, _ in reuses]
     assert found["evictions"] == toy.counted["evictions"] > 0
     assert found["reuse_gap_s"] == {
         "mean": pytest.approx(fmean(gaps)), "median": median(gaps), "min": min(gaps), "max": max(gaps)
