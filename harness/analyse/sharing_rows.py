@@ -65,7 +65,7 @@ def unit_of(metric: str) -> str:
         return "tokens"
     if head.endswith("_s"):
         return "s"
-    return {"requests": "requests", "block_hits": "reuses of a block", "preemptions": "preemptions"}.get(head, "blocks")
+    return {"requests": "requests", "block_hits": "reuses", "preemptions": "preemptions"}.get(head, "blocks")
 
 
 def data_rows(case: CaseReplay) -> Iterator[Row]:

@@ -13,6 +13,7 @@ from harness.record.study_slot import StudySlot
 from harness.record.tables import Table
 
 Cells = dict[str, Any]
+INTERVALS = 64  # of time that are drawn: neighbours are averaged, what is finer is not seen in print
 
 
 @dataclass(frozen=True)
@@ -107,8 +108,15 @@ def occupancy(slot: StudySlot, workload: str, policy: str) -> Occupancy | None:
         return None
     first = min(row["repeat"] for row in rows)
     rows = sorted((row for row in rows if row["repeat"] == first), key=lambda row: row["begin_s"])
-    times = (*(row["begin_s"] for row in rows), rows[-1]["end_s"])
-    return Occupancy(times, tuple(row["mean_blocks"] for row in rows))
+    together = -(-len(rows) // INTERVALS)
+    groups = [rows[at : at + together] for at in range(0, len(rows), together)]
+    times = (*(group[0]["begin_s"] for group in groups), rows[-1]["end_s"])
+    return Occupancy(times, tuple(map(_mean_blocks, groups)))
+
+
+def _mean_blocks(rows: list[Cells]) -> float:
+    lengths = [row["end_s"] - row["begin_s"] for row in rows]
+    return sum(row["mean_blocks"] * length for row, length in zip(rows, lengths, strict=True)) / sum(lengths)
 
 
 def _ratios(rows: Iterable[Cells], x_of: Callable[[Cells], int]) -> list[Ratio]:

@@ -12,7 +12,7 @@ from harness.show import sharing_panels as panels
 from harness.show.caption import CAPTION_PT, CAPTION_ROW_IN, caption_lines
 from harness.show.sharing_print import comparison_table, ratios_table
 from harness.show.sharing_published import published
-from harness.show.sharing_text import GET_MOONCAKE, block_size_text, caption, has_mooncake
+from harness.show.sharing_text import block_size_text, caption, has_mooncake
 from harness.show.study_command import StudyPlot, StudySide
 from harness.show.style import FONT_PT, drawable, style
 
@@ -48,20 +48,19 @@ class _Page:
     def __init__(self, side: StudySide) -> None:
         self._side = side
         self._lines = caption_lines(caption(side), PAGE_IN - _LEFT - _RIGHT)
-        self._rows = [_dialogues(side), [*_mooncake(side)]]
-        rows = -(-len(self._rows[0]) // _COLUMNS) + (1 if self._rows[1] else 0)
+        self._panels = [*_dialogues(side), *_mooncake(side)]
+        rows = -(-len(self._panels) // _COLUMNS)
         row = _TITLE + _HEIGHT + _BELOW
         self.height = _HEAD + rows * row + (rows - 1) * _GAP + (len(self._lines) + 1.5) * CAPTION_ROW_IN
 
     def draw(self, figure: Figure, top: float) -> None:
         whole = figure.get_figheight()
-        title = f"Prefix sharing in vLLM's block manager ({self._side.whose}: {self._side.node})"
+        title = "Prefix sharing in vLLM's own block manager"
         figure.text(_LEFT / PAGE_IN, 1 - (top + 0.12) / whole, drawable(title), fontsize=FONT_PT + 1.5, weight="bold",
                     va="center")  # fmt: skip
         width = (PAGE_IN - _LEFT - _RIGHT - (_COLUMNS - 1) * _BETWEEN) / _COLUMNS
-        places = [(paint, at) for at, paint in enumerate([*self._rows[0], *self._rows[1]])]
         bottom = top + _HEAD
-        for (name, paint), at in places:
+        for at, (name, paint) in enumerate(self._panels):
             row, column = divmod(at, _COLUMNS)
             x = _LEFT + column * (width + _BETWEEN)
             y = top + _HEAD + row * (_TITLE + _HEIGHT + _BELOW + _GAP)
@@ -89,20 +88,13 @@ def _dialogues(side: StudySide) -> list[tuple[str, Paint]]:
 
 def _mooncake(side: StudySide) -> list[tuple[str, Paint]]:
     if not has_mooncake(side.slot):
-        return [("Mooncake's conversation trace", _absent)]
+        return []
     slot, block = side.slot, block_size_text(side.slot, MOONCAKE)
     return [
         ("Cache size and policy, Mooncake", partial(panels.policies, slot=slot, workload=MOONCAKE, block=block)),
         ("Mooncake's published ratios", partial(published, slot=slot)),
         ("Blocks in use, Mooncake", partial(panels.blocks_in_use, slot=slot, workload=MOONCAKE)),
     ]
-
-
-def _absent(axes: Axes) -> None:
-    """Where the panels would be: how to get the trace."""
-    axes.axis("off")
-    for number, line in enumerate(GET_MOONCAKE):
-        axes.text(0, 0.95 - 0.09 * number, drawable(line), fontsize=CAPTION_PT, va="top")
 
 
 PLOT = StudyPlot("sharing", "prefix_sharing", SHARING_TABLES, draw)

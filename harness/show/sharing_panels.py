@@ -5,7 +5,7 @@ from typing import Any, Literal
 
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
+from matplotlib.ticker import FixedLocator, FuncFormatter, NullFormatter, NullLocator
 
 from harness.analyse.sharing_rows import ACROSS, ALL, BLOCK_HITS, REUSE_GAP, SHARING_FRACTION, WITHIN
 from harness.analyse.sharing_series import (
@@ -90,8 +90,8 @@ def policies(axes: Axes, slot: StudySlot, workload: str, block: str) -> None:
         axes.axhline(best.mean, label="unlimited cache", lw=0.7, **NO_CACHING)
     axes.set(xlabel=f"cache size (blocks of {block} tokens)", ylabel="hit ratio (of prompt tokens)")
     logarithmic(axes, "x")
-    axes.set_ylim(bottom=0)
-    key(axes, "lower right")
+    axes.set_ylim(0, 1.5 * axes.get_ylim()[1])
+    key(axes, "upper left")
 
 
 def block_sizes(axes: Axes, slot: StudySlot) -> None:
@@ -133,6 +133,9 @@ def logarithmic(axes: Axes, which: Literal["x", "xy"]) -> None:
     axes.set(xscale="log", xlim=(min(spans["x"]) / 1.3, max(spans["x"]) * 1.3))
     if which == "xy":
         axes.set(yscale="log", ylim=(min(spans["y"]) / 1.5, max(spans["y"]) * 1.5))
+    for axis in (axes.xaxis, axes.yaxis)[: len(which)]:  # 0.01 and 10,000 rather than powers: no mathematical text here
+        axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.0f}" if value >= 1 else f"{value:g}"))
+        axis.set_minor_formatter(NullFormatter())
 
 
 def key(axes: Axes, place: Literal["upper left", "upper right", "lower right"]) -> None:

@@ -7,11 +7,9 @@ from harness.record.sharing_tables import DATA, MOONCAKE, MULTI, RATIOS, SINGLE
 from harness.record.study_slot import StudySlot
 from harness.show.study_command import StudySide
 
-GET_MOONCAKE = (
-    "Not drawn: the trace was not there. It is part of Mooncake's FAST '25 release",
-    "(conversation_trace.jsonl, 3 MB; docs/prefix-sharing.md says where). Put it to",
-    "traces/mooncake_conversation_trace.jsonl in the checkout, or name it:",
-    "bash run_figure.sh sharing --trace FILE",
+_GET_MOONCAKE = (
+    "Mooncake's conversation trace was not there, so its three panels are missing: put conversation_trace.jsonl of its "
+    "FAST '25 release to traces/mooncake_conversation_trace.jsonl, or name it with --trace."
 )
 
 
@@ -29,8 +27,7 @@ def caption(side: StudySide) -> list[str]:
     """Sentences for below the panels."""
     manifest, slot = side.slot.manifest, side.slot
     sentences = [_whose(side), _dialogues(slot), _tokenizer(manifest), _clock(manifest), _spread(slot)]
-    if has_mooncake(slot):
-        sentences.append(_mooncake(slot))
+    sentences.append(_mooncake(slot) if has_mooncake(slot) else _GET_MOONCAKE)
     sentences.append(
         "Panels a to c, e and f: a cache that never runs out of blocks. Sharing fraction: reused ÷ prompt blocks at a "
         "request's first admission. Oracle: evicts the block that is needed last; no bound, as orphans of an evicted "
