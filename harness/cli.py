@@ -6,7 +6,18 @@ from typing import Annotated
 
 import typer
 
-from harness import cli_claims, cli_doctor, cli_engines, cli_predict, cli_recorded, cli_report, cli_slots, cli_state
+from harness import (
+    cli_claims,
+    cli_doctor,
+    cli_engines,
+    cli_predict,
+    cli_recorded,
+    cli_report,
+    cli_slots,
+    cli_state,
+    cli_trace,
+    cli_workload,
+)
 from harness.door import run_app
 from harness.workspace import Workspace
 
@@ -34,6 +45,7 @@ QUIET_WAIT = typer.Option(
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, no_args_is_help=True)
 app.add_typer(cli_engines.engines, name="engines")
+app.add_typer(cli_workload.workload, name="workload")
 
 
 @app.callback()
@@ -211,21 +223,7 @@ def compare(
     raise typer.Exit(run_compare(Workspace().runs, a, b, kind.value, gate, as_json))
 
 
-@app.command()
-def trace(
-    run: Annotated[str, typer.Argument(metavar="RUN", help="CASE/RUN of the store (CASE/1), or a run's folder.")],
-    perfetto: Annotated[
-        Path | None, typer.Option(metavar="OUT.json", help="Write a trace for ui.perfetto.dev.")
-    ] = None,
-    flame: Annotated[Path | None, typer.Option(metavar="OUT.svg", help="Write a flame graph.")] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="The last line of stdout is one JSON document.")] = False,
-) -> None:
-    """One run's processes, threads and nested spans; with neither file: its processes and longest phases."""
-    from harness.trace_command import trace as trace_run
-
-    trace_run(run, perfetto, flame, as_json, Workspace())
-
-
+app.command()(cli_trace.trace)
 app.command()(cli_slots.bundle)
 app.command()(cli_slots.merge)
 app.command()(cli_recorded.parse_log)
