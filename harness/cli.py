@@ -12,6 +12,7 @@ from harness import (
     cli_engines,
     cli_predict,
     cli_recorded,
+    cli_replay,
     cli_report,
     cli_slots,
     cli_state,
@@ -122,6 +123,7 @@ app.command()(cli_state.state)
 app.command()(cli_claims.claims)
 app.command()(cli_doctor.doctor)
 app.command()(cli_predict.predict)
+app.command()(cli_replay.replay)
 app.command()(cli_report.report)
 
 

@@ -9,6 +9,8 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
+import numpy as np
+
 from harness.analyse.weighted import Weighted, four_numbers, weighted
 from harness.record.replay import Replay
 
@@ -136,6 +138,17 @@ def mean_occupancy(replay: Replay) -> float | None:
     length = math.fsum(row.end_s - row.begin_s for row in rows)
     total = math.fsum(row.mean_blocks_in_use * (row.end_s - row.begin_s) for row in rows)
     return total / length if length else None
+
+
+def occupancy_over_time(replay: Replay, parts: int) -> list[float]:
+    """Blocks in use, averaged over each of ``parts`` equal stretches of the replay; empty of one that took no time."""
+    ends = np.asarray([0.0, *(row.end_s for row in replay.occupancy)])
+    areas = [row.mean_blocks_in_use * (row.end_s - row.begin_s) for row in replay.occupancy]
+    if ends[-1] <= 0:
+        return []
+    edges = np.linspace(0.0, ends[-1], parts + 1)
+    area_until = np.interp(edges, ends, np.cumsum([0.0, *areas]))
+    return [float(area) for area in np.diff(area_until) / np.diff(edges)]
 
 
 def compare(first: Mapping[str, Any], second: Mapping[str, Any]) -> list[Compared]:
