@@ -15,7 +15,9 @@ from harness.engine.patch_set import patches_sha256
 from harness.errors import HarnessError
 from harness.figure_command import plot, set_up
 from harness.measure.conditions import check_writable, measuring
+from harness.measure.replay import VLLM, engine_record
 from harness.measure.replay_batch import WantedReplay, batches, make_replays, missing
+from harness.measure.replay_job import make_job
 from harness.progress import console
 from harness.record.plain import printable
 from harness.record.replay import Parameters, read_replay
@@ -63,13 +65,10 @@ def replaying_pin(name: str | None, figure: SharingFigure) -> Pin:
     Raises:
         HarnessError: unknown, or of another version.
     """
-    declared = load_pin(figure.engine)
     pin = load_pin(name or figure.engine)
-    if pin.vllm_version != declared.vllm_version:
-        raise HarnessError(
-            f"figure {figure.figure} drives the scheduler of vLLM {declared.vllm_version}, engine {pin.name} has "
-            f"{pin.vllm_version}; leave --engine out"
-        )
+    if pin.vllm_version != VLLM:
+        what = f"drives the scheduler of vLLM {VLLM}, engine {pin.name} has {pin.vllm_version}"
+        raise HarnessError(f"figure {figure.figure} {what}; leave --engine out")
     return pin
 
 
@@ -91,7 +90,7 @@ def _replay_and_collect(
     if mooncake:
         found += points(mooncake, grid.mooncake, common)
     wanted = [_wanted(point, engine, str(node["id"]), workspace) for point in found]
-    todo = missing(wanted)
+    todo = missing(wanted, engine)
     _say(f"{len(wanted)} replays, {len(wanted) - len(todo)} of them stored")
     done = 0
     for batch in batches(todo, BATCH):
@@ -102,7 +101,7 @@ def _replay_and_collect(
     limit = grid.mooncake.limit
     source = Source(
         node=node,
-        engine=wanted[0].engine,
+        engine=engine_record(engine),
         dialogues={
             **described.get("source", {}),
             "conversations": grid.dialogues.conversations,
@@ -118,17 +117,10 @@ def _replay_and_collect(
 
 
 def _wanted(point: Point, engine: Engine, node: str, workspace: Workspace) -> WantedReplay:
-    pin = engine.pin
-    facts = {"pin": pin.name, "version": pin.vllm_version, "lock_sha256": pin.lock_sha256}
-    definition = point.definition({**facts, "patches_sha256": patches_sha256(pin)})
+    definition = point.definition({**engine_record(engine), "patches_sha256": patches_sha256(engine.pin)})
+    stored = StoredReplay.of(workspace.runs, node, STUDY, point.name, definition)
     return WantedReplay(
-        stored=StoredReplay.of(workspace.runs, node, STUDY, point.name, definition),
-        definition=definition,
-        trace=point.workload.trace,
-        facts=point.workload.facts,
-        parameters=point.parameters,
-        tokenizer=point.workload.described.get("tokenizer"),
-        engine=facts,
+        stored, definition, make_job(point.workload.trace, point.parameters, facts=point.workload.facts)
     )
 
 

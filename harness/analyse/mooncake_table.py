@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from harness.analyse.global_pool import POOL_POLICIES, Hashed, PoolHits, finer_hit_tokens, pool_hits
-from harness.record.sharing_tables import AS_PUBLISHED, LIMITED, PUBLISHED, UNLIMITED
+from harness.record.sharing_tables import GLOBAL_POOL, LIMITED, PUBLISHED, UNLIMITED
 from harness.record.tables import Cell
 
 CAPACITIES = (None, 100_000, 50_000, 30_000, 10_000, 1_000)  # blocks of 512 tokens; None: unlimited
@@ -84,4 +84,4 @@ def table_rows(requests: Sequence[Hashed]) -> Iterator[tuple[Cell, ...]]:
             cache = UNLIMITED if capacity is None else LIMITED
             blocks = unlimited if capacity is None else capacity
             yield (PUBLISHED, policy, cache, blocks, published)
-            yield (AS_PUBLISHED, policy, cache, blocks, pool_hits(requests, capacity, policy).of_blocks)
+            yield (GLOBAL_POOL, policy, cache, blocks, pool_hits(requests, capacity, policy).of_blocks)

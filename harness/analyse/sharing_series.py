@@ -115,8 +115,9 @@ def occupancy(slot: StudySlot, workload: str, policy: str) -> Occupancy | None:
 
 
 def _mean_blocks(rows: list[Cells]) -> float:
-    lengths = [row["end_s"] - row["begin_s"] for row in rows]
-    return sum(row["mean_blocks"] * length for row, length in zip(rows, lengths, strict=True)) / sum(lengths)
+    lengths: list[float] = [row["end_s"] - row["begin_s"] for row in rows]
+    blocks: list[float] = [row["mean_blocks"] * length for row, length in zip(rows, lengths, strict=True)]
+    return sum(blocks) / sum(lengths)
 
 
 def _ratios(rows: Iterable[Cells], x_of: Callable[[Cells], int]) -> list[Ratio]:

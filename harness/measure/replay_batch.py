@@ -4,7 +4,7 @@ import json
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -13,12 +13,11 @@ from harness.engine.environment import Engine
 from harness.engine.study_worker import run_worker
 from harness.errors import HarnessError, MeasurementFailed
 from harness.measure.provenance import harness_facts
-from harness.record.replay import Parameters, ReplayFacts
+from harness.measure.replay import WORKER, engine_record
+from harness.measure.replay_job import Job
+from harness.record.replay import ReplayFacts
 from harness.record.replay_rows import ReplayError
 from harness.record.replay_store import StoredReplay
-from harness.traces.check import TraceFacts
-
-WORKER = "experiments.model_free.worker_replay"
 
 
 @dataclass(frozen=True)
@@ -27,16 +26,12 @@ class WantedReplay:
 
     stored: StoredReplay
     definition: dict[str, Any]
-    trace: Path
-    facts: TraceFacts
-    parameters: Parameters
-    tokenizer: dict[str, Any] | None
-    engine: dict[str, Any]  # pin, version, lock_sha256
+    job: Job
 
 
-def missing(wanted: Sequence[WantedReplay]) -> list[WantedReplay]:
+def missing(wanted: Sequence[WantedReplay], engine: Engine) -> list[WantedReplay]:
     """Those that are not stored. What a killed call had finished is put in place first."""
-    put_in_place(wanted)
+    put_in_place(wanted, engine)
     return [each for each in wanted if not each.stored.is_there]
 
 
@@ -53,26 +48,26 @@ def make_replays(wanted: Sequence[WantedReplay], engine: Engine, limit_s: float)
         MeasurementFailed: the worker failed; what it had finished before is stored.
         HarnessError: it took longer than ``limit_s``, or left something that contradicts itself.
     """
-    requests = [_request(each, each.stored.begin(each.definition)) for each in wanted]
+    requests = [each.job.request(each.stored.begin(each.definition).resolve()) for each in wanted]
     with tempfile.TemporaryDirectory(prefix="replays-") as folder:
         asked, done = Path(folder) / "request.json", Path(folder) / "result.json"
         asked.write_text(json.dumps({"replays": requests}), encoding="utf-8")
         try:
-            run_worker(engine.python, WORKER, (asked, done), {"PYTHONDONTWRITEBYTECODE": "1"}, "replaying", limit_s)
+            run_worker(engine.python, WORKER, (asked, done), engine.pin.environment, "replaying", limit_s)
         except HarnessError as error:
-            finished = put_in_place(wanted)
+            finished = put_in_place(wanted, engine)
             left = len(wanted) - finished
             raise MeasurementFailed(
                 f"{error}; {finished} replays of {len(wanted)} are stored, {left} are not"
             ) from None
         except KeyboardInterrupt:
             with suppress(HarnessError):
-                put_in_place(wanted)
+                put_in_place(wanted, engine)
             raise
-    put_in_place(wanted)
+    put_in_place(wanted, engine)
 
 
-def put_in_place(wanted: Sequence[WantedReplay]) -> int:
+def put_in_place(wanted: Sequence[WantedReplay], engine: Engine) -> int:
     """Check and rename what a worker finished of these; returns how many of them are stored now.
 
     Raises:
@@ -81,44 +76,20 @@ def put_in_place(wanted: Sequence[WantedReplay]) -> int:
     for each in wanted:
         if each.stored.is_finished and not each.stored.is_there:
             try:
-                each.stored.close(_facts(each))
+                each.stored.close(_facts(each.job, each.stored, engine))
             except ReplayError as error:
                 raise HarnessError(f"{error}; remove that folder and repeat") from None
     return sum(each.stored.is_there for each in wanted)
 
 
-def _request(wanted: WantedReplay, out: Path) -> dict[str, Any]:
-    """What the worker is asked for. An unlimited cache has a block for everything that is ever computed."""
-    given = asdict(wanted.parameters)
-    blocks = wanted.parameters.num_blocks
-    return {
-        **given,
-        "trace": str(wanted.trace.resolve()),
-        "out": str(out.resolve()),
-        "num_blocks": unlimited_blocks(wanted) if blocks is None else blocks,
-        "max_model_len": max(2, wanted.facts.max_tokens + 1),
-        "events": False,
-        "steps": False,
-    }
-
-
-def unlimited_blocks(wanted: WantedReplay) -> int:
-    """Blocks that are never too few for the trace: each of every request's, one to spare, and vLLM's null block."""
-    size = wanted.parameters.block_size
-    # Rounded up for each request: no smaller than the sum of its own roundings.
-    tokens = wanted.facts.prompt_tokens + wanted.facts.output_tokens
-    return -(-tokens // size) + wanted.facts.requests + 2
-
-
-def _facts(wanted: WantedReplay) -> ReplayFacts:
-    trace = {"file": wanted.trace.name, **asdict(wanted.facts)}
+def _facts(job: Job, stored: StoredReplay, engine: Engine) -> ReplayFacts:
     return ReplayFacts(
-        started_at=datetime.now(UTC).isoformat(timespec="seconds"),
-        parameters=wanted.parameters,
-        trace=trace,
-        tokenizer=wanted.tokenizer,
-        model=None,
-        engine=wanted.engine,
+        started_at=datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z"),
+        parameters=job.parameters,
+        trace=job.trace_record(),
+        tokenizer=job.tokenizer,
+        model=job.model,
+        engine=engine_record(engine),
         harness=harness_facts(),
-        counters=wanted.stored.counters(),
+        counters=stored.counters(),
     )

@@ -15,7 +15,7 @@ from harness.record.tables import Cell, Table
 SINGLE, MULTI, MOONCAKE = "single-turn", "multi-turn", "mooncake"  # workloads
 NONE = "none"
 LIMITED, UNLIMITED = "limited", "unlimited"
-PUBLISHED, AS_PUBLISHED, VLLM = "published", "as published, this trace", "vLLM, this trace"
+PUBLISHED, GLOBAL_POOL, VLLM = "published", "global pool", "vLLM's pool"
 
 _CASE: dict[str, type[Cell]] = {
     "case": str,

@@ -12,7 +12,10 @@ _HALF = "half width of 95 % interval"
 
 
 def comparison_table(side: StudySide) -> Table:
-    """Metric by metric at an unlimited cache; ± 95 % t interval over seeds where there are several."""
+    """Metric by metric at an unlimited cache; ± 95 % t interval over seeds where there are several.
+
+    Units: the metric's name has them (tokens, blocks, _s for virtual seconds); all else is a share or a plain number.
+    """
     rows = rows_of(side.slot, COMPARISON)
     found: dict[str, dict[tuple[str, str], Cells]] = {}
     for row in rows:
@@ -20,13 +23,11 @@ def comparison_table(side: StudySide) -> Table:
     seeds = max((int(row["value"]) for row in rows if row["statistic"] == "n"), default=0)
     title = f"{MULTI} against {SINGLE}, unlimited cache, n={seeds} seed{'' if seeds == 1 else 's (± 95 % interval)'}"
     table = Table(title=title, title_justify="left", box=SIMPLE_HEAD)
-    for name in ("metric", "unit"):
-        table.add_column(name, overflow="fold")
+    table.add_column("metric")
     for name in (SINGLE, MULTI, "ratio"):
         table.add_column(name, justify="right")
     for metric, cells in found.items():
-        unit = next(iter(cells.values()))["unit"]
-        table.add_row(Text(metric), Text(unit), *(Text(_shown(cells, name)) for name in (SINGLE, MULTI, "ratio")))
+        table.add_row(Text(metric), *(Text(_shown(cells, name)) for name in (SINGLE, MULTI, "ratio")))
     return table
 
 
@@ -34,7 +35,7 @@ def ratios_table(side: StudySide) -> Table:
     """Mooncake's table 1, and the same capacities counted on this trace."""
     rows = rows_of(side.slot, RATIOS)
     columns = sorted({(row["cache"] == LIMITED, -row["capacity_blocks"] * (row["cache"] == LIMITED)) for row in rows})
-    title = "Mooncake: cache-hit ratio of prompt blocks by capacity (blocks of 512 tokens)"
+    title = "Mooncake: hit ratio of prompt blocks by capacity in blocks (published: of another trace)"
     table = Table("policy", "counted", title=title, title_justify="left", box=SIMPLE_HEAD)
     for limited, size in columns:
         table.add_column(f"{-size:,}" if limited else "∞", justify="right")
@@ -56,8 +57,8 @@ def _shown(cells: dict[tuple[str, str], Cells], name: str) -> str:
         return "–"
     mean = _number(cells[name, "mean"]["value"])
     half = cells.get((name, _HALF))
-    return f"{mean} ± {_number(half['value'])}" if half else mean
+    return f"{mean} ± {_number(half['value'], 2)}" if half else mean
 
 
-def _number(value: float) -> str:
-    return f"{value:,.0f}" if value >= 1000 else f"{value:.3g}"
+def _number(value: float, digits: int = 3) -> str:
+    return f"{value:,.0f}" if value >= 10**digits else f"{value:.{digits}g}"

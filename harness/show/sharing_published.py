@@ -3,14 +3,14 @@
 from matplotlib.axes import Axes
 
 from harness.analyse.sharing_series import rows_of
-from harness.record.sharing_tables import AS_PUBLISHED, LIMITED, PUBLISHED, RATIOS, UNLIMITED, VLLM
+from harness.record.sharing_tables import GLOBAL_POOL, LIMITED, PUBLISHED, RATIOS, UNLIMITED, VLLM
 from harness.record.study_slot import StudySlot
 from harness.show.sharing_panels import LINE, MARK, key, logarithmic
 from harness.show.style import BLACK, BLUE, ORANGE
 
 _LOOKS = {
     PUBLISHED: ("published (earlier trace)", {"color": BLACK, "marker": "x", "linestyle": ":"}),
-    AS_PUBLISHED: ("same method, this trace", {"color": ORANGE, "marker": "s", "linestyle": "--"}),
+    GLOBAL_POOL: ("same method (global pool), this trace", {"color": ORANGE, "marker": "s", "linestyle": "--"}),
     VLLM: ("vLLM's pool, this trace", {"color": BLUE, "marker": "o", "linestyle": "-"}),
 }
 

@@ -70,6 +70,8 @@ class SharingFigure(BaseModel):
         if unknown := [name for name in self.step_time if name not in names]:
             raise ValueError(f"step_time names '{unknown[0]}'; it has {', '.join(names)}")
         for grid in (self.full, self.smoke):
+            if min(grid.dialogues.block_sizes) < grid.dialogues.block_size:
+                raise ValueError("dialogues' block_size must be the smallest of block_sizes")
             if 512 % grid.mooncake.block_size:
                 raise ValueError("mooncake's block size must divide 512, the tokens of one hash")
         return self
