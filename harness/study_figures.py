@@ -1,6 +1,6 @@
 """Figures of other studies than starts: what each takes of ``run_figure.sh``'s command line, and who makes it.
 
-A new study is one more entry of ``STUDIES``; nothing else tells studies apart.
+A new study is one more name in ``harness/spec/study.py`` and one more entry of ``STUDIES``.
 """
 
 from collections.abc import Callable, Mapping
@@ -50,15 +50,13 @@ def run_study(call: StudyCall, typed: Mapping[str, str], workspace: Workspace) -
     ``typed``: parameters that stand on the command line, and how each is written there.
 
     Raises:
-        HarnessError: something was typed that the figure does not take, its study is unknown, or what the study raises.
+        HarnessError: something was typed that the figure does not take, or what the study raises.
     """
     name = other_studies(workspace).get(call.figure)
     if name is None:
         if wrong := [typed[each] for each in _ONLY_STUDIES & typed.keys()]:
             raise HarnessError(f"{min(wrong)} is not for figure {call.figure}, which is made of starts; leave it out")
         return False
-    if name not in STUDIES:
-        raise HarnessError(f"figure {call.figure}: its declaration names the study {name}; known: {', '.join(STUDIES)}")
     study = STUDIES[name]
     if wrong := [typed[each] for each in typed.keys() - study.takes]:
         raise HarnessError(f"figure {call.figure} does not take {min(wrong)}: it makes no starts; leave it out")

@@ -1,14 +1,17 @@
 """Made-up replays and a slot of the prefix-sharing figure, as small as the drawing and its tests need."""
 
-from dataclasses import asdict, fields
+import csv
+import json
+from dataclasses import asdict, astuple, fields
 from pathlib import Path
 from typing import Any
 
 from harness.analyse.sharing_rows import CaseReplay
 from harness.record.replay import Counters, Parameters, Replay, ReplayFacts
-from harness.record.replay_rows import GapRow, HitRow, OccupancyRow, RequestRow
+from harness.record.replay_rows import TABLES, GapRow, HitRow, OccupancyRow, RequestRow
 from harness.record.sharing_tables import MOONCAKE, MULTI, SINGLE
 from harness.sharing_slot import Source, write_sharing_slot
+from harness.traces.rows import MooncakeRow
 
 NODE: dict[str, Any] = {
     "id": "node-0123456789ab",
@@ -87,6 +90,19 @@ def made_replay(workload: str, repeat: int = 0, requests: int = 12, **parameters
     return Replay(facts, rows, [gap for gap in gaps if gap.blocks], contents, in_use)
 
 
+def write_tables(folder: Path, replay: Replay) -> None:
+    """What a worker leaves of the replay: its tables and its counters."""
+    folder.mkdir(parents=True)
+    tables = {RequestRow: replay.requests, GapRow: replay.gaps, HitRow: replay.hits, OccupancyRow: replay.occupancy}
+    for kind, rows in tables.items():
+        with (folder / TABLES[kind]).open("w", newline="") as file:
+            writer = csv.writer(file, lineterminator="\n")
+            writer.writerow([field.name for field in fields(kind)])
+            for row in rows:
+                writer.writerow(int(cell) if isinstance(cell, bool) else cell for cell in astuple(row))
+    (folder / "counters.json").write_text(json.dumps(asdict(replay.facts.counters)))
+
+
 def cases(repeats: int = 3, mooncake: bool = True) -> list[CaseReplay]:
     """The grid of a small figure."""
     kinds = [(kind, repeat, 16) for kind in (SINGLE, MULTI) for repeat in range(repeats)]
@@ -106,13 +122,11 @@ def cases(repeats: int = 3, mooncake: bool = True) -> list[CaseReplay]:
     return found
 
 
-def made_slot(folder: Path, repeats: int = 3, mooncake: bool = True, source: str = "generated") -> Path:
-    """Write such a slot; returns its folder."""
-    dialogues = {"kind": source, "file": None if source == "generated" else "talk.json", "conversations": 300}
-    write_sharing_slot(
-        folder,
-        "sharing",
-        cases(repeats, mooncake),
-        Source(NODE, ENGINE, dialogues, TOKENIZER, asdict(Parameters().step_time), None),
-    )
+def made_slot(folder: Path, repeats: int = 3, mooncake: bool = True, file: str | None = None) -> Path:
+    """Write such a slot; returns its folder. ``file``: of somebody's dialogues, instead of generated ones."""
+    dialogues = {"kind": "sharegpt" if file else "generated", "file": file, "conversations": 300, "arrival_rate": 2.0}
+    clock, trace = asdict(Parameters().step_time), {"file": "conversation.jsonl"} if mooncake else None
+    source = Source(NODE, ENGINE, dialogues, TOKENIZER, clock, trace)
+    requests = [MooncakeRow(float(n), 1500, 5, [0, n % 7, n]) for n in range(8, 40)] if mooncake else []
+    write_sharing_slot(folder, "sharing", cases(repeats, mooncake), source, requests)
     return folder

@@ -76,7 +76,7 @@ def pool_hits(
     return PoolHits(sum(hits), blocks, hit_tokens, tokens, tuple(hits))
 
 
-def finer_hit_tokens(requests: Iterable[Hashed], hits: PoolHits, head_tokens: int, block_size: int = 512) -> float:
+def finer_hit_tokens(requests: Iterable[Hashed], hits: PoolHits, head_tokens: float, block_size: int = 512) -> float:
     """Share of the tokens that the same pool would have, were prefixes not cut down to whole ids; an estimate.
 
     A shared prefix ends anywhere in a block, in its middle on average, and the block's id differs from then on: half a
@@ -85,7 +85,7 @@ def finer_hit_tokens(requests: Iterable[Hashed], hits: PoolHits, head_tokens: in
     """
     total = 0.0
     for request, found in zip(requests, hits.request_hits, strict=True):
-        at_least = {0: 0.0, 1: float(head_tokens)}.get(found, (found + 0.5) * block_size)
+        at_least = {0: 0.0, 1: head_tokens}.get(found, (found + 0.5) * block_size)
         total += min(at_least, request.prompt_tokens)
     return total / hits.tokens
 

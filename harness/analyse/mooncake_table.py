@@ -50,8 +50,11 @@ class CacheRatios:
     finer: float  # of tokens, were prefixes not cut down to whole ids (an estimate)
 
 
-def cache_ratios(requests: Sequence[Hashed], block_size: int = 512) -> CacheRatios:
-    """Every variant, of these requests in their order."""
+def cache_ratios(requests: Sequence[Hashed], head_tokens: float | None = None, block_size: int = 512) -> CacheRatios:
+    """Every variant, of these requests in their order.
+
+    ``head_tokens``: of the text that all requests begin with; None: there is none, or nothing is known of it.
+    """
     hits = pool_hits(requests, None, block_size=block_size)
     pairs = list(zip(requests, hits.request_hits, strict=True))
     full = sum(each.prompt_tokens // block_size for each in requests)
@@ -65,7 +68,7 @@ def cache_ratios(requests: Sequence[Hashed], block_size: int = 512) -> CacheRati
         mean_of_blocks=sum(found / len(each.hash_ids) for each, found in pairs) / n,
         mean_of_tokens=sum(tokens) / n,
         without_shared_id=(hits.hit_blocks - first * (n - 1)) / (hits.blocks - first * n),
-        finer=finer_hit_tokens(requests, hits, SHARED_HEAD, block_size),
+        finer=finer_hit_tokens(requests, hits, 1.5 * block_size if head_tokens is None else head_tokens, block_size),
     )
 
 

@@ -82,7 +82,7 @@ def _dialogues(side: StudySide) -> list[tuple[str, Paint]]:
         ("How long a reused block waited", partial(panels.reuse_gap, slot=slot)),
         ("Cache size and policy, multi-turn", partial(panels.policies, slot=slot, workload=MULTI, block=block)),
         ("Block size", partial(panels.block_sizes, slot=slot)),
-        ("Blocks in use", partial(panels.blocks_in_use, slot=slot, workload=MULTI)),
+        ("Blocks in use, multi-turn", partial(panels.blocks_in_use, slot=slot, workload=MULTI)),
     ]
 
 

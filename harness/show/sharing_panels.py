@@ -75,7 +75,8 @@ def reuse_gap(axes: Axes, slot: StudySlot) -> None:
             if curve and curve.greatest[-1] > 0:
                 name = f"{workload}, {part}" if workload != MOONCAKE else f"{workload} (no sessions)"
                 _steps(axes, curve, {**look, "linestyle": line}, name)
-    axes.set(ylim=(0, 1.02), xlabel="reuse gap (virtual s)", ylabel="share of reuses ≤")
+    axes.set(ylim=(0, 1.4), xlabel="reuse gap (virtual s)", ylabel="share of reuses ≤")
+    axes.yaxis.set_major_locator(FixedLocator([0, 0.25, 0.5, 0.75, 1]))
     logarithmic(axes, "x")
     key(axes, "upper left")
 
@@ -86,10 +87,10 @@ def policies(axes: Axes, slot: StudySlot, workload: str, block: str) -> None:
         found = by_cache_size(slot, workload, policy)
         if found:
             _points(axes, found, look, POLICY_NAMES[policy])
+    logarithmic(axes, "x")
     if best := unlimited(slot, workload):
         axes.axhline(best.mean, label="unlimited cache", lw=0.7, **NO_CACHING)
     axes.set(xlabel=f"cache size (blocks of {block} tokens)", ylabel="hit ratio (of prompt tokens)")
-    logarithmic(axes, "x")
     axes.set_ylim(0, 1.5 * axes.get_ylim()[1])
     key(axes, "upper left")
 
@@ -116,7 +117,7 @@ def blocks_in_use(axes: Axes, slot: StudySlot, workload: str) -> None:
         look = LOOKS[workload] if policy == "lru" else NO_CACHING
         if found := occupancy(slot, workload, policy):
             axes.stairs(found.blocks, found.times_s, label=name, lw=0.6, color=look["color"], ls=look["linestyle"])
-    axes.set(xlabel="virtual time (s)", ylabel=f"KV blocks in use, {workload}")
+    axes.set(xlabel="virtual time (s)", ylabel="KV blocks in use")
     axes.set_ylim(bottom=0, top=1.25 * axes.get_ylim()[1])
     key(axes, "upper right")
 

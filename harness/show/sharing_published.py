@@ -21,10 +21,10 @@ def published(axes: Axes, slot: StudySlot) -> None:
         rows = rows_of(slot, RATIOS, source=source, policy="LRU")
         limited = sorted((row["capacity_blocks"], row["hit_ratio"]) for row in rows if row["cache"] == LIMITED)
         axes.plot([x for x, _ in limited], [y for _, y in limited], label=name, lw=LINE, ms=MARK, **look)  # type: ignore[arg-type]
-        for row in rows:
-            if row["cache"] == UNLIMITED:
-                axes.axhline(row["hit_ratio"], lw=0.4, color=look["color"], ls=look["linestyle"])
-    axes.set(xlabel="cache size (blocks of 512 tokens)", ylabel="LRU hit ratio (of prompt blocks)")
     logarithmic(axes, "x")
+    for source, (_, look) in _LOOKS.items():
+        for row in rows_of(slot, RATIOS, source=source, policy="LRU", cache=UNLIMITED):
+            axes.axhline(row["hit_ratio"], lw=0.4, color=look["color"], ls=look["linestyle"])
+    axes.set(xlabel="cache size (blocks of 512 tokens)", ylabel="LRU hit ratio (of prompt blocks)")
     axes.set_ylim(0, 0.75)
     key(axes, "upper left")

@@ -10,6 +10,7 @@ from pathlib import Path
 from harness.workspace import Workspace
 
 COLD_START = "cold_start"
+OTHERS = ("prefix_sharing",)
 _LINE = re.compile(r"^study:\s*[\"']?(\w+)[\"']?\s*(?:#.*)?$", re.MULTILINE)
 
 
@@ -23,15 +24,12 @@ def declared_figures(workspace: Workspace) -> dict[str, str]:
 
 
 def study_of(declaration: Path) -> str:
-    """The study that a declaration names.
-
-    ``cold_start`` where no line does, or the file cannot be read: whoever loads it then says what is wrong, and where.
-    """
+    """The study that a declaration names: one of ``OTHERS``, else ``cold_start``, whose loader says what is wrong."""
     try:
         found = _LINE.search(declaration.read_text(encoding="utf-8", errors="replace"))
     except OSError:
         return COLD_START
-    return found[1] if found else COLD_START
+    return found[1] if found and found[1] in OTHERS else COLD_START
 
 
 def other_studies(workspace: Workspace) -> dict[str, str]:
