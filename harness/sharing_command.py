@@ -7,7 +7,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from experiments.prefix_sharing.study import STUDY, Point, points
+from experiments.prefix_sharing.study import STUDY, Point, Workload, points
 from harness.analyse.sharing_rows import CaseReplay
 from harness.door import json_errors
 from harness.engine.environment import Engine
@@ -27,7 +27,7 @@ from harness.record.sharing_tables import COMPARISON, RATIOS, SHARING_TABLES
 from harness.record.study_slot import read_study_slot
 from harness.sharing_plan import print_sharing_plan
 from harness.sharing_slot import Source, write_sharing_slot
-from harness.sharing_workloads import dialogue_folders, mooncake_trace, mooncake_workload
+from harness.sharing_workloads import DialogueFolder, dialogue_folders, mooncake_trace, mooncake_workload
 from harness.spec.pin import Pin, load_pin
 from harness.spec.sharing import Grid, SharingFigure, load_sharing
 from harness.state.machine import this_node
@@ -49,11 +49,13 @@ def run_sharing(call: StudyCall, workspace: Workspace) -> None:
         grid = figure.smoke if call.smoke else figure.full
         pin = replaying_pin(call.engine, figure)
         trace = mooncake_trace(call.trace, workspace)
+        mooncake = mooncake_workload(trace, grid.mooncake.block_size) if trace else None
+        folders = dialogue_folders(grid.dialogues, call.data, workspace)
         if call.dry_run:
-            print_sharing_plan(grid, call, trace, workspace)
+            print_sharing_plan(grid, folders, mooncake, call.as_json)
             return
         with measuring(workspace.root, f"figure {call.figure}"):
-            made, stored = _replay_and_collect(figure, grid, pin, call, trace, workspace)
+            made, stored = _replay_and_collect(figure, grid, pin, folders, mooncake, workspace)
         plot(workspace.figure(call.figure), [])
         if call.as_json:
             print(json.dumps(_document(figure, made, stored, workspace)))
@@ -73,11 +75,15 @@ def replaying_pin(name: str | None, figure: SharingFigure) -> Pin:
 
 
 def _replay_and_collect(
-    figure: SharingFigure, grid: Grid, pin: Pin, call: StudyCall, trace: Path | None, workspace: Workspace
+    figure: SharingFigure,
+    grid: Grid,
+    pin: Pin,
+    folders: Sequence[DialogueFolder],
+    mooncake: Workload | None,
+    workspace: Workspace,
 ) -> tuple[int, int]:
     """Returns how many replays were made, and how many were stored already."""
-    folders = dialogue_folders(grid.dialogues, call.data, workspace)
-    slot = workspace.figure(call.figure) / figure.slots[0]
+    slot = workspace.figure(figure.figure) / figure.slots[0]
     check_writable([workspace.runs, workspace.caches, slot.parent])
     node = this_node(workspace.runs)
     engine = set_up(pin, workspace)
@@ -86,7 +92,6 @@ def _replay_and_collect(
     common = Parameters(step_time=figure.clock)
     dialogues = [workload for each in folders for workload in each.workloads()]
     found = [point for workload in dialogues for point in points(workload, grid.dialogues, common)]
-    mooncake = mooncake_workload(trace, grid.mooncake.block_size) if trace else None
     if mooncake:
         found += points(mooncake, grid.mooncake, common)
     wanted = [_wanted(point, engine, str(node["id"]), workspace) for point in found]
@@ -109,9 +114,9 @@ def _replay_and_collect(
         },
         tokenizer=described.get("tokenizer"),
         step_time=asdict(figure.clock),
-        mooncake={"file": trace.name, **asdict(mooncake.facts), "limit": limit} if trace and mooncake else None,
+        mooncake={"file": mooncake.trace.name, **asdict(mooncake.facts), "limit": limit} if mooncake else None,
     )
-    requests = list(itertools.islice(_requests(trace), limit)) if trace else []
+    requests = list(itertools.islice(_requests(mooncake.trace), limit)) if mooncake else []
     write_sharing_slot(slot, figure.figure, _cases(found, wanted), source, requests)
     return len(todo), len(wanted) - len(todo)
 

@@ -1,7 +1,7 @@
 """``run_figure.sh sharing --dry-run``: which replays would be made, and about how long they take. Writes nothing."""
 
 import json
-from pathlib import Path
+from collections.abc import Sequence
 from typing import Any
 
 from rich.console import Console
@@ -9,10 +9,8 @@ from rich.table import Table
 
 from experiments.prefix_sharing.study import Workload, points
 from harness.record.replay import Parameters
-from harness.sharing_workloads import dialogue_folders, mooncake_workload
+from harness.sharing_workloads import DialogueFolder
 from harness.spec.sharing import Dialogues, Grid, Mooncake
-from harness.study_figures import StudyCall
-from harness.workspace import Workspace
 
 # Measured on two cores: building a scheduler, and one request of either kind of trace.
 _REPLAY_S, _DIALOGUE_S, _MOONCAKE_S = 0.5, 2e-4, 3e-4
@@ -21,17 +19,19 @@ _SIZES = 8  # cache sizes that dialogues have, before their traces are there
 _TURNS = 2.1  # requests of a dialogue, likewise
 
 
-def print_sharing_plan(grid: Grid, call: StudyCall, trace: Path | None, workspace: Workspace) -> None:
+def print_sharing_plan(grid: Grid, folders: Sequence[DialogueFolder], mooncake: Workload | None, as_json: bool) -> None:
     """The plan as a table, or as one JSON document on the last line of stdout. Stored replays are counted too."""
-    rows = [_unmade(grid.dialogues, each.seed) if not each.is_made else _made(each.workloads(), grid.dialogues)
-            for each in dialogue_folders(grid.dialogues, call.data, workspace)]  # fmt: skip
+    rows = [
+        _made(each.workloads(), grid.dialogues) if each.is_made else _unmade(grid.dialogues, each.seed)
+        for each in folders
+    ]
     notes = []
-    if trace:
-        rows.append(_made([mooncake_workload(trace, grid.mooncake.block_size)], grid.mooncake))
+    if mooncake:
+        rows.append(_made([mooncake], grid.mooncake))
     else:
         notes.append("Mooncake's trace is not there: its panels will say how to get it (--trace FILE)")
     minutes = sum(row["seconds"] for row in rows) / 60
-    console = Console(highlight=False, markup=False, stderr=call.as_json)
+    console = Console(highlight=False, markup=False, stderr=as_json)
     table = Table("workload", "requests", "replays", "minutes")
     for row in rows:
         about = "" if row["made"] else "about "
@@ -41,7 +41,7 @@ def print_sharing_plan(grid: Grid, call: StudyCall, trace: Path | None, workspac
     for note in notes:
         console.print(note, soft_wrap=True)
     console.print(f"about {minutes:.0f} minutes with nothing stored; what is stored is not made again", soft_wrap=True)
-    if call.as_json:
+    if as_json:
         print(json.dumps({"minutes": minutes, "notes": notes, "workloads": rows}))
 
 

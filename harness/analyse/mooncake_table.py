@@ -39,14 +39,14 @@ SHARED_HEAD = 880
 
 @dataclass(frozen=True)
 class CacheRatios:
-    """What "cache ratio" may mean, of an unlimited pool."""
+    """What "cache ratio" may mean, of an unlimited pool. None: a share of nothing."""
 
     of_blocks: float
     of_tokens: float
-    of_full_blocks: float  # a prompt's last block, if it is not full, is left out
+    of_full_blocks: float | None  # a prompt's last block, if it is not full, is left out
     mean_of_blocks: float  # each request's share, averaged over requests
     mean_of_tokens: float
-    without_shared_id: float  # of blocks, the id that all requests begin with left out
+    without_shared_id: float | None  # of blocks, the id that all requests begin with left out
     finer: float  # of tokens, were prefixes not cut down to whole ids (an estimate)
 
 
@@ -64,12 +64,16 @@ def cache_ratios(requests: Sequence[Hashed], head_tokens: float | None = None, b
     return CacheRatios(
         of_blocks=hits.of_blocks,
         of_tokens=hits.of_tokens,
-        of_full_blocks=sum(min(found, each.prompt_tokens // block_size) for each, found in pairs) / full,
+        of_full_blocks=_share(sum(min(found, each.prompt_tokens // block_size) for each, found in pairs), full),
         mean_of_blocks=sum(found / len(each.hash_ids) for each, found in pairs) / n,
         mean_of_tokens=sum(tokens) / n,
-        without_shared_id=(hits.hit_blocks - first * (n - 1)) / (hits.blocks - first * n),
+        without_shared_id=_share(hits.hit_blocks - first * (n - 1), hits.blocks - first * n),
         finer=finer_hit_tokens(requests, hits, 1.5 * block_size if head_tokens is None else head_tokens, block_size),
     )
+
+
+def _share(part: int, whole: int) -> float | None:
+    return part / whole if whole else None
 
 
 def figure_9(requests: Sequence[Hashed]) -> Iterator[tuple[int, float, float, float]]:

@@ -4,7 +4,7 @@
     distributions.csv  quantiles of the replays at an unlimited cache: value below which ``probability`` of n lies
     occupancy.csv      blocks in use over virtual time, of the first repeat
     comparison.csv     single-turn against multi-turn: mean, half width of the 95 % interval and n of each metric
-    mooncake.csv       hit ratios by policy at published capacities: published, the same method on this trace, vLLM's
+    mooncake.csv       hit ratios by policy at published capacities: published; of this trace, in one pool and in vLLM
 
 ``repeat`` is the seed of generated dialogues or of arrivals, 0 where nothing is random. ``policy`` is ``none`` where
 prefix caching is off. An ``unlimited`` cache's ``cache_blocks`` are more than the replay could use.
@@ -15,7 +15,7 @@ from harness.record.tables import Cell, Table
 SINGLE, MULTI, MOONCAKE = "single-turn", "multi-turn", "mooncake"  # workloads
 NONE = "none"
 LIMITED, UNLIMITED = "limited", "unlimited"
-PUBLISHED, GLOBAL_POOL, VLLM = "published", "global pool", "vLLM's pool"
+PUBLISHED, GLOBAL_POOL, VLLM = "published", "one pool", "vLLM"
 
 _CASE: dict[str, type[Cell]] = {
     "case": str,
