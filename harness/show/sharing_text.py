@@ -25,8 +25,8 @@ def block_size_text(slot: StudySlot, workload: str) -> str:
 
 def caption(side: StudySide) -> list[str]:
     """Sentences for below the panels."""
-    manifest, slot = side.slot.manifest, side.slot
-    sentences = [_whose(side), _dialogues(slot), _tokenizer(manifest), _clock(manifest), _spread(slot)]
+    slot = side.slot
+    sentences = [_whose(side), _dialogues(slot), _tokenizer(slot), _clock(slot), _spread(slot)]
     sentences.append(_mooncake(slot) if has_mooncake(slot) else _GET_MOONCAKE)
     sentences.append(
         "Panels a to c, e and f: a cache that never runs out of blocks. Sharing fraction: reused ÷ prompt blocks at a "
@@ -37,8 +37,7 @@ def caption(side: StudySide) -> list[str]:
 
 
 def _whose(side: StudySide) -> str:
-    engine = side.slot.manifest.get("engine")
-    pin = engine.get("pin") if isinstance(engine, dict) else None
+    pin = _facts(side.slot, "engine").get("pin")
     place = "on this machine" if side.whose == "mine" else f"on another machine ({side.node})"
     return (
         f"Replayed {place} (slot {side.slot.manifest['slot']}) through the scheduler and block manager of {pin} "
@@ -47,8 +46,7 @@ def _whose(side: StudySide) -> str:
 
 
 def _dialogues(slot: StudySlot) -> str:
-    given = slot.manifest.get("dialogues")
-    facts: dict[str, Any] = given if isinstance(given, dict) else {}
+    facts = _facts(slot, "dialogues")
     requests = {kind: _mean_requests(slot, kind) for kind in (SINGLE, MULTI)}
     counts = " and ".join(f"{requests[kind]} {kind}" for kind in requests)
     if facts.get("kind") == "generated":
@@ -61,20 +59,17 @@ def _dialogues(slot: StudySlot) -> str:
     return f"Dialogues: {what}; {counts} requests, arrivals Poisson at {facts.get('arrival_rate')} dialogues/s."
 
 
-def _tokenizer(manifest: dict[str, Any]) -> str:
-    found = manifest.get("tokenizer")
-    return f"Tokenizer: {found.get('name')}." if isinstance(found, dict) else "Tokenizer: none."
+def _tokenizer(slot: StudySlot) -> str:
+    return f"Tokenizer: {_facts(slot, 'tokenizer').get('name', 'not recorded')}."
 
 
-def _clock(manifest: dict[str, Any]) -> str:
-    found = manifest.get("step_time")
-    facts: dict[str, float] = found if isinstance(found, dict) else {}
-    try:
-        base, prefill, decode, context = (
-            facts[name] for name in ("base_s", "prefill_token_s", "decode_seq_s", "context_token_s")
-        )
-    except KeyError:
+def _clock(slot: StudySlot) -> str:
+    facts = _facts(slot, "step_time")
+    given = [facts.get(name) for name in ("base_s", "prefill_token_s", "decode_seq_s", "context_token_s")]
+    numbers = [value for value in given if isinstance(value, int | float)]
+    if len(numbers) < len(given):
         return "The step-time model is not recorded."
+    base, prefill, decode, context = numbers
     return (
         f"Step time (made up, not calibrated): {base * 1e3:g} ms + {prefill * 1e6:g} µs per prefill token + "
         f"{decode * 1e6:g} µs per decoding request + {context * 1e9:g} ns per token of context."
@@ -85,7 +80,7 @@ def _spread(slot: StudySlot) -> str:
     repeats = len({row["repeat"] for row in rows_of(slot, DATA, workload=MULTI)})
     if repeats < 2:
         return "n=1 seed: a replay is exact, so no interval."
-    over = "dialogues and arrivals" if slot.manifest.get("dialogues", {}).get("kind") == "generated" else "arrivals"
+    over = "dialogues and arrivals" if _facts(slot, "dialogues").get("kind") == "generated" else "arrivals"
     return (
         f"Dialogues: means over n={repeats} seeds of {over}; bars: 95 % t interval of the mean; shaded: range of the "
         "seeds; panel f: the first seed."
@@ -93,13 +88,18 @@ def _spread(slot: StudySlot) -> str:
 
 
 def _mooncake(slot: StudySlot) -> str:
-    found = slot.manifest.get("mooncake")
-    facts: dict[str, Any] = found if isinstance(found, dict) else {}
+    facts = _facts(slot, "mooncake")
     published = "published: arXiv 2407.00079, table 1" if rows_of(slot, RATIOS) else ""
     return (
         f"Mooncake: {facts.get('file')}, {_mean_requests(slot, MOONCAKE)} requests, n=1 (recorded arrivals, exact); "
         f"{published}, of another, earlier trace; horizontal lines: unlimited."
     )
+
+
+def _facts(slot: StudySlot, name: str) -> dict[str, Any]:
+    """A part of the manifest; empty if it is not there, or no object: a slot comes from anywhere."""
+    found = slot.manifest.get(name)
+    return found if isinstance(found, dict) else {}
 
 
 def _mean_requests(slot: StudySlot, workload: str) -> str:
