@@ -6,16 +6,22 @@ from typing import Annotated
 
 import typer
 
-from harness import cli_claims, cli_doctor, cli_engines, cli_predict, cli_recorded, cli_report, cli_slots, cli_state
+from harness import (
+    cli_claims,
+    cli_doctor,
+    cli_engines,
+    cli_predict,
+    cli_recorded,
+    cli_replay,
+    cli_report,
+    cli_slots,
+    cli_state,
+    cli_trace,
+    cli_workload,
+)
+from harness.cli_figure import QUIET_WAIT, figure
 from harness.door import run_app
 from harness.workspace import Workspace
-
-
-class StartMode(StrEnum):
-    """Ways to start the engine, as the command line takes them."""
-
-    OFFLINE = "offline"
-    SERVE = "serve"
 
 
 class StartKind(StrEnum):
@@ -25,15 +31,9 @@ class StartKind(StrEnum):
     MEASURED = "measured"
 
 
-QUIET_WAIT = typer.Option(
-    envvar="HARNESS_QUIET_WAIT",
-    min=0,
-    metavar="SECONDS",
-    help="For a quiet machine before each start, at most; 0: do not look.",
-)
-
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, no_args_is_help=True)
 app.add_typer(cli_engines.engines, name="engines")
+app.add_typer(cli_workload.workload, name="workload")
 
 
 @app.callback()
@@ -41,104 +41,7 @@ def harness() -> None:
     """Where does vLLM's start-up time go on this machine, and which of the paper's claims hold here?"""
 
 
-@app.command()
-def figure(
-    number: Annotated[str, typer.Argument(metavar="NUM", help="1 to 15, 17; ladder; or rest = 3, 4, 5, 6, 8, 17.")],
-    slot: Annotated[
-        int | None, typer.Argument(metavar="[SLOT_INDEX]", help="Of a figure that compares nodes: 0 or 1.")
-    ] = None,
-    smoke: Annotated[
-        bool, typer.Option("--smoke", envvar="HARNESS_SMOKE", help="One warm-up and one measured run.")
-    ] = False,
-    iterations: Annotated[
-        int | None, typer.Option(envvar="HARNESS_ITERATIONS", min=1, help="Measured runs per case.")
-    ] = None,
-    models: Annotated[
-        str | None, typer.Option(envvar="HARNESS_MODELS", help="Models, separated by commas, instead of the figure's.")
-    ] = None,
-    engine: Annotated[
-        str | None, typer.Option(envvar="HARNESS_ENGINE", help="Engine pin. [default: CUDA with a GPU, else CPU]")
-    ] = None,
-    versions: Annotated[
-        str | None,
-        typer.Option(
-            envvar=["HARNESS_VERSIONS", "VERSIONS"], help="Of figure 1: versions or engines, separated by commas."
-        ),
-    ] = None,
-    eager: Annotated[bool, typer.Option("--eager", envvar="HARNESS_EAGER", help="Without torch.compile.")] = False,
-    again: Annotated[
-        bool, typer.Option("--again", envvar="HARNESS_AGAIN", help="Measure a new session, even if runs are stored.")
-    ] = False,
-    mode: Annotated[
-        StartMode | None, typer.Option(envvar="HARNESS_MODE", help="LLM(), or vllm serve. [default: offline]")
-    ] = None,
-    storage: Annotated[
-        str | None,
-        typer.Option(
-            envvar="HARNESS_STORAGE",
-            metavar="LEVEL",
-            help="Where weights are read from: ram, ssd, tmpfs, path:DIR. [default: the figure's, else ram]",
-        ),
-    ] = None,
-    drop_caches: Annotated[
-        str | None,
-        typer.Option(envvar="HARNESS_DROP_CACHES", metavar="all", help="Drop the whole page cache before cold starts."),
-    ] = None,
-    quiet_wait: Annotated[float, QUIET_WAIT] = 60.0,
-    budget: Annotated[
-        float | None,
-        typer.Option(
-            envvar="HARNESS_BUDGET",
-            min=0.1,
-            metavar="MINUTES",
-            help="Only the starts that decide most claims in this time; the plan is shown first.",
-        ),
-    ] = None,
-    allow_mismatch: Annotated[
-        bool,
-        typer.Option(
-            "--allow-mismatch", envvar="HARNESS_ALLOW_MISMATCH", help="Draw slots that do not fit, and say so there."
-        ),
-    ] = False,
-    dry_run: Annotated[
-        bool, typer.Option("--dry-run", envvar="HARNESS_DRY_RUN", help="List the starts and minutes; do nothing.")
-    ] = False,
-    as_json: Annotated[
-        bool, typer.Option("--json", help="With --dry-run: one JSON document as the last line.")
-    ] = False,
-) -> None:
-    """Everything for one figure: set up, measure what is missing, collect, plot. (bash run_figure.sh NUM)"""
-    from harness.budget_plan import print_budgeted
-    from harness.figure_cases import asked_figures
-    from harness.figure_command import Call, cut_to_budget, run_figure
-    from harness.figure_plan import plan, print_plan
-    from harness.measure.case import Options
-    from harness.progress import console
-    from harness.spec.figure import Mode
-    from harness.spec.state import drops_all, storage_level
-
-    names, named_versions = _words(models), _words(versions)
-    chosen: Mode | None = mode.value if mode else None
-    level = storage_level(storage) if storage is not None else None
-    dropping = drops_all(drop_caches)
-    options = Options(names or None, iterations, smoke, eager, again, chosen, level, dropping, quiet_wait)
-    workspace = Workspace()
-    budget_s = None if budget is None else budget * 60
-    if dry_run:
-        asked = asked_figures(number, slot, options, engine, workspace, named_versions)
-        if budget_s is not None:
-            budgeted = cut_to_budget(asked, options, budget_s, workspace)
-            print_budgeted(budgeted, budget_s, console)
-            asked, options = budgeted.asked, budgeted.options
-        if budget_s is None or as_json:
-            print_plan(plan(asked, options, workspace), [note for each in asked for note in each.notes], as_json)
-    else:
-        run_figure(Call(number, slot, engine, allow_mismatch, named_versions, budget_s), options, workspace)
-
-
-def _words(text: str | None) -> tuple[str, ...]:
-    """The words of a list that was typed with commas, each once."""
-    return tuple(dict.fromkeys(word.strip() for word in (text or "").split(",") if word.strip()))
+app.command()(figure)
 
 
 @app.command()
@@ -211,21 +114,7 @@ def compare(
     raise typer.Exit(run_compare(Workspace().runs, a, b, kind.value, gate, as_json))
 
 
-@app.command()
-def trace(
-    run: Annotated[str, typer.Argument(metavar="RUN", help="CASE/RUN of the store (CASE/1), or a run's folder.")],
-    perfetto: Annotated[
-        Path | None, typer.Option(metavar="OUT.json", help="Write a trace for ui.perfetto.dev.")
-    ] = None,
-    flame: Annotated[Path | None, typer.Option(metavar="OUT.svg", help="Write a flame graph.")] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="The last line of stdout is one JSON document.")] = False,
-) -> None:
-    """One run's processes, threads and nested spans; with neither file: its processes and longest phases."""
-    from harness.trace_command import trace as trace_run
-
-    trace_run(run, perfetto, flame, as_json, Workspace())
-
-
+app.command()(cli_trace.trace)
 app.command()(cli_slots.bundle)
 app.command()(cli_slots.merge)
 app.command()(cli_recorded.parse_log)
@@ -234,6 +123,7 @@ app.command()(cli_state.state)
 app.command()(cli_claims.claims)
 app.command()(cli_doctor.doctor)
 app.command()(cli_predict.predict)
+app.command()(cli_replay.replay)
 app.command()(cli_report.report)
 
 

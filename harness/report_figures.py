@@ -11,6 +11,7 @@ from harness.record.slotcheck import SlotError
 from harness.show.command import FigureData, assemble
 from harness.show.report.drawings import Drawn, draw_of, drawings
 from harness.spec.figure import Figure, figure_numbers, load_figure
+from harness.spec.study import other_studies
 from harness.workspace import Workspace
 
 
@@ -38,7 +39,9 @@ def read_figures(
     Raises:
         HarnessError: a named folder holds no slot.
     """
-    slots, problems = _read(path for folder in folders or [workspace.root / "figures"] for path in _slots_below(folder))
+    others = {f"figure-{name}" for name in other_studies(workspace)}  # their slots are of another kind
+    places = [place for folder in folders or [workspace.root / "figures"] for place in _places_in(folder)]
+    slots, problems = _read(path for place in places if place.name not in others for path in find_slots(place))
     if folders and not slots and not problems:
         raise HarnessError(f"{folders[0]}: holds no figure-N folder with slots; name their parent with --data")
     shown: list[ReportFigure] = []
@@ -55,10 +58,9 @@ def read_figures(
     return shown, problems
 
 
-def _slots_below(folder: Path) -> list[Path]:
-    """The slots of a figure's folder, or of the figures' folders in it."""
-    places = [folder] if folder.resolve().name.startswith("figure-") else sorted(folder.glob("figure-*"))
-    return [path for place in places for path in find_slots(place)]
+def _places_in(folder: Path) -> list[Path]:
+    """Figures' folders: this one, or those in it."""
+    return [folder] if folder.resolve().name.startswith("figure-") else sorted(folder.glob("figure-*"))
 
 
 def _read(paths: Iterable[Path]) -> tuple[list[Slot], list[str]]:

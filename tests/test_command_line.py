@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from harness import cli
+from harness import cli, cli_figure
 from harness.spec import pin as pins
 from harness.workspace import Workspace
 from tests.checkout import Checkout, Done, add_fake_engine, make_checkout
@@ -32,7 +32,7 @@ def call_in_this_process(
     **variables: str,
 ) -> Done:
     """``python -m harness figure ARGUMENTS`` for calls that are refused before anything is done: saves the imports."""
-    monkeypatch.setattr(cli, "Workspace", lambda: Workspace(checkout.root))
+    monkeypatch.setattr(cli_figure, "Workspace", lambda: Workspace(checkout.root))
     monkeypatch.setattr(pins, "PATCHES", checkout.root / "patches")
     monkeypatch.setattr(sys, "argv", ["harness", "figure", *arguments])
     for name, value in variables.items():

@@ -11,7 +11,7 @@ ROOT = Path(__file__).resolve().parents[1]
 MAX_LINES = 250
 
 OURS = ("harness", "experiments", "figures")
-ENGINE_PACKAGES = ("vllm", "torch", "transformers", "ray", "triton")
+ENGINE_PACKAGES = ("vllm", "torch", "transformers", "tokenizers", "ray", "triton")
 PROCESSES = ("subprocess", "psutil", "signal", "multiprocessing", "resource", "pty")
 ACTING_ROOMS = ("harness.engine", "harness.state", "harness.measure")
 STATISTICS = ("statistics", "scipy", "numpy", "pandas")
@@ -71,9 +71,9 @@ def record_stands_alone(path: PurePosixPath, names: set[str], _: ast.Module) -> 
                 yield f"record imports {name}, which is not in the standard library"
 
 
-def analyse_and_show_are_pure(path: PurePosixPath, names: set[str], tree: ast.Module) -> Iterator[str]:
-    """``analyse`` and ``show`` touch no engine, process or clock."""
-    if not within(_module(path), ("harness.analyse", "harness.show")):
+def pure_rooms_are_pure(path: PurePosixPath, names: set[str], tree: ast.Module) -> Iterator[str]:
+    """``analyse``, ``show`` and ``traces`` touch no engine, process or clock."""
+    if not within(_module(path), ("harness.analyse", "harness.show", "harness.traces")):
         return
     forbidden = (*ENGINE_PACKAGES, *PROCESSES, *CLOCKS, *ACTING_ROOMS, "experiments")
     yield from (f"a pure room imports {name}" for name in names if within(name, forbidden))
@@ -125,7 +125,7 @@ def _module(path: PurePosixPath) -> str:
 
 RULES: tuple[Rule, ...] = (
     record_stands_alone,
-    analyse_and_show_are_pure,
+    pure_rooms_are_pure,
     studies_do_not_plot,
     engines_are_imported_by_workers,
     plots_only_draw,
@@ -160,14 +160,16 @@ def test_every_file_keeps_to_its_room(path: str):
         ("harness/record/run.py", "from .. import errors", "record_stands_alone"),
         ("harness/record/run.py", "from ..spec import pin", "record_stands_alone"),
         ("harness/record/run.py", "def f():\n    import pydantic", "record_stands_alone"),
-        ("harness/analyse/stats.py", "import subprocess", "analyse_and_show_are_pure"),
-        ("harness/analyse/stats.py", "from time import monotonic", "analyse_and_show_are_pure"),
-        ("harness/analyse/stats.py", "from datetime import datetime\ndatetime.now()", "analyse_and_show_are_pure"),
-        ("harness/analyse/stats.py", "import datetime\ndatetime.datetime.utcnow()", "analyse_and_show_are_pure"),
-        ("harness/analyse/stats.py", "import os\nos.system('true')", "analyse_and_show_are_pure"),
-        ("harness/analyse/stats.py", "from harness.measure import one_run", "analyse_and_show_are_pure"),
-        ("harness/show/style.py", "from harness import engine", "analyse_and_show_are_pure"),
-        ("harness/show/style.py", "import torch.nn", "analyse_and_show_are_pure"),
+        ("harness/analyse/stats.py", "import subprocess", "pure_rooms_are_pure"),
+        ("harness/analyse/stats.py", "from time import monotonic", "pure_rooms_are_pure"),
+        ("harness/analyse/stats.py", "from datetime import datetime\ndatetime.now()", "pure_rooms_are_pure"),
+        ("harness/analyse/stats.py", "import datetime\ndatetime.datetime.utcnow()", "pure_rooms_are_pure"),
+        ("harness/analyse/stats.py", "import os\nos.system('true')", "pure_rooms_are_pure"),
+        ("harness/analyse/stats.py", "from harness.measure import one_run", "pure_rooms_are_pure"),
+        ("harness/show/style.py", "from harness import engine", "pure_rooms_are_pure"),
+        ("harness/traces/arrivals.py", "import time", "pure_rooms_are_pure"),
+        ("harness/traces/check.py", "import tokenizers", "pure_rooms_are_pure"),
+        ("harness/show/style.py", "import torch.nn", "pure_rooms_are_pure"),
         ("experiments/cold_start/study.py", "from matplotlib import pyplot", "studies_do_not_plot"),
         ("experiments/cold_start/study.py", "import harness.show.style", "studies_do_not_plot"),
         ("experiments/cold_start/study.py", "import vllm", "engines_are_imported_by_workers"),

@@ -34,22 +34,22 @@ def problem(document: Mapping[str, Any], types: Mapping[str, Any]) -> str | None
     """
     for name, annotation in types.items():
         value = document[name]
-        if not _fits(value, annotation) or not _is_known(name, value):
+        if not fits(value, annotation) or not _is_known(name, value):
             return f"{name} has a value that cannot be (got {json.dumps(value)[:80]})"
     return _disagreement(document)
 
 
-def _fits(value: Any, annotation: Any) -> bool:
+def fits(value: Any, annotation: Any) -> bool:
     """Whether a JSON value has the type that a field declares, all the way down."""
     if annotation is Any:
         return True
     if isinstance(annotation, UnionType):
-        return any(_fits(value, option) for option in get_args(annotation))
+        return any(fits(value, option) for option in get_args(annotation))
     match get_origin(annotation) or annotation, get_args(annotation):
         case kind, (_, inner) if kind is dict:
-            return isinstance(value, dict) and all(_fits(item, inner) for item in value.values())
+            return isinstance(value, dict) and all(fits(item, inner) for item in value.values())
         case kind, (inner,) if kind is list:
-            return isinstance(value, list) and all(_fits(item, inner) for item in value)
+            return isinstance(value, list) and all(fits(item, inner) for item in value)
         case kind, _ if kind in (int, float):
             return isinstance(value, int | kind) and not isinstance(value, bool)
         case kind, _:

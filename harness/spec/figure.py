@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from harness.errors import HarnessError
 from harness.spec.state import StartState
+from harness.spec.study import COLD_START, declared_figures, other_studies
 from harness.spec.yamlfile import load_yaml
 from harness.workspace import Workspace
 
@@ -115,18 +116,19 @@ class Figure(BaseModel):
 
 
 def figure_numbers(workspace: Workspace) -> list[str]:
-    """Every figure that has a folder, in reading order."""
-    names = [path.parent.name.removeprefix("figure-") for path in workspace.root.glob("figures/figure-*/figure.yaml")]
-    return sorted(names, key=lambda name: (not name.isdigit(), int(name) if name.isdigit() else 0, name))
+    """Every figure of starts that has a folder, in reading order."""
+    return [name for name, study in declared_figures(workspace).items() if study == COLD_START]
 
 
 def load_figure(number: str, workspace: Workspace) -> Figure:
     """Read a figure's declaration.
 
     Raises:
-        HarnessError: no such figure (lists the valid ones), or a bad field.
+        HarnessError: no such figure (lists the valid ones), one of another study, or a bad field.
     """
     known = figure_numbers(workspace)
+    if study := other_studies(workspace).get(number):
+        raise HarnessError(f"figure {number} is of the study {study}, not of starts; only run_figure.sh makes it")
     if number not in known:
         near = difflib.get_close_matches(number, known, n=1)
         hint = f" (did you mean {near[0]}?)" if near else ""

@@ -5,7 +5,8 @@ import difflib
 from pydantic import ConfigDict, RootModel
 
 from harness.errors import HarnessError
-from harness.spec.figure import Figure, figure_numbers, load_figure
+from harness.spec.figure import Figure, load_figure
+from harness.spec.study import declared_figures
 from harness.spec.yamlfile import load_yaml
 from harness.workspace import Workspace
 
@@ -29,7 +30,7 @@ def figures_of(name: str, workspace: Workspace) -> list[Figure]:
         raise HarnessError(ONLY_DRAWN)
     path = workspace.root / "figures" / "groups.yaml"
     groups = load_yaml(path, Groups).root if path.exists() else {}
-    known = [*figure_numbers(workspace), *groups]
+    known = [*declared_figures(workspace), *groups]
     if name not in known:
         near = difflib.get_close_matches(name, known, n=1)
         hint = f" (did you mean {near[0]}?)" if near else ""

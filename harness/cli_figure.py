@@ -1,0 +1,144 @@
+"""The verb behind ``bash run_figure.sh NUM``: figures of starts, and those of other studies (study_figures.py)."""
+
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from harness.workspace import Workspace
+
+
+class StartMode(StrEnum):
+    """Ways to start the engine, as the command line takes them."""
+
+    OFFLINE = "offline"
+    SERVE = "serve"
+
+
+QUIET_WAIT = typer.Option(
+    envvar="HARNESS_QUIET_WAIT",
+    min=0,
+    metavar="SECONDS",
+    help="For a quiet machine before each start, at most; 0: do not look.",
+)
+
+
+def figure(
+    context: typer.Context,
+    number: Annotated[
+        str, typer.Argument(metavar="NUM", help="1 to 15, 17; ladder; sharing; rest = 3, 4, 5, 6, 8, 17.")
+    ],
+    slot: Annotated[
+        int | None, typer.Argument(metavar="[SLOT_INDEX]", help="Of a figure that compares nodes: 0 or 1.")
+    ] = None,
+    smoke: Annotated[
+        bool, typer.Option("--smoke", envvar="HARNESS_SMOKE", help="One warm-up and one measured run.")
+    ] = False,
+    iterations: Annotated[
+        int | None, typer.Option(envvar="HARNESS_ITERATIONS", min=1, help="Measured runs per case.")
+    ] = None,
+    models: Annotated[
+        str | None, typer.Option(envvar="HARNESS_MODELS", help="Models, separated by commas, instead of the figure's.")
+    ] = None,
+    engine: Annotated[
+        str | None, typer.Option(envvar="HARNESS_ENGINE", help="Engine pin. [default: CUDA with a GPU, else CPU]")
+    ] = None,
+    versions: Annotated[
+        str | None,
+        typer.Option(
+            envvar=["HARNESS_VERSIONS", "VERSIONS"], help="Of figure 1: versions or engines, separated by commas."
+        ),
+    ] = None,
+    eager: Annotated[bool, typer.Option("--eager", envvar="HARNESS_EAGER", help="Without torch.compile.")] = False,
+    again: Annotated[
+        bool, typer.Option("--again", envvar="HARNESS_AGAIN", help="Measure a new session, even if runs are stored.")
+    ] = False,
+    mode: Annotated[
+        StartMode | None, typer.Option(envvar="HARNESS_MODE", help="LLM(), or vllm serve. [default: offline]")
+    ] = None,
+    storage: Annotated[
+        str | None,
+        typer.Option(
+            envvar="HARNESS_STORAGE",
+            metavar="LEVEL",
+            help="Where weights are read from: ram, ssd, tmpfs, path:DIR. [default: the figure's, else ram]",
+        ),
+    ] = None,
+    drop_caches: Annotated[
+        str | None,
+        typer.Option(envvar="HARNESS_DROP_CACHES", metavar="all", help="Drop the whole page cache before cold starts."),
+    ] = None,
+    quiet_wait: Annotated[float, QUIET_WAIT] = 60.0,
+    budget: Annotated[
+        float | None,
+        typer.Option(
+            envvar="HARNESS_BUDGET",
+            min=0.1,
+            metavar="MINUTES",
+            help="Only the starts that decide most claims in this time; the plan is shown first.",
+        ),
+    ] = None,
+    allow_mismatch: Annotated[
+        bool,
+        typer.Option(
+            "--allow-mismatch", envvar="HARNESS_ALLOW_MISMATCH", help="Draw slots that do not fit, and say so there."
+        ),
+    ] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", envvar="HARNESS_DRY_RUN", help="List the starts and minutes; do nothing.")
+    ] = False,
+    trace: Annotated[
+        Path | None, typer.Option(envvar="HARNESS_TRACE", metavar="FILE", help="Of sharing: Mooncake's trace.")
+    ] = None,
+    data: Annotated[
+        Path | None,
+        typer.Option(envvar="HARNESS_DATA", metavar="FILE", help="Of sharing: dialogues, as ShareGPT's JSON or JSONL."),
+    ] = None,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="With --dry-run, or for sharing: one JSON document as the last line.")
+    ] = False,
+) -> None:
+    """Everything for one figure: set up, measure what is missing, collect, plot. (bash run_figure.sh NUM)"""
+    from harness.budget_plan import print_budgeted
+    from harness.figure_cases import asked_figures
+    from harness.figure_command import Call, cut_to_budget, run_figure
+    from harness.figure_plan import plan, print_plan
+    from harness.measure.case import Options
+    from harness.progress import console
+    from harness.spec.figure import Mode
+    from harness.spec.state import drops_all, storage_level
+    from harness.study_figures import StudyCall, run_study
+
+    workspace = Workspace()
+    study_call = StudyCall(number, smoke, dry_run, as_json, engine, trace, data)
+    if run_study(study_call, _typed(context), workspace):
+        return
+    names, named_versions = _words(models), _words(versions)
+    chosen: Mode | None = mode.value if mode else None
+    level = storage_level(storage) if storage is not None else None
+    dropping = drops_all(drop_caches)
+    options = Options(names or None, iterations, smoke, eager, again, chosen, level, dropping, quiet_wait)
+    budget_s = None if budget is None else budget * 60
+    if dry_run:
+        asked = asked_figures(number, slot, options, engine, workspace, named_versions)
+        if budget_s is not None:
+            budgeted = cut_to_budget(asked, options, budget_s, workspace)
+            print_budgeted(budgeted, budget_s, console)
+            asked, options = budgeted.asked, budgeted.options
+        if budget_s is None or as_json:
+            print_plan(plan(asked, options, workspace), [note for each in asked for note in each.notes], as_json)
+    else:
+        run_figure(Call(number, slot, engine, allow_mismatch, named_versions, budget_s), options, workspace)
+
+
+def _typed(context: typer.Context) -> dict[str, str]:
+    """The parameters that stand on the command line: name → how the option is written."""
+    sources = {name: context.get_parameter_source(name) for name in context.params}
+    typed = {name for name, source in sources.items() if source and source.name == "COMMANDLINE"}
+    return {each.name: each.opts[-1] for each in context.command.params if each.name in typed}
+
+
+def _words(text: str | None) -> tuple[str, ...]:
+    """The words of a list that was typed with commas, each once."""
+    return tuple(dict.fromkeys(word.strip() for word in (text or "").split(",") if word.strip()))

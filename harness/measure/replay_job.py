@@ -1,0 +1,136 @@
+"""What a replay needs beforehand: a checked trace, parameters that can be, blocks that fit into memory."""
+
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from harness.errors import HarnessError
+from harness.record.bounded import UnreadableError, parse_json, read_bounded
+from harness.record.plain import printable
+from harness.record.replay import LOOPS, POLICIES, Parameters
+from harness.state.limits import memory
+from harness.traces.check import TraceFacts, check_trace
+from harness.traces.lines import wrong_row
+from harness.traces.rows import read_trace
+
+WORKLOAD = "workload.json"  # what `workload make` writes beside its traces
+# Measured with vLLM 0.32.0 on a million blocks: the pool's objects, then a hash, its key and its place in a dict.
+BLOCK_BYTES, CONTENT_BYTES = 150, 250
+_ENGINE_BYTES = 600 << 20  # vLLM and torch, imported
+_MOST_BLOCKS = 10**10
+_MAX_WORKLOAD_BYTES = 16 << 20
+
+
+@dataclass(frozen=True)
+class Job:
+    """One replay that can be made. ``model``: whose KV bytes are recorded with it (``analyse.kv_bytes``)."""
+
+    trace: Path
+    facts: TraceFacts
+    tokenizer: dict[str, Any] | None
+    parameters: Parameters
+    model: dict[str, Any] | None = None
+    events: bool = False
+    steps: bool = False
+
+    @property
+    def num_blocks(self) -> int:
+        """Blocks as vLLM counts them: with its null block."""
+        if self.parameters.num_blocks is not None:
+            return self.parameters.num_blocks
+        return self.facts.total_blocks + 2  # none is ever missing, not even while the last request is let in
+
+    def request(self, out: Path) -> dict[str, Any]:
+        """What the worker is asked to do (experiments/model_free/worker_replay.py)."""
+        asked = asdict(self.parameters) | {"num_blocks": self.num_blocks, "max_model_len": self.facts.max_tokens + 1}
+        return asked | {"trace": str(self.trace.resolve()), "out": str(out), "events": self.events, "steps": self.steps}
+
+    def trace_record(self) -> dict[str, Any]:
+        """The trace as it is recorded: its file's name, not its place."""
+        return {"file": printable(self.trace.name, 300), **asdict(self.facts)}
+
+
+def make_job(
+    trace: Path,
+    parameters: Parameters,
+    model: dict[str, Any] | None = None,
+    events: bool = False,
+    steps: bool = False,
+    facts: TraceFacts | None = None,
+) -> Job:
+    """Check everything that can be checked before the engine is started.
+
+    ``facts``: of this trace at this block size, where a caller has them already.
+
+    Raises:
+        HarnessError: parameters that cannot be, a bad trace, a request that never fits, or too little memory.
+    """
+    check_parameters(parameters)
+    facts = facts or check_trace(trace, parameters.block_size)
+    job = Job(trace, facts, tokenizer_of(trace, facts.sha256), parameters, model, events, steps)
+    _check_longest(job)
+    _check_memory(job)
+    return job
+
+
+def check_parameters(parameters: Parameters) -> None:
+    """Raises HarnessError for a value that no replay can have, named as the command line names it."""
+    one = parameters
+    for name, value, known in (("policy", one.policy, POLICIES), ("loop", one.loop, LOOPS)):
+        if value not in known:
+            raise HarnessError(f"--{name} '{printable(value, 60)}': it is one of {', '.join(known)}")
+    if not 0 <= one.watermark < 1:
+        raise HarnessError(f"--watermark {one.watermark}: a share of the blocks, from 0 to less than 1")
+    if one.num_blocks is not None and not 2 <= one.num_blocks <= _MOST_BLOCKS:
+        what = "from 2 (vLLM keeps one for itself), or inf"
+        raise HarnessError(f"--num-blocks {one.num_blocks}: a number of blocks {what}")
+    for name in ("block_size", "max_num_seqs", "max_num_batched_tokens"):
+        if getattr(one, name) < 1:
+            raise HarnessError(f"--{name.replace('_', '-')} {getattr(one, name)}: at least 1")
+    if one.max_num_seqs > one.max_num_batched_tokens:
+        what = f"--max-num-batched-tokens {one.max_num_batched_tokens}: vLLM wants one for each of"
+        raise HarnessError(f"{what} --max-num-seqs {one.max_num_seqs}")
+    if one.scheduler_cls is not None and one.loop != "stock":
+        raise HarnessError(f"scheduler {one.scheduler_cls}: only vLLM's own step loop (--stock) runs other schedulers")
+
+
+def tokenizer_of(trace: Path, sha256: str) -> dict[str, Any] | None:
+    """The tokenizer that the trace was made with, from the workload.json beside it; None if that names other traces."""
+    try:
+        document = parse_json(read_bounded(trace.parent / WORKLOAD, _MAX_WORKLOAD_BYTES))
+    except (OSError, UnreadableError):
+        return None
+    traces = document.get("traces") if isinstance(document, dict) else None
+    known = traces.values() if isinstance(traces, dict) else ()
+    tokenizer = document["tokenizer"] if any(isinstance(x, dict) and x.get("sha256") == sha256 for x in known) else None
+    return tokenizer if isinstance(tokenizer, dict) else None
+
+
+def blocks_needed(prompt_tokens: int, output_tokens: int, block_size: int) -> int:
+    """Blocks that a request holds at its end: the last token that it samples is never computed."""
+    return -(-(prompt_tokens + output_tokens - 1) // block_size)
+
+
+def _check_longest(job: Job) -> None:
+    """A request that does not fit into the empty cache would wait for ever: name the first one."""
+    size, usable = job.parameters.block_size, job.num_blocks - 1
+    if blocks_needed(job.facts.max_tokens, 0, size) <= usable:
+        return
+    for number, row in read_trace(job.trace):
+        needed = blocks_needed(row.prompt_tokens, row.output_tokens, size)
+        if needed > usable:
+            tokens = f"{row.prompt_tokens} prompt and {row.output_tokens} output tokens take {needed} blocks of {size}"
+            cure = f"give --num-blocks {needed + 1} or more"
+            raise wrong_row(job.trace, number, f"its {tokens}, the cache has {usable} beside vLLM's null block", cure)
+
+
+def _check_memory(job: Job) -> None:
+    available = memory().available_bytes
+    contents = min(job.num_blocks, job.facts.total_blocks) if job.parameters.prefix_caching else 0
+    needed = job.num_blocks * BLOCK_BYTES + contents * CONTENT_BYTES + _ENGINE_BYTES
+    if available is not None and needed > available:
+        asked = "inf" if job.parameters.num_blocks is None else job.parameters.num_blocks
+        raise HarnessError(
+            f"--num-blocks {asked}: {job.num_blocks} blocks take about {needed / 1e9:.1f} GB of memory, "
+            f"{available / 1e9:.1f} GB are available; give fewer, or a larger --block-size"
+        )

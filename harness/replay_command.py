@@ -1,0 +1,137 @@
+"""``python -m harness replay``: what vLLM's own scheduler and block manager do with a trace, without a model."""
+
+import json
+import os
+import shutil
+import sys
+import tempfile
+import uuid
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+
+from harness.analyse.kv_bytes import kv_bytes
+from harness.analyse.sharing import occupancy_over_time, summary
+from harness.door import json_errors
+from harness.errors import HarnessError
+from harness.measure.replay import replay_engine, run_replays
+from harness.measure.replay_job import check_parameters, make_job
+from harness.record.atomic import write_json
+from harness.record.plain import printable
+from harness.record.replay import EVENTS, Parameters, Replay, ReplayError, read_replay
+from harness.record.replay_rows import TABLES, RequestRow
+from harness.show.replay_print import SPARKS, replay_lines
+from harness.spec.models import find_model
+from harness.workspace import Workspace
+
+
+@dataclass(frozen=True)
+class Outputs:
+    """Files that were asked for."""
+
+    stats: Path | None = None
+    per_request: Path | None = None
+    events: Path | None = None
+
+    def named(self) -> dict[str, Path]:
+        """Option → file."""
+        files = {"--output-file": self.stats, "--per-request": self.per_request, "--events": self.events}
+        return {option: path for option, path in files.items() if path is not None}
+
+
+def run_replay(
+    trace: Path,
+    parameters: Parameters,
+    outputs: Outputs,
+    model: str | None,
+    engine: str | None,
+    as_json: bool,
+    workspace: Workspace,
+) -> int:
+    """Replay, print, write what was asked for; returns the exit code.
+
+    Raises:
+        HarnessError: before anything runs: parameters, output files, engine, model or trace cannot be.
+        MeasurementFailed: the replay failed.
+    """
+    with json_errors(as_json):
+        check_parameters(parameters)
+        _check_outputs(outputs.named())
+        installed = replay_engine(engine, workspace)
+        kv = None if model is None else _kv_bytes(model, parameters)
+        job = make_job(trace, parameters, kv, events=outputs.events is not None)
+        print(printable(f"replaying {job.facts.requests} requests of {trace.name} …"), file=sys.stderr, flush=True)
+        with tempfile.TemporaryDirectory(prefix="replay-") as folder:
+            made = Path(folder) / "replay"
+            run_replays([job], [made], installed)
+            replay = _read(made)
+            document = summary(replay)
+            _write_outputs(outputs, made, document)
+    console = Console(highlight=False, markup=False, stderr=as_json, soft_wrap=True)
+    for line in replay_lines(document, occupancy_over_time(replay, SPARKS)):
+        console.print(line)
+    if as_json:
+        print(json.dumps(document, allow_nan=False))
+    return 0
+
+
+def blocks_of(text: str) -> int | None:
+    """What ``--num-blocks`` says: a number, or None for inf. Raises HarnessError."""
+    if text.strip().lower() == "inf":
+        return None
+    try:
+        return int(text)
+    except ValueError:
+        what = "a whole number of blocks, from 2 (vLLM keeps one for itself), or inf"
+        raise HarnessError(f"--num-blocks '{printable(text, 40)}': {what}") from None
+
+
+def _kv_bytes(model: str, parameters: Parameters) -> dict[str, Any]:
+    blocks = None if parameters.num_blocks is None else parameters.num_blocks - 1
+    return kv_bytes(model, find_model(model).config, parameters.block_size, blocks)
+
+
+def _check_outputs(named: Mapping[str, Path]) -> None:
+    """Nothing is overwritten, and nobody waits for a replay whose result has no place."""
+    seen: dict[Path, str] = {}
+    for option, path in named.items():
+        if os.path.lexists(path):
+            raise HarnessError(f"{option} {path}: exists already; name a new file")
+        if not path.parent.is_dir():
+            raise HarnessError(f"{option} {path}: there is no folder {path.parent}; make it first")
+        if not os.access(path.parent, os.W_OK | os.X_OK):
+            raise HarnessError(f"{option} {path}: {path.parent} cannot be written; name another place")
+        if (other := seen.setdefault(path.resolve(), option)) != option:
+            raise HarnessError(f"{option} {path}: {other} names the same file; name another")
+
+
+def _read(folder: Path) -> Replay:
+    try:
+        return read_replay(folder)
+    except ReplayError as error:
+        raise HarnessError(f"the replay cannot be used: {error}") from None
+
+
+def _write_outputs(outputs: Outputs, folder: Path, document: dict[str, Any]) -> None:
+    if outputs.per_request is not None:
+        _place(folder / TABLES[RequestRow], outputs.per_request)
+    if outputs.events is not None:
+        _place(folder / EVENTS, outputs.events)
+    if outputs.stats is not None:  # last: whoever waits for it finds the others
+        _check_outputs({"--output-file": outputs.stats})
+        write_json(outputs.stats, document)
+
+
+def _place(made: Path, target: Path) -> None:
+    """Move a finished file to where it was asked for, perhaps on another file system."""
+    near = target.with_name(f".{target.name}.{uuid.uuid4().hex[:8]}.tmp")
+    try:
+        shutil.move(made, near)
+        os.link(near, target)  # fails if somebody has made it meanwhile
+    except FileExistsError:
+        raise HarnessError(f"{target}: exists already; name a new file") from None
+    finally:
+        near.unlink(missing_ok=True)

@@ -1,0 +1,64 @@
+"""Figures of other studies than starts: what each takes of ``run_figure.sh``'s command line, and who makes it.
+
+A new study is one more name in ``harness/spec/study.py`` and one more entry of ``STUDIES``.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from harness.errors import HarnessError
+from harness.spec.study import other_studies
+from harness.workspace import Workspace
+
+
+@dataclass(frozen=True)
+class StudyCall:
+    """What was typed for a study's figure."""
+
+    figure: str
+    smoke: bool = False
+    dry_run: bool = False
+    as_json: bool = False
+    engine: str | None = None
+    trace: Path | None = None
+    data: Path | None = None
+
+
+@dataclass(frozen=True)
+class Study:
+    """``takes``: parameters of the command, besides the figure's name, that mean something to this study."""
+
+    takes: frozenset[str]
+    run: Callable[[StudyCall, Workspace], None]
+
+
+def _prefix_sharing(call: StudyCall, workspace: Workspace) -> None:
+    from harness.sharing_command import run_sharing
+
+    run_sharing(call, workspace)
+
+
+_ALL_TAKE = frozenset({"number", "smoke", "dry_run", "as_json", "engine"})
+_ONLY_STUDIES = frozenset({"trace", "data"})  # no figure of starts takes these
+STUDIES = {"prefix_sharing": Study(_ALL_TAKE | {"trace", "data"}, _prefix_sharing)}
+
+
+def run_study(call: StudyCall, typed: Mapping[str, str], workspace: Workspace) -> bool:
+    """Make the figure, if it is of one of these studies; False: it is not, and nothing was done.
+
+    ``typed``: parameters that stand on the command line, and how each is written there.
+
+    Raises:
+        HarnessError: something was typed that the figure does not take, or what the study raises.
+    """
+    name = other_studies(workspace).get(call.figure)
+    if name is None:
+        if wrong := [typed[each] for each in _ONLY_STUDIES & typed.keys()]:
+            raise HarnessError(f"{min(wrong)} is not for figure {call.figure}, which is made of starts; leave it out")
+        return False
+    study = STUDIES[name]
+    if wrong := [typed[each] for each in typed.keys() - study.takes]:
+        raise HarnessError(f"figure {call.figure} does not take {min(wrong)}: it makes no starts; leave it out")
+    study.run(call, workspace)
+    return True
