@@ -21,7 +21,7 @@ from harness.show.workload import draw_workload, workload_table
 from harness.traces.arrivals import Arrivals
 from harness.traces.dialogues import Dialogue, Tally, read_dialogues
 from harness.traces.generator import generate
-from harness.traces.making import read_turns
+from harness.traces.making import MULTI, read_turns
 from harness.traces.shape import load_shape, load_words
 from harness.traces.workload import WORKLOAD, workload_document, write_traces
 from harness.workspace import Workspace
@@ -69,11 +69,11 @@ def run_make(asked: Asked, as_json: bool, workspace: Workspace) -> None:
         document = workload_document(source, facts, asked.arrivals, turns, tally, traces, asked.block_size)
         write_json(making / WORKLOAD, document)
         if asked.plots:
-            draw_workload(turns.turns, making)
+            draw_workload(document, turns.turns, making)
         shutil.rmtree(work)
     out = Console(highlight=False, markup=False, stderr=as_json)
     out.print(workload_table(document))
-    out.print(f"Replay one: python -m harness replay --trace {asked.out}/…", soft_wrap=True)
+    out.print(f"next: python -m harness replay --trace {asked.out / MULTI}", soft_wrap=True)
     if as_json:
         print(json.dumps(document, allow_nan=False))
 

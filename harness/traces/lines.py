@@ -48,7 +48,7 @@ def json_object(line: bytes) -> dict[str, Any]:
         RowError: it is none; a line without an end that breaks off in the middle of its JSON is called truncated.
     """
     try:
-        document = json.loads(line.decode("utf-8"), parse_constant=_refuse)
+        document = json.loads(line.decode("utf-8"), parse_constant=refuse_constant)
     except json.JSONDecodeError as error:
         if not line.strip():
             raise RowError("empty") from None
@@ -102,5 +102,6 @@ def shown(value: Any) -> str:
     return printable(json.dumps(value)[:200], 40)
 
 
-def _refuse(name: str) -> NoReturn:
+def refuse_constant(name: str) -> NoReturn:
+    """Of a JSON parser: NaN and infinity are no JSON."""
     raise ValueError(f"{name} is no number")
