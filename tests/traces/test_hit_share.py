@@ -4,25 +4,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from harness.traces.hit_share import HitShare
+from tests.traces.endless_cache import endless_share
 
 REQUESTS = st.lists(
     st.tuples(
         st.lists(st.integers(0, 1), min_size=1, max_size=20), st.lists(st.integers(0, 1), min_size=1, max_size=9)
     ),
+    min_size=1,
     max_size=12,
 )
-
-
-def counted(requests: list[tuple[list[int], list[int]]], size: int) -> tuple[int, int]:
-    """Hit and prompt tokens by sets of whole prefixes: no hash, no chain."""
-    stored: set[tuple[int, ...]] = set()
-    hits = 0
-    for prompt, output in requests:
-        prefixes = [tuple(prompt[: size * n]) for n in range(1, (len(prompt) - 1) // size + 1)]
-        hits += size * next((n for n, prefix in enumerate(prefixes) if prefix not in stored), len(prefixes))
-        left = (prompt + output)[:-1]
-        stored |= {tuple(left[: size * n]) for n in range(1, len(left) // size + 1)}
-    return hits, sum(len(prompt) for prompt, _ in requests)
 
 
 @given(requests=REQUESTS, size=st.integers(1, 5))
@@ -30,7 +20,7 @@ def test_hits_are_those_of_an_independent_count(requests: list[tuple[list[int], 
     share = HitShare(size)
     for prompt, output in requests:
         share.add(prompt, output)
-    assert (share.hit_tokens, share.prompt_tokens) == counted(requests, size)
+    assert share.share == endless_share(requests, size)
 
 
 def test_an_answer_can_be_hit_but_its_last_token_cannot() -> None:
