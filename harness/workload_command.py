@@ -12,6 +12,7 @@ from typing import Any
 
 from rich.console import Console
 
+from harness.door import json_errors
 from harness.engine.model_files import file_sha256
 from harness.engine.tokenizer_choice import default_tokenizer, engine_python, named_tokenizer, tokenize
 from harness.errors import HarnessError
@@ -51,7 +52,7 @@ def run_make(asked: Asked, as_json: bool, workspace: Workspace) -> None:
     def announce(text: str) -> None:
         console.print(printable(text), soft_wrap=True)
 
-    with _new_folder(asked.out) as making:
+    with json_errors(as_json), _new_folder(asked.out) as making:
         tokenizer = named_tokenizer(asked.model, workspace) if asked.model is not None else None
         work = making / ".work"
         work.mkdir()
@@ -61,7 +62,7 @@ def run_make(asked: Asked, as_json: bool, workspace: Workspace) -> None:
             announce(line)
         python = engine_python(workspace, announce)
         tokenizer = tokenizer or default_tokenizer(python, workspace, announce)
-        announce(f"tokenizing with {tokenizer.facts['name']}")
+        announce(f"tokenizing with {tokenizer.facts['name']}{', from the hub or its cache' * tokenizer.on_hub}")
         tokens = work / "tokens.jsonl"
         facts = tokenize(tokenizer, work / "dialogues.jsonl", tokens, python)
         turns = read_turns(tokens, asked.arrivals)

@@ -164,3 +164,12 @@ def test_a_mooncake_trace_is_sent_to_replay_in_one_line(call, tmp_path: Path) ->
     done = call("make", "--data", path, "--out", tmp_path / "out")
     assert done.code == 2
     assert "replay it directly" in done.error
+
+
+def test_wrong_options_are_said_in_one_line_also_for_programs(call, data: Path, tmp_path: Path) -> None:
+    done = call("make", "--data", data, "--out", tmp_path / "out", "--arrival-rate", "nan")
+    assert done.code == 2
+    assert "'--arrival-rate'" in done.error
+    done = call("make", "--data", tmp_path / "absent", "--out", tmp_path / "out", "--json")
+    assert done.code == 2
+    assert "No such file" in json.loads(done.out.splitlines()[-1])["error"]

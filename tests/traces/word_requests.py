@@ -1,4 +1,4 @@
-"""Generated dialogues as requests, without a tokenizer: each of the generator's words is one token of the default one."""
+"""Generated dialogues as requests, without a tokenizer: each of their words is one token of the default one."""
 
 from harness.traces.dialogues import Dialogue
 from harness.traces.shape import load_words
