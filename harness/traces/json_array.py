@@ -10,12 +10,11 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, TextIO
 
-from harness.traces.lines import MAX_LINE_BYTES, RowError, refuse_constant
+from harness.traces.lines import DECODER, MAX_LINE_BYTES, RowError
 
 CHUNK = 1 << 20  # characters
 _SPACE = " \t\n\r"
 _LONGEST_ESCAPE = 6  # characters of \uXXXX: what is cut within one is an error at its beginning
-_DECODER = json.JSONDecoder(parse_constant=refuse_constant)
 LOST = ", and with it everything behind it"  # where a broken item ends cannot be known
 
 
@@ -70,7 +69,7 @@ class _Window:
         self.next()
         while True:
             try:
-                value, end = _DECODER.raw_decode(self._text, self._at)
+                value, end = DECODER.raw_decode(self._text, self._at)
                 # A number that ends with the window may go on behind it: 1.5e- and then 7.
                 if len(self._text) - end > _LONGEST_ESCAPE or not self._grow():
                     self._at = end
