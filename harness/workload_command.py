@@ -16,7 +16,7 @@ from harness.door import json_errors
 from harness.engine.model_files import file_sha256
 from harness.engine.tokenizer_choice import default_tokenizer, engine_python, named_tokenizer, tokenize
 from harness.errors import HarnessError
-from harness.record.atomic import write_json, write_text
+from harness.record.atomic import write_json
 from harness.record.plain import printable
 from harness.show.workload import draw_workload, workload_table
 from harness.traces.arrivals import Arrivals
@@ -87,13 +87,17 @@ def run_generate(out: Path, conversations: int, seed: int) -> None:
     """
     if out.exists():
         raise HarnessError(f"{out} exists already; name a new file")
-    lines = [
-        json.dumps({"id": f"generated-{seed}-{number}", "conversations": _as_sharegpt(dialogue)})
-        for number, dialogue in enumerate(itertools.islice(_generated(seed), conversations), start=1)
-    ]
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
-        write_text(out, "".join(f"{line}\n" for line in lines))
+        making = out.with_name(f".{out.name}.making-{secrets.token_hex(4)}")
+        try:
+            with making.open("w", encoding="utf-8") as file:
+                for number, dialogue in enumerate(itertools.islice(_generated(seed), conversations), start=1):
+                    row = {"id": f"generated-{seed}-{number}", "conversations": _as_sharegpt(dialogue)}
+                    file.write(json.dumps(row) + "\n")
+            making.rename(out)
+        finally:
+            making.unlink(missing_ok=True)
     except OSError as error:
         raise HarnessError(f"{out}: cannot be written: {error.strerror}; name another file") from None
 
