@@ -39,8 +39,8 @@ def workload_table(document: dict[str, Any]) -> Table:
     for name, key in rows.items():
         table.add_row(name, *(f"{facts[key]:,.{1 if key == 'last_s' else 0}f}" for facts in traces))
     hits = [f"{100 * facts['hit_share_of_endless_cache']:.1f} %" for facts in traces]
-    table.add_row(f"could be found in an endless cache, block {document['block_size']}", *hits)
-    table.add_row("further turns that go on from prompt and answer", "–", "–" if share is None else f"{share:.1%}")
+    table.add_row(f"endless cache, block {document['block_size']}", *hits)
+    table.add_row("further turns that chain", "–", "–" if share is None else f"{100 * share:.1f} %")
     table.caption, table.caption_justify = _origin(document), "left"
     return table
 
