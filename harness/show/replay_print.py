@@ -34,7 +34,7 @@ def replay_lines(summary: Mapping[str, Any], over_time: Sequence[float]) -> list
         ("  over time", f"{sparkline(over_time)}  0 … {summary['virtual_s']:,.1f} s"),
         *_model_rows(summary),
         ("trace", _trace(summary["trace"])),
-        ("tokenizer", _named(summary["tokenizer"])),
+        ("tokenizer", _tokenizer(summary["tokenizer"], summary["trace"]["format"])),
         ("step time", _step_time(summary["step_time"])),
         (
             "engine",
@@ -105,8 +105,12 @@ def _trace(trace: Mapping[str, Any]) -> str:
     return f"{trace['file']} ({trace['format']}, {trace['requests']:,} requests, sha256 {trace['sha256'][:12]}…)"
 
 
-def _named(tokenizer: Mapping[str, Any] | None) -> str:
-    return "not known (no workload.json beside the trace names it)" if tokenizer is None else str(tokenizer.get("name"))
+def _tokenizer(tokenizer: Mapping[str, Any] | None, trace_format: str) -> str:
+    if tokenizer is not None:
+        return str(tokenizer.get("name"))
+    if trace_format == "mooncake":
+        return "none: the trace holds block hashes, no tokens"
+    return "not known: no workload.json beside the trace names it"
 
 
 def _step_time(model: Mapping[str, float]) -> str:
