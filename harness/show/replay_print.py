@@ -40,7 +40,7 @@ def replay_lines(summary: Mapping[str, Any], over_time: Sequence[float]) -> list
             "engine",
             f"{summary['engine']['pin']}: its scheduler and block manager, {summary['step_loop']} loop, no model",
         ),
-        ("replayed in", f"{summary['wall_s']:.1f} s"),
+        ("replayed in", f"{summary['wall_s']:.1f} s, {_bytes(summary['max_rss_bytes'])} of memory"),
     ]
     return [printable(f"{label:<{_LABEL}}{text}") for label, text in rows]
 
@@ -77,6 +77,8 @@ def _hit_tokens(summary: Mapping[str, Any]) -> str:
 
 
 def _part(part: Mapping[str, Any]) -> str:
+    if part["hit_tokens"] is None:
+        return "not known: the trace names no sessions"
     gaps = part["reuse_gap_s"]
     median = "" if gaps is None else f", median gap {_number(gaps['median'])} s"
     return f"{part['hit_tokens']:,} tokens, {part['blocks_reused']:,} blocks{median}"
