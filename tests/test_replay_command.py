@@ -189,7 +189,7 @@ def test_the_tokenizer_is_that_of_the_workload_that_names_the_trace(
         (("--trace", "trace.jsonl", "--num-blocks", "abc"), "--num-blocks 'abc': a whole number of blocks"),
         (("--trace", "trace.jsonl", "--num-blocks", "1e9"), "--num-blocks '1e9': a whole number of blocks"),
         (("--trace", "trace.jsonl", "--num-blocks", "9" * 30), f"--num-blocks {'9' * 30}: a number of blocks"),
-        (("--trace", "trace.jsonl", "--num-blocks", "9999999999"), "blocks take about 1500.6 GB of memory"),
+        (("--trace", "trace.jsonl", "--num-blocks", "9999999999"), "blocks take about 1400.6 GB of memory"),
         (("--trace", "trace.jsonl", "--block-size", "0"), "--block-size 0: at least 1"),
         (("--trace", "mooncake.jsonl", "--block-size", "48"), "line 1: block size 48 does not divide the 512 tokens"),
         (("--trace", "trace.jsonl", "--watermark", "1"), "--watermark 1.0: a share of the blocks"),
