@@ -14,7 +14,7 @@ import pytest
 
 from harness import cli, cli_replay, replay_command
 from harness.engine.environment import Engine
-from harness.errors import HarnessError
+from harness.errors import HarnessError, MeasurementFailed
 from harness.measure import replay as measured
 from harness.measure import replay_job
 from harness.measure.replay_job import blocks_needed, make_job
@@ -51,12 +51,13 @@ class Worker:
     def __init__(self) -> None:
         self.asked: list[dict[str, Any]] = []
         self.failure: str | None = None
+        self.fails_from = 0  # requests answered before
 
     def __call__(self, _python: Path, _module: str, paths: tuple[Path, Path], *_: object) -> None:
         for asked in json.loads(paths[0].read_text())["replays"]:
             self.asked.append(asked)
             out = Path(asked["out"])
-            if self.failure is not None:
+            if self.failure is not None and len(self.asked) > self.fails_from:
                 out.with_name(f".{out.name}.1").mkdir()
                 raise HarnessError(self.failure)
             toy = write_replay(out, small_toy(blocks=10))
@@ -288,3 +289,13 @@ def test_folders_are_made_whole_and_never_overwritten(worker: Worker, place: Pat
     with pytest.raises(HarnessError, match="exists already; replays are not overwritten"):
         measured.run_replays([job], folders[:1], engine)
     assert len(worker.asked) == 2
+
+
+def test_what_was_finished_stays_if_a_later_replay_fails(worker: Worker, place: Path):
+    job = make_job(place / "trace.jsonl", Parameters(num_blocks=11, block_size=4))
+    folders = [place / "out" / "1", place / "out" / "2"]
+    worker.failure, worker.fails_from = "replaying failed", 1
+    with pytest.raises(MeasurementFailed, match="replaying failed"):
+        measured.run_replays([job, job], folders, Engine(load_pin(DEFAULT_CPU_PIN), place))
+    assert [path.name for path in (place / "out").iterdir()] == ["1"]
+    assert read_replay(folders[0]).facts.parameters == job.parameters
