@@ -46,10 +46,12 @@ def unrelated(chance: random.Random, number: int, longest: int = 300, answers: i
     return [asked(tokens(chance, chance.randint(1, longest)), chance.randint(1, answers)) for _ in range(number)]
 
 
-def behind(chance: random.Random, system: list[int], requests: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """The same requests with a system prompt; one in five goes without it."""
+def behind(
+    chance: random.Random, system: list[int], requests: list[dict[str, Any]], share: float = 0.8
+) -> list[dict[str, Any]]:
+    """The same requests, ``share`` of them with a system prompt."""
     return [
-        each | {"prompt_token_ids": system + each["prompt_token_ids"]} if chance.random() < 0.8 else each
+        each | {"prompt_token_ids": system + each["prompt_token_ids"]} if chance.random() < share else each
         for each in requests
     ]
 
@@ -113,7 +115,9 @@ def workloads(seed: int) -> dict[str, Workload]:
             ROOMY, staggered(chance, unrelated(chance, 40), [0, 1, 1, 2, 7, 100]), ("admitting_steps", "idle_times")
         ),
         "system-prompt": Workload(
-            ROOMY, staggered(chance, behind(chance, system, unrelated(chance, 50, 90)), [0, 1, 4]), ("hit_tokens",)
+            ROOMY,
+            staggered(chance, behind(chance, system, unrelated(chance, 50, 90), share=1.0), [0, 1, 4]),
+            ("hit_tokens", "all_share"),
         ),
         "dialogues": Workload(ROOMY, dialogues(chance, 10, system[:70], [0, 3, 11]), ("hit_tokens", "answers_found")),
         "whole-blocks": Workload(

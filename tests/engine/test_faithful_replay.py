@@ -191,6 +191,7 @@ def facts(compared: Compared, name: str) -> dict[str, int]:
         "full_house": sum(len(scheduled) == workload.engine["max_num_seqs"] for scheduled, _, _ in steps),
         "whole_prompts": sum(length % BLOCK == 0 for length in prompts.values()),
         "twins": sum(count - 1 for count in times.values()),
+        "all_share": int(len({tuple(row["prompt_token_ids"][:BLOCK]) for row in trace}) == 1),
         "one_token": int({len(row["output_token_ids"]) for row in trace} == {1}),
         "answers_found": sum(first[each] > length for each, length in predecessor.items()),
     }
