@@ -26,6 +26,9 @@ def mooncake_rows(seed: int, requests: int = 40, longest: int = 8) -> list[dict[
             {"timestamp": now, "input_length": tokens, "output_length": chance.choice([1, 2, 90, 700]), "hash_ids": ids}
         )
         now += chance.choice([0, 0, 3, 40, 400, 4000])
+    named = {each: (each * 2_654_435_761) % 2**50 for each in children}  # ids of real traces need not be dense
+    for row in rows:
+        row["hash_ids"] = [named[each] for each in row["hash_ids"]]
     return rows
 
 

@@ -225,7 +225,7 @@ def _request_row(record: RequestRecord, block_size: int) -> tuple[Any, ...]:
     return (
         row.name,
         row.session or "",
-        row.turn,
+        "" if row.turn is None else row.turn,
         *("" if seconds is None else f"{seconds:.9f}" for seconds in times),
         row.prompt_tokens,
         row.output_tokens,

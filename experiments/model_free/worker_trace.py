@@ -4,8 +4,9 @@ Two formats (docs/traces.md), told apart by their first line's keys: token trace
 (``hash_ids`` of 512 prompt tokens each, chained to what is before them). The harness has checked the file.
 
 A **content** is what a full block holds, everything before it included: a small integer. Of a token trace it numbers
-vLLM's own hashes in the order in which requests bring them; of a Mooncake trace it is (hash id, part of it). What a
-Mooncake request generates is not in the trace: those blocks have contents that no other request has.
+vLLM's own hashes in the order in which requests bring them; of a Mooncake trace it is (hash id, part of it), ids being
+numbered by their first appearance. What a Mooncake request generates is not in the trace: those blocks have contents
+that no other request has.
 """
 
 import json
@@ -29,7 +30,7 @@ class TraceRow:
     request_id: str  # its place in the trace: unique, whatever the trace calls it
     name: str  # what the trace calls it
     session: str | None  # None: no other request belongs to it
-    turn: int
+    turn: int | None
     arrival_s: float
     prompt_tokens: int
     output_tokens: int  # at least 1: an engine samples a token after every prefill
@@ -52,17 +53,18 @@ class Trace:
     with_contents: bool = True
 
     def __post_init__(self) -> None:
-        self._ids: dict[bytes, int] = {}
-        self._outputs_from = 0
+        self._ids: dict[bytes, int] = {}  # vLLM's hash → content
+        self._blocks: dict[int, int] = {}  # Mooncake's id → its number in the order of first appearance
         with self.path.open(encoding="utf-8") as file:
             self.is_mooncake = "hash_ids" in json.loads(file.readline())
         if self.is_mooncake and self.with_contents:
-            largest = max((max(row["hash_ids"], default=-1) for row in self._documents()), default=-1)
-            self._outputs_from = (largest + 1) * (MOONCAKE_BLOCK // self.block_size)
+            for row in self._documents():
+                for each in row["hash_ids"]:
+                    self._blocks.setdefault(each, len(self._blocks))
 
     def __iter__(self) -> Iterator[TraceRow]:
         make: Callable[[int, dict[str, Any]], TraceRow] = self._mooncake if self.is_mooncake else self._tokens
-        self._next_output = self._outputs_from
+        self._next_output = len(self._blocks) * MOONCAKE_BLOCK // self.block_size  # outputs come behind all prompts
         for index, document in enumerate(self._documents()):
             yield make(index, document)
 
@@ -86,14 +88,14 @@ class Trace:
         contents, hashes = np.empty(0, np.int64), []
         if self.with_contents:
             parts = MOONCAKE_BLOCK // self.block_size
-            ids = np.asarray(row["hash_ids"], np.int64)
+            ids = np.asarray([self._blocks[each] for each in row["hash_ids"]], np.int64)
             whole = (ids[:, None] * parts + np.arange(parts)).reshape(-1)[: prompt // self.block_size]
             own = (prompt + output) // self.block_size - len(whole)
             contents = np.concatenate([whole, np.arange(self._next_output, self._next_output + own)])
             self._next_output += own
             hashes = [BlockHash(content.to_bytes(_HASH_BYTES, "little")) for content in contents.tolist()]
         name = f"r{index}"
-        return TraceRow(name, name, None, 0, row["timestamp"] / 1000, prompt, output, contents, hashes, None, None)
+        return TraceRow(name, name, None, None, row["timestamp"] / 1000, prompt, output, contents, hashes, None, None)
 
     def _tokens(self, index: int, row: dict[str, Any]) -> TraceRow:
         prompt, output = row["prompt_token_ids"], row["output_token_ids"] or [0]
@@ -108,7 +110,7 @@ class Trace:
             f"r{index}",
             str(row.get("request_id", f"r{index}")),
             row.get("session_id"),
-            int(row.get("turn", 0)),
+            row.get("turn"),
             float(row["arrival_s"]),
             len(prompt),
             len(output),

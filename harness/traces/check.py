@@ -1,4 +1,4 @@
-"""A trace is checked before anything is replayed: one pass over the file, a few bytes for each distinct hash id."""
+"""A trace is checked before anything is replayed: one pass, a few bytes for each hash id or request's name."""
 
 import hashlib
 from dataclasses import dataclass
@@ -52,12 +52,12 @@ def check_trace(path: Path, block_size: int) -> TraceFacts:
 
     Raises:
         HarnessError: ``FILE: line 17: …; …`` for an empty or unreadable file, a line that is not JSON or truncated, an
-            unknown format, a missing key or impossible value, times that go backwards, an id with two predecessors
-            ("broken hash chain"), and a block size that does not divide Mooncake's 512 tokens.
+            unknown format, a missing key or impossible value, times that go backwards, two requests of one name, an id
+            with two predecessors ("broken hash chain"), and a block size that does not divide Mooncake's 512 tokens.
     """
     if block_size < 1:
         raise HarnessError(f"block size {block_size}: a block holds at least one token")
-    digest, chains, sessions = hashlib.sha256(), _Chains(), set[str]()
+    digest, chains, sessions, names = hashlib.sha256(), _Chains(), set[str](), set[int]()
     requests = prompt_tokens = output_tokens = max_tokens = total_blocks = without_session = 0
     kind: Format = "tokens"
     first_s = last_s = 0.0
@@ -71,6 +71,11 @@ def check_trace(path: Path, block_size: int) -> TraceFacts:
         if row.arrival_s < last_s:
             what = f"it arrives at {row.arrival_s} s, before the one above it ({last_s} s)"
             raise wrong_row(path, number, what, "sort the trace by time")
+        if isinstance(row, TokenRow):
+            name = hash(row.request_id)  # 64 bits of it: names of a long trace would fill the memory
+            if name in names:
+                raise wrong_row(path, number, f"request_id {row.request_id} occurs twice", "name every request apart")
+            names.add(name)
         if isinstance(row, MooncakeRow):
             try:
                 chains.add(row.hash_ids)

@@ -196,6 +196,12 @@ def test_times_that_go_backwards_are_named(tmp_path: Path, kind: str) -> None:
     assert "sort the trace" in text
 
 
+def test_two_requests_of_one_name_are_named(tmp_path: Path) -> None:
+    first, second, third = GOOD["tokens"]
+    path = write_rows(tmp_path / "trace.jsonl", [first, second, {**third, "request_id": first["request_id"]}])
+    assert f"line 3: request_id {first['request_id']} occurs twice" in refusal(path)
+
+
 def test_an_id_with_two_predecessors_is_a_broken_chain(tmp_path: Path) -> None:
     rows = [*GOOD["mooncake"], {"timestamp": 3, "input_length": 600, "output_length": 1, "hash_ids": [7, 1]}]
     text = refusal(write_rows(tmp_path / "trace.jsonl", rows))
