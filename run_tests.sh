@@ -13,4 +13,15 @@ fi
 .venv/bin/ruff check .
 .venv/bin/ruff format --check .
 .venv/bin/mypy
-exec .venv/bin/pytest "$@"
+# Without bytecode, each of the hundreds of commands that tests type would compile every module anew.
+unset PYTHONDONTWRITEBYTECODE
+# Most tests, one file at a time on each core; then, alone, those that measure (tests/conftest.py). 5: no such test.
+cores=$(nproc)
+beside=0
+PYTEST_XDIST_AUTO_NUM_WORKERS=$cores .venv/bin/pytest --alone without \
+  --numprocesses auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder "$@" || beside=$?
+[[ $beside == 0 || $beside == 5 ]] || exit "$beside"
+alone=0
+.venv/bin/pytest --alone only "$@" || alone=$?
+[[ $alone == 5 ]] && exit "$beside"
+exit "$alone"

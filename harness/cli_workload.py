@@ -44,7 +44,7 @@ def make(
 @workload.command()
 def generate(
     out: Annotated[Path, typer.Option(metavar="FILE.jsonl", help="A new file, ShareGPT JSONL.")],
-    conversations: Annotated[int, typer.Option(min=1, max=MOST, help="How many.")] = 1000,
+    conversations: Annotated[int, typer.Option(min=1, max=MOST, help="How many (1 KB of memory each).")] = 1000,
     seed: Annotated[int, typer.Option(min=0, help="Equal seeds, equal bytes.")] = 0,
 ) -> None:
     """Dialogues with the lengths and the prefix sharing of a real corpus; their words mean nothing."""

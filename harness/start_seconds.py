@@ -3,10 +3,8 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from statistics import median
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from harness.analyse.forecast import Forecast, seconds_of_start, train
-from harness.analyse.forecast_evaluate import sweep
 from harness.analyse.forecast_starts import Cache
 from harness.analyse.model_facts import facts_of
 from harness.engine.real_weights import has_real_weights
@@ -16,6 +14,9 @@ from harness.predict_nodes import find_node
 from harness.record.run import Run
 from harness.spec.models import find_model
 from harness.workspace import Workspace
+
+if TYPE_CHECKING:  # numpy takes a moment to import, and most plans need no forecast
+    from harness.analyse.forecast import Forecast
 
 # Seconds of one whole start where this machine has made none like it: on 2 cores without a GPU.
 USUAL_S = {("warmup", False): 85.0, ("measured", False): 38.0, ("warmup", True): 30.0, ("measured", True): 26.0}
@@ -66,6 +67,8 @@ def forecaster(workspace: Workspace) -> Forecaster:
         forecast = trained[key]
         if forecast is None:
             return None
+        from harness.analyse.forecast import seconds_of_start
+
         model = find_model(wanted["model"])
         real = has_real_weights(wanted["model"], workspace.models)
         predicted = seconds_of_start(forecast, facts_of(model) if real else twin_facts(model), cache)
@@ -74,11 +77,14 @@ def forecaster(workspace: Workspace) -> Forecaster:
     return ready_s
 
 
-def _trained(workspace: Workspace, work: str, cache: Cache) -> Forecast | None:
+def _trained(workspace: Workspace, work: str, cache: Cache) -> "Forecast | None":
     try:
         node = find_node(None, workspace)
     except HarnessError:  # nothing is stored
         return None
+    from harness.analyse.forecast import train
+    from harness.analyse.forecast_evaluate import sweep
+
     starts = tuple(start for start in node.starts if start.work == work)
     forecast = train(sweep(node.name, starts, cache).found, cache)
     return forecast if forecast and len(forecast.models) >= LEAST_MODELS else None

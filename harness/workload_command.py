@@ -12,16 +12,17 @@ from typing import Any
 
 from rich.console import Console
 
+from harness.door import json_errors
 from harness.engine.model_files import file_sha256
 from harness.engine.tokenizer_choice import default_tokenizer, engine_python, named_tokenizer, tokenize
 from harness.errors import HarnessError
-from harness.record.atomic import write_json, write_text
+from harness.record.atomic import write_json
 from harness.record.plain import printable
 from harness.show.workload import draw_workload, workload_table
 from harness.traces.arrivals import Arrivals
 from harness.traces.dialogues import Dialogue, Tally, read_dialogues
 from harness.traces.generator import generate
-from harness.traces.making import read_turns
+from harness.traces.making import MULTI, read_turns
 from harness.traces.shape import load_shape, load_words
 from harness.traces.workload import WORKLOAD, workload_document, write_traces
 from harness.workspace import Workspace
@@ -51,7 +52,7 @@ def run_make(asked: Asked, as_json: bool, workspace: Workspace) -> None:
     def announce(text: str) -> None:
         console.print(printable(text), soft_wrap=True)
 
-    with _new_folder(asked.out) as making:
+    with json_errors(as_json), _new_folder(asked.out) as making:
         tokenizer = named_tokenizer(asked.model, workspace) if asked.model is not None else None
         work = making / ".work"
         work.mkdir()
@@ -61,7 +62,7 @@ def run_make(asked: Asked, as_json: bool, workspace: Workspace) -> None:
             announce(line)
         python = engine_python(workspace, announce)
         tokenizer = tokenizer or default_tokenizer(python, workspace, announce)
-        announce(f"tokenizing with {tokenizer.facts['name']}")
+        announce(f"tokenizing with {tokenizer.facts['name']}{', from the hub or its cache' * tokenizer.on_hub}")
         tokens = work / "tokens.jsonl"
         facts = tokenize(tokenizer, work / "dialogues.jsonl", tokens, python)
         turns = read_turns(tokens, asked.arrivals)
@@ -69,11 +70,11 @@ def run_make(asked: Asked, as_json: bool, workspace: Workspace) -> None:
         document = workload_document(source, facts, asked.arrivals, turns, tally, traces, asked.block_size)
         write_json(making / WORKLOAD, document)
         if asked.plots:
-            draw_workload(turns.turns, making)
+            draw_workload(document, turns.turns, making)
         shutil.rmtree(work)
     out = Console(highlight=False, markup=False, stderr=as_json)
     out.print(workload_table(document))
-    out.print(f"Replay one: python -m harness replay --trace {asked.out}/…", soft_wrap=True)
+    out.print(f"next: python -m harness replay --trace {asked.out / MULTI}", soft_wrap=True)
     if as_json:
         print(json.dumps(document, allow_nan=False))
 
@@ -86,13 +87,17 @@ def run_generate(out: Path, conversations: int, seed: int) -> None:
     """
     if out.exists():
         raise HarnessError(f"{out} exists already; name a new file")
-    lines = [
-        json.dumps({"id": f"generated-{seed}-{number}", "conversations": _as_sharegpt(dialogue)})
-        for number, dialogue in enumerate(itertools.islice(_generated(seed), conversations), start=1)
-    ]
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
-        write_text(out, "".join(f"{line}\n" for line in lines))
+        making = out.with_name(f".{out.name}.making-{secrets.token_hex(4)}")
+        try:
+            with making.open("w", encoding="utf-8") as file:
+                for number, dialogue in enumerate(itertools.islice(_generated(seed), conversations), start=1):
+                    row = {"id": f"generated-{seed}-{number}", "conversations": _as_sharegpt(dialogue)}
+                    file.write(json.dumps(row) + "\n")
+            making.rename(out)
+        finally:
+            making.unlink(missing_ok=True)
     except OSError as error:
         raise HarnessError(f"{out}: cannot be written: {error.strerror}; name another file") from None
 

@@ -13,6 +13,22 @@ from tests.checkout import Checkout, make_checkout
 from tests.state.cached_files import make_file
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--alone",
+        choices=("without", "only"),
+        help="leave out, or run only, the tests that need the machine for themselves (marked alone or engine)",
+    )
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    if (wanted := config.getoption("--alone")) is not None:
+        alone = [any(map(item.get_closest_marker, ("alone", "engine"))) for item in items]
+        left_out = [item for item, its in zip(items, alone, strict=True) if its != (wanted == "only")]
+        items[:] = [item for item, its in zip(items, alone, strict=True) if its == (wanted == "only")]
+        config.hook.pytest_deselected(items=left_out)
+
+
 @pytest.fixture(scope="session")
 def quick_python(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A Python for which ``python -m venv DIR`` takes a moment: it copies an environment with the pip of this one."""

@@ -69,6 +69,16 @@ def test_a_dry_run_within_a_budget_is_the_plan_that_was_cut(fake: FakeEngine) ->
     assert refused.error == "--budget inf: give minutes, more than 0 and at most 10080 (a week)"
 
 
+def test_a_plan_imports_nothing_that_only_drawings_and_statistics_need(fake: FakeEngine) -> None:
+    forget_runs(fake)
+    python = (".venv/bin/python", "-X", "importtime", "-m", "harness")
+    done = Checkout(fake.root).run(*python, "figure", "2", "--engine", "fake", "--dry-run")
+    assert done.code == 0, done.err
+    imported = {line.rpartition("|")[2].strip().partition(".")[0] for line in done.err.splitlines()}
+    assert {"harness", "yaml"} <= imported
+    assert imported.isdisjoint({"matplotlib", "scipy", "numpy"})
+
+
 def test_sampled_starts_are_not_counted_for_a_figure_that_samples_nothing() -> None:
     figure = load_figure("2", Workspace())
     pin = load_pin(DEFAULT_CPU_PIN)

@@ -3,9 +3,11 @@
 import shutil
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
+from tests import conftest
 from tests.checkout import Checkout, Done, link_venv, make_checkout, tool_folder
 
 
@@ -84,15 +86,24 @@ def test_no_supported_python_is_one_line_and_exit_2(
     assert not (fresh.root / ".venv").exists()
 
 
+# "pytest --alone without …" ends with the number in the file "without", else with 0.
+PYTEST_ENDS = '[[ ! -e "$2" ]] || exit "$(cat "$2")"'
+BESIDE = "pytest --alone without --numprocesses auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder"
+ALONE = "pytest --alone only"
+
+
 @pytest.fixture
 def listed(tmp_path: Path) -> Checkout:
-    """A checkout whose environment's programs only note how they were called; ruff fails if there is a file ``bad``."""
+    """A checkout whose environment's programs only note how they were called; ruff fails if there is a file ``bad``.
+
+    pytest ends as the files ``without`` and ``only`` say, which stand for what it is called with.
+    """
     checkout = make_checkout(tmp_path / "checkout", venv=False)
     link_venv(checkout.root)
     (checkout.root / ".venv" / "bin").unlink()
     (checkout.root / ".venv" / "bin").mkdir()
     for name in ("python", "ruff", "mypy", "pytest"):
-        fails = " [[ ! -e bad ]]" if name == "ruff" else ""
+        fails = {"ruff": " [[ ! -e bad ]]", "pytest": PYTEST_ENDS}.get(name, "")
         stub(checkout.root / ".venv" / "bin" / name, f'echo "{name} $*" >> calls\n{fails}')
     return checkout
 
@@ -108,8 +119,48 @@ def test_run_tests_sets_up_then_checks_then_tests_with_the_given_arguments(liste
         "ruff check .",
         "ruff format --check .",
         "mypy",
-        "pytest -k one test",
+        f"{BESIDE} -k one test",
+        f"{ALONE} -k one test",
     ]
+
+
+@pytest.mark.parametrize(
+    ("beside", "alone", "code"),
+    [(0, 0, 0), (0, 1, 1), (0, 5, 0), (5, 0, 0), (5, 1, 1), (5, 5, 5), (1, None, 1), (2, None, 2), (4, None, 4)],
+)
+def test_run_tests_ends_as_its_tests_do_and_none_of_a_part_is_no_failure(
+    listed: Checkout, beside: int, alone: int | None, code: int
+) -> None:
+    (listed.root / "without").write_text(str(beside))
+    (listed.root / "only").write_text(str(alone or 0))
+    assert listed.run("bash", "run_tests.sh").code == code
+    assert [call for call in calls(listed) if call.startswith("pytest")] == [BESIDE, ALONE][: 1 if alone is None else 2]
+
+
+def test_every_test_is_in_one_of_the_two_parts() -> None:
+    every = [Marked(), Marked("engine"), Marked("alone"), Marked("slow"), Marked("slow", "engine")]
+    assert part("without", every) == [every[0], every[3]]
+    assert part("only", every) == [every[1], every[2], every[4]]
+    assert part(None, every) == every
+
+
+class Marked:
+    """A test with these marks."""
+
+    def __init__(self, *names: str) -> None:
+        self.names = names
+
+    def get_closest_marker(self, name: str) -> str | None:
+        return name if name in self.names else None
+
+
+def part(chosen: str | None, every: list[Marked]) -> list[Marked]:
+    """The tests that ``--alone CHOSEN`` runs; it must tell the others to pytest."""
+    items, told = list(every), []
+    hook = SimpleNamespace(pytest_deselected=lambda items: told.extend(items))
+    conftest.pytest_collection_modifyitems(SimpleNamespace(getoption=lambda _: chosen, hook=hook), items)
+    assert sorted(items + told, key=every.index) == every
+    return items
 
 
 def test_setup_only_stops_after_the_engine(listed: Checkout) -> None:
@@ -125,4 +176,4 @@ def test_run_tests_stops_at_the_first_check_that_fails(listed: Checkout) -> None
 
 def test_ci_leaves_out_only_the_slow_tests(listed: Checkout) -> None:
     assert listed.run("bash", ".ci/run").code == 0
-    assert calls(listed)[-1] == "pytest -m not slow"
+    assert calls(listed)[-2:] == [f"{BESIDE} -m not slow", f"{ALONE} -m not slow"]

@@ -14,13 +14,15 @@ import json
 import os
 import sys
 import time
-from contextlib import nullcontext
+from contextlib import nullcontext, suppress
 from pathlib import Path
 from typing import Any
 
 os.environ.setdefault("VLLM_LOGGING_LEVEL", "ERROR")
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 os.environ.setdefault("VLLM_NO_USAGE_STATS", "1")
+
+from vllm.v1.core.sched.scheduler import Scheduler
 
 from experiments.model_free.worker_fast_loop import FastLoop
 from experiments.model_free.worker_manager import report_manager, report_scheduler
@@ -41,30 +43,26 @@ COUNTERS = (
 
 
 def replay(asked: dict[str, Any]) -> dict[str, Any]:
-    """One replay; its folder appears when it is complete. Returns its counters."""
+    """One replay; its folder appears when it is complete. Returns its counters.
+
+    Raises:
+        ValueError: a scheduler class for the fast loop, which would not ask it.
+    """
+    if asked["scheduler_cls"] is not None and asked["loop"] != "stock":
+        raise ValueError("a scheduler class is replayed by the stock loop only: the fast loop does not ask it")
     out = Path(asked["out"])
     filling = out.with_name(f".{out.name}.{os.getpid()}")
     filling.mkdir(parents=True)
-    Path("/proc/self/clear_refs").write_text("5", encoding="ascii")  # the peak of memory: of this replay
+    with suppress(OSError):  # not every container allows it; then the peak is that of all replays so far
+        Path("/proc/self/clear_refs").write_text("5", encoding="ascii")
     begun = time.perf_counter()
     trace = Trace(Path(asked["trace"]), asked["block_size"], asked["limit"], with_contents=asked["prefix_caching"])
-    scheduler = build_scheduler(
-        num_blocks=asked["num_blocks"],
-        block_size=asked["block_size"],
-        max_model_len=asked["max_model_len"],
-        prefix_caching=asked["prefix_caching"],
-        max_num_seqs=asked["max_num_seqs"],
-        max_num_batched_tokens=asked["max_num_batched_tokens"],
-        watermark=asked["watermark"],
-        scheduler_cls=asked["scheduler_cls"],
-    )
+    scheduler = scheduler_of(asked)
     recorder = Recorder(filling, asked["block_size"], asked["events"])
     policy = make_policy(asked["policy"], trace)
     kind = FastPool if asked["loop"] == "fast" else RecordingPool
     take_over(scheduler.kv_cache_manager.block_pool, kind, recorder, trace, policy)
     report_manager(scheduler.kv_cache_manager, recorder, policy)
-    gc.collect()
-    gc.freeze()  # blocks by the hundred thousand, none of which ever goes: not to be looked at again and again
     step_time = StepTime(**asked["step_time"])
     with (filling / "steps.jsonl").open("w", encoding="utf-8") if asked["steps"] else nullcontext() as steps_file:
         on_step = None if steps_file is None else lambda step: print(json.dumps(step), file=steps_file)
@@ -74,7 +72,6 @@ def replay(asked: dict[str, Any]) -> dict[str, Any]:
             report_scheduler(scheduler, recorder)
             steps = run_steps(scheduler, trace, step_time, recorder, on_step)
     counts = recorder.close(steps)
-    gc.unfreeze()
     counters: dict[str, Any] = {
         **{name: counts.get(name, 0) for name in COUNTERS},
         "steps": steps,
@@ -88,6 +85,21 @@ def replay(asked: dict[str, Any]) -> dict[str, Any]:
     return counters
 
 
+def scheduler_of(asked: dict[str, Any], kv_events: bool = False) -> Scheduler:
+    """vLLM's scheduler as a replay asks for it; ``kv_events``: announcing what it caches and evicts, as vLLM can."""
+    return build_scheduler(
+        num_blocks=asked["num_blocks"],
+        block_size=asked["block_size"],
+        max_model_len=asked["max_model_len"],
+        prefix_caching=asked["prefix_caching"],
+        max_num_seqs=asked["max_num_seqs"],
+        max_num_batched_tokens=asked["max_num_batched_tokens"],
+        watermark=asked["watermark"],
+        scheduler_cls=asked["scheduler_cls"],
+        kv_events=kv_events,
+    )
+
+
 def _peak_bytes() -> int:
     """The most memory that this process has held since its peak was last reset."""
     status = Path("/proc/self/status").read_text(encoding="ascii")
@@ -97,8 +109,15 @@ def _peak_bytes() -> int:
 def main(request_path: str, result_path: str) -> None:
     """Run every replay, then write the result."""
     asked = json.loads(Path(request_path).read_text(encoding="utf-8"))
-    result = {"replays": [replay(each) for each in asked["replays"]]}
-    Path(f"{result_path}.new").write_text(json.dumps(result), encoding="utf-8")
+    # Blocks by the hundred thousand live to the end of a replay: they are not to be looked at again and again.
+    gc.collect()
+    gc.freeze()
+    gc.disable()
+    counters = []
+    for each in asked["replays"]:
+        counters.append(replay(each))
+        gc.collect()
+    Path(f"{result_path}.new").write_text(json.dumps({"replays": counters}), encoding="utf-8")
     os.replace(f"{result_path}.new", result_path)
 
 

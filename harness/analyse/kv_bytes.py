@@ -6,7 +6,7 @@ from harness.errors import HarnessError
 from harness.spec.published_config import PublishedConfig
 
 _ELEMENT_BYTES = 2
-_ATTENTION = {"full_attention", "sliding_attention"}
+_ATTENTION = {"full_attention", "attention", "sliding_attention"}
 
 
 def kv_bytes(name: str, config: PublishedConfig, block_size: int, cache_blocks: int | None) -> dict[str, Any]:

@@ -96,16 +96,8 @@ def summary(replay: Replay) -> dict[str, Any]:
             "total": sum(row.hits * row.blocks for row in replay.hits),
         },
         "reuse_gap_s": gaps if gaps["mean"] is not None else None,
-        "within_session": {
-            "hit_tokens": counters.hit_tokens_within_session,
-            "blocks_reused": counters.blocks_reused_within_session,
-            "reuse_gap_s": _gaps_or_none(replay, within_session=True),
-        },
-        "across_sessions": {
-            "hit_tokens": counters.hit_tokens_across_sessions,
-            "blocks_reused": counters.blocks_reused_across_sessions,
-            "reuse_gap_s": _gaps_or_none(replay, within_session=False),
-        },
+        "within_session": _part(replay, within_session=True),
+        "across_sessions": _part(replay, within_session=False),
         "blocks_recovered": counters.blocks_recovered,
         "evictions": counters.evictions,
         "preemptions": counters.preemptions,
@@ -122,6 +114,7 @@ def summary(replay: Replay) -> dict[str, Any]:
         },
         "virtual_s": counters.virtual_s,
         "wall_s": counters.wall_s,
+        "max_rss_bytes": counters.max_rss_bytes,
         "parameters": {name: value for name, value in parameters.items() if name not in ("step_time", "loop")},
         "trace": facts.trace,
         "tokenizer": facts.tokenizer,
@@ -166,9 +159,15 @@ def _value(document: Any, metric: str) -> float | None:
     return None if document is None else float(document)
 
 
-def _gaps_or_none(replay: Replay, within_session: bool) -> dict[str, Any] | None:
-    sample = reuse_gaps(replay, within_session)
-    return four_numbers(sample) if sample.n else None
+def _part(replay: Replay, within_session: bool) -> dict[str, Any]:
+    """Reuses within or across sessions; all None where the trace names no session: who knows whose they are?"""
+    if all(row.session_id is None for row in replay.requests):
+        return dict.fromkeys(("hit_tokens", "blocks_reused", "reuse_gap_s"))
+    counters, sample = replay.facts.counters, reuse_gaps(replay, within_session)
+    tokens = (counters.hit_tokens_across_sessions, counters.hit_tokens_within_session)
+    blocks = (counters.blocks_reused_across_sessions, counters.blocks_reused_within_session)
+    gaps = four_numbers(sample) if sample.n else None
+    return {"hit_tokens": tokens[within_session], "blocks_reused": blocks[within_session], "reuse_gap_s": gaps}
 
 
 def _ratio(part: float, whole: float) -> float | None:

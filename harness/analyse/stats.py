@@ -12,11 +12,13 @@ import math
 import operator
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from functools import cache, lru_cache
 from statistics import fmean, stdev, variance
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
-import numpy as np
-from scipy.special import stdtrit  # the t quantile alone: scipy.stats takes a second to import
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
 
 CONFIDENCE = 0.95
 SIGNIFICANCE = 1 - CONFIDENCE
@@ -58,8 +60,12 @@ def summarise(values: Iterable[float]) -> Summary | None:
     return Summary(n, mean, t_quantile(n - 1) * sd / math.sqrt(n), sd, sd / abs(mean) if mean else None)
 
 
+@cache
 def t_quantile(freedom: float, confidence: float = CONFIDENCE) -> float:
     """How many standard errors wide one side of a t interval is."""
+    # Here, because a plan or a message needs no statistics; not scipy.stats, which takes a second to import.
+    from scipy.special import stdtrit
+
     return float(stdtrit(freedom, (1 + confidence) / 2))
 
 
@@ -122,18 +128,28 @@ def _bootstrapped(sample: Sequence[float]) -> Bounds:
     in most repeats) have resamples without any spread, which have no t: then it is Student's. Source: B. Efron and
     R. Tibshirani, An Introduction to the Bootstrap, Chapman and Hall 1993, section 12.5.
     """
+    import numpy as np  # as scipy
+
     values = np.asarray(sample)
     n, mean = len(values), float(values.mean())
     error = float(values.std(ddof=1)) / math.sqrt(n)
     if error == 0:
         return 0.0, 0.0
-    drawn = np.random.default_rng(_SEED).choice(values, size=(_RESAMPLES, n))
+    drawn = values[_positions_drawn(n)]
     spread = drawn.std(axis=1, ddof=1) / math.sqrt(n)
     if (spread == 0).any():
         return _students(sample)
     t = (drawn.mean(axis=1) - mean) / spread
     low, high = np.quantile(t, [SIGNIFICANCE / 2, 1 - SIGNIFICANCE / 2])
     return float(high) * error, -float(low) * error
+
+
+@lru_cache(maxsize=4)
+def _positions_drawn(n: int) -> "NDArray[np.int64]":
+    """Which of ``n`` values every resample has, shape (_RESAMPLES, n): the same for every sample of that size."""
+    import numpy as np
+
+    return np.random.default_rng(_SEED).integers(n, size=(_RESAMPLES, n))
 
 
 def to_scale(value: float, scale: Scale) -> float:

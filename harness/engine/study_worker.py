@@ -17,7 +17,7 @@ def run_worker(
     ``more`` environment variables win over the caller's; ``what`` is being done, for people.
 
     Raises:
-        HarnessError: it took longer than ``limit_s``, or failed (its last line is quoted).
+        HarnessError: it took longer than ``limit_s``, or failed (its exception or last line is quoted).
     """
     command = [str(engine_python), "-m", module, *(str(path.resolve()) for path in paths)]
     try:
@@ -27,5 +27,12 @@ def run_worker(
     except subprocess.TimeoutExpired:
         raise HarnessError(f"{what} took more than {limit_s:.0f} s; try again") from None
     if done.returncode != 0 or not paths[1].exists():
-        last = (done.stderr.strip().splitlines() or ["no message"])[-1]
-        raise HarnessError(f"{what} failed (exit {done.returncode}, {engine_python}): {last}")
+        raise HarnessError(f"{what} failed (exit {done.returncode}, {engine_python}): {_said(done.stderr)}")
+
+
+def _said(stderr: str) -> str:
+    """The exception that ended it, which libraries' farewells may follow; else its last line."""
+    lines = stderr.strip().splitlines() or ["no message"]
+    traces = [number for number, line in enumerate(lines) if line.startswith("Traceback (most recent call last)")]
+    after = lines[traces[-1] + 1 :] if traces else []
+    return next((line for line in after if line.strip() and not line.startswith(" ")), lines[-1])

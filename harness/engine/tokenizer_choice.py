@@ -33,6 +33,11 @@ class Tokenizer:
     source: str
     facts: dict[str, Any]
 
+    @property
+    def on_hub(self) -> bool:
+        """Whether it has to be fetched unless the hub's cache has it."""
+        return "hub_id" in self.facts
+
 
 def engine_python(workspace: Workspace, announce: Announce) -> Path:
     """The interpreter that tokenizers run under: the default CPU engine's, which is installed first if it is absent."""

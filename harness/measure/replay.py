@@ -38,7 +38,7 @@ def replay_engine(pin: str | None, workspace: Workspace) -> Engine:
     engine = engine_of(load_pin(pin or DEFAULT_CPU_PIN), workspace)
     if engine.pin.vllm_version != VLLM:
         what = f"replays are written for the scheduler of vLLM {VLLM}, this is {engine.pin.vllm_version}"
-        raise HarnessError(f"--engine {engine.pin.name}: {what}; leave --engine out")
+        raise HarnessError(f"--engine {engine.pin.name}: {what}; leave --engine and HARNESS_ENGINE out")
     if not engine.is_complete:
         how = f"python -m harness engines install --pin {engine.pin.name}"
         raise HarnessError(f"engine {engine.pin.name} is not installed; install it with: {how}")

@@ -12,8 +12,8 @@ import sys
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING, TypeAlias
 
-from matplotlib.figure import Figure as Drawing
 from rich.console import Console, RenderableType
 
 from harness.analyse.dataset import Side, Whose, paper_sides, side_of_slot
@@ -26,9 +26,12 @@ from harness.record.plain import printable
 from harness.record.slot import Slot, find_slots, read_slot
 from harness.record.slotcheck import SlotError
 from harness.show.node_name import node_name
-from harness.show.style import save
 from harness.spec.figure import Figure, load_figure
 from harness.workspace import Workspace
+
+# matplotlib takes half a second to import, and who only reads what would be drawn (a plan, a verdict) needs none.
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure as Drawing
 
 
 @dataclass(frozen=True)
@@ -52,7 +55,7 @@ class FigureData:
         return tuple(side for side in self.sides if side.whose == "paper")
 
 
-Draw = Callable[[FigureData], tuple[Drawing, list[RenderableType]]]
+Draw: TypeAlias = "Callable[[FigureData], tuple[Drawing, list[RenderableType]]]"
 
 
 def plot_command(plot_file: str, number: str, draw: Draw, argv: Sequence[str] | None = None) -> int:
@@ -67,6 +70,8 @@ def plot_command(plot_file: str, number: str, draw: Draw, argv: Sequence[str] | 
         "--allow-mismatch", action="store_true", help="draw slots that do not fit together, and say so in the figure"
     )
     options = parser.parse_args(argv)
+    from harness.show.style import save
+
     try:
         data = figure_data(number, here, options.data or [], options.allow_mismatch)
         drawing, notes = draw(data)

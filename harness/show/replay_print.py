@@ -34,13 +34,13 @@ def replay_lines(summary: Mapping[str, Any], over_time: Sequence[float]) -> list
         ("  over time", f"{sparkline(over_time)}  0 … {summary['virtual_s']:,.1f} s"),
         *_model_rows(summary),
         ("trace", _trace(summary["trace"])),
-        ("tokenizer", _named(summary["tokenizer"])),
+        ("tokenizer", _tokenizer(summary["tokenizer"], summary["trace"]["format"])),
         ("step time", _step_time(summary["step_time"])),
         (
             "engine",
             f"{summary['engine']['pin']}: its scheduler and block manager, {summary['step_loop']} loop, no model",
         ),
-        ("replayed in", f"{summary['wall_s']:.1f} s"),
+        ("replayed in", f"{summary['wall_s']:.1f} s, {_bytes(summary['max_rss_bytes'])} of memory"),
     ]
     return [printable(f"{label:<{_LABEL}}{text}") for label, text in rows]
 
@@ -77,6 +77,8 @@ def _hit_tokens(summary: Mapping[str, Any]) -> str:
 
 
 def _part(part: Mapping[str, Any]) -> str:
+    if part["hit_tokens"] is None:
+        return "not known: the trace names no sessions"
     gaps = part["reuse_gap_s"]
     median = "" if gaps is None else f", median gap {_number(gaps['median'])} s"
     return f"{part['hit_tokens']:,} tokens, {part['blocks_reused']:,} blocks{median}"
@@ -105,8 +107,12 @@ def _trace(trace: Mapping[str, Any]) -> str:
     return f"{trace['file']} ({trace['format']}, {trace['requests']:,} requests, sha256 {trace['sha256'][:12]}…)"
 
 
-def _named(tokenizer: Mapping[str, Any] | None) -> str:
-    return "not known (no workload.json beside the trace names it)" if tokenizer is None else str(tokenizer.get("name"))
+def _tokenizer(tokenizer: Mapping[str, Any] | None, trace_format: str) -> str:
+    if tokenizer is not None:
+        return str(tokenizer.get("name"))
+    if trace_format == "mooncake":
+        return "none: the trace holds block hashes, no tokens"
+    return "not known: no workload.json beside the trace names it"
 
 
 def _step_time(model: Mapping[str, float]) -> str:

@@ -8,21 +8,21 @@ from typing import Any
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator
+from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter
 from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
-from harness.show.style import BLUE, COLUMN_IN, FONT_PT, GREY, ORANGE, save, style
+from harness.show.style import BLUE, COLUMN_IN, FONT_PT, GREY, ORANGE, fitted, save, style
 from harness.traces.making import Turn
 
 SINGLE_STYLE: dict[str, Any] = {"color": ORANGE, "linestyle": "--", "linewidth": 1.0, "label": "single-turn"}
 MULTI_STYLE: dict[str, Any] = {"color": BLUE, "linestyle": "-", "linewidth": 1.0, "label": "multi-turn"}
-HEIGHT_IN = 1.35
+HEIGHT_IN = 1.5
 
 
 def workload_table(document: dict[str, Any]) -> Table:
     """What the traces hold, and the share of prompt tokens that a cache without end could have had."""
-    source, counts, share = document["source"], document["counts"], document["chaining"]["share"]
+    counts, share = document["counts"], document["chaining"]["share"]
     table = Table(box=SIMPLE_HEAD)
     table.add_column(f"{counts['conversations']:,} conversations")
     traces = document["traces"].values()
@@ -39,14 +39,20 @@ def workload_table(document: dict[str, Any]) -> Table:
     for name, key in rows.items():
         table.add_row(name, *(f"{facts[key]:,.{1 if key == 'last_s' else 0}f}" for facts in traces))
     hits = [f"{100 * facts['hit_share_of_endless_cache']:.1f} %" for facts in traces]
-    table.add_row(f"could be found in an endless cache, block {document['block_size']}", *hits)
-    table.add_row("further turns that go on from prompt and answer", "–", "–" if share is None else f"{share:.1%}")
-    origin = source["file"] or f"generated in the shape of {source['shape']}, seed {document['seed']}"
-    table.caption, table.caption_justify = f"{origin}; tokenizer {document['tokenizer']['name']}", "left"
+    table.add_row(f"endless cache, block {document['block_size']}", *hits)
+    table.add_row("further turns that chain", "–", "–" if share is None else f"{100 * share:.1f} %")
+    table.caption, table.caption_justify = _origin(document), "left"
     return table
 
 
-def draw_workload(turns: Sequence[Turn], folder: Path) -> list[Path]:
+def _origin(document: dict[str, Any]) -> str:
+    """What the dialogues were and which tokenizer cut them: stands beside everything that is shown of them."""
+    source = document["source"]
+    origin = source["file"] or f"generated in the shape of {source['shape']}, seed {document['seed']}"
+    return f"{origin}; tokenizer {document['tokenizer']['name']}"
+
+
+def draw_workload(document: dict[str, Any], turns: Sequence[Turn], folder: Path) -> list[Path]:
     """Write ``workload.pdf`` and ``.png``: prompt lengths, turns per conversation, times between arrivals."""
     first = [turn for turn in turns if turn.turn == 1]
     with style():
@@ -58,17 +64,28 @@ def draw_workload(turns: Sequence[Turn], folder: Path) -> list[Path]:
             if len(times) > 1:
                 arrivals.ecdf([later - earlier for earlier, later in pairwise(times)], **look)
         _label(lengths, "prompt length, tokens", "share of requests")
-        lengths.set_xscale("log")
-        arrivals.set_xscale("log")
         _label(arrivals, "time between arrivals, s", "share of requests")
-        lengths.legend(frameon=False, fontsize=FONT_PT, loc="upper left")
+        _logarithmic(lengths, (1, 2, 5))
+        _logarithmic(arrivals, (1,))
+        arrivals.set_xlim(left=1e-3)
+        arrivals.legend(*lengths.get_legend_handles_labels(), frameon=False, fontsize=FONT_PT, loc="upper left")
         per_conversation = Counter(Counter(turn.conversation for turn in turns).values())
         conversations.bar(list(per_conversation), list(per_conversation.values()), color=GREY, edgecolor="black")
         _label(conversations, "turns per conversation", "conversations")
-        conversations.xaxis.set_major_locator(MaxNLocator(integer=True))
+        for axis in (conversations.xaxis, conversations.yaxis):
+            axis.set_major_locator(MaxNLocator(5, integer=True, min_n_ticks=1))
+        figure.suptitle(fitted(_origin(document), FONT_PT, 2 * COLUMN_IN)[0], fontsize=FONT_PT)
         return save(figure, folder, "workload")
 
 
 def _label(axes: Axes, x: str, y: str) -> None:
     axes.set_xlabel(x)
     axes.set_ylabel(y)
+
+
+def _logarithmic(axes: Axes, digits: Sequence[int]) -> None:
+    """A logarithmic x axis with plain numbers at these digits of each decade."""
+    axes.set_xscale("log")
+    axes.xaxis.set_major_locator(LogLocator(subs=digits))
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    axes.xaxis.set_minor_formatter(NullFormatter())

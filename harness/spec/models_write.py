@@ -10,7 +10,7 @@ from pydantic import ValidationError
 from harness.errors import HarnessError
 from harness.record.atomic import write_text
 from harness.spec.models import Models, load_models
-from harness.spec.yamlfile import read_declaration
+from harness.spec.yamlfile import FastLoader, read_declaration
 
 SOURCE = "the commit that the hub named when download_models.py --resolve last asked"
 REVISION_LINE = re.compile(r'(    revision:[ \t]+)(?:null|"?[0-9a-f]{40}"?)([ \t]*(?:#.*)?)')
@@ -62,7 +62,7 @@ def _set_revision(path: Path, lines: list[str], name: str, revision: str) -> Non
 def _check(path: Path, text: str, revisions: Mapping[str, str]) -> None:
     """The edited text says what it should; a file in a form that nobody thought of is not to be damaged."""
     try:
-        models = Models.model_validate(yaml.safe_load(text)).models
+        models = Models.model_validate(yaml.load(text, Loader=FastLoader)).models
     except (yaml.YAMLError, ValidationError):
         models = {}
     if any(name not in models or models[name].revision != revision for name, revision in revisions.items()):

@@ -1,6 +1,7 @@
 """YAML declarations → validated pydantic objects, with errors that name file, line and field."""
 
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -12,6 +13,11 @@ from harness.errors import HarnessError
 M = TypeVar("M", bound=BaseModel)
 
 SHOWN_CHARACTERS = 120  # of a value that does not fit
+
+# libyaml's parser, seven times as fast as PyYAML's own (which stands in where a build of PyYAML lacks it).
+FastLoader: type[yaml.SafeLoader] = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+_MOST_NESTED = 2000  # levels that libyaml is given: at some 30,000 it overflows the stack
+_NOT_YAML = (yaml.YAMLError, RecursionError, ValueError, LookupError, TypeError, AttributeError)
 
 
 def load_yaml(path: Path, model: type[M]) -> M:
@@ -49,11 +55,13 @@ def read_declaration(path: Path) -> str:
 def _parse(path: Path) -> tuple[yaml.Node | None, Any]:
     """The file as YAML nodes, which know their lines, and as values."""
     text = read_declaration(path)
-    try:
-        loader = yaml.SafeLoader(text)
-        tree = loader.get_single_node()
-        twice = next(_keys_given_twice(tree, set()), None)
-        document = None if tree is None else loader.construct_document(tree)
+    if _nested_at_most(text) < _MOST_NESTED:
+        with suppress(*_NOT_YAML):
+            tree, document, twice = _read(text, FastLoader)
+            if twice is None:
+                return tree, document
+    try:  # once more, for what is wrong in PyYAML's words, which are clearer than libyaml's
+        tree, document, twice = _read(text, yaml.SafeLoader)
     except yaml.MarkedYAMLError as error:
         line = error.problem_mark.line + 1 if error.problem_mark else 1
         raise HarnessError(f"{path}:{line}: not valid YAML: {_one_line(str(error.problem))}") from None
@@ -65,6 +73,19 @@ def _parse(path: Path) -> tuple[yaml.Node | None, Any]:
         line = twice.start_mark.line + 1
         raise HarnessError(f"{path}:{line}: not valid YAML: key '{_one_line(twice.value)}' is given twice")
     return tree, document
+
+
+def _nested_at_most(text: str) -> int:
+    """More levels than the text can have: a bracket opens one, and so can every two characters of a line."""
+    return text.count("[") + text.count("{") + max(map(len, text.split("\n")))
+
+
+def _read(text: str, parser: type[yaml.SafeLoader]) -> tuple[yaml.Node | None, Any, yaml.ScalarNode | None]:
+    """Nodes, values, and a key that is given twice. Raises one of _NOT_YAML."""
+    loader = parser(text)
+    tree = loader.get_single_node()
+    twice = next(_keys_given_twice(tree, set()), None)
+    return tree, None if tree is None else loader.construct_document(tree), twice
 
 
 def _keys_given_twice(node: yaml.Node | None, seen: set[int]) -> Iterator[yaml.ScalarNode]:

@@ -2,17 +2,13 @@
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, BinaryIO
-
-import ijson
+from typing import Any
 
 from harness.errors import HarnessError
-from harness.traces.lines import MAX_LINE_BYTES, RowError, json_object, kind_of, numbered_lines
+from harness.traces.json_array import array_items
+from harness.traces.lines import RowError, json_object, kind_of, numbered_lines
 
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"
-# Where one row ends in broken JSON cannot be known: what follows is lost, and the reason says so.
-LOST = "and with it every row behind it"
-
 Found = dict[str, Any] | RowError
 
 
@@ -55,45 +51,9 @@ def _line_rows(path: Path) -> Iterator[tuple[int, Found]]:
 
 
 def _array_rows(path: Path) -> Iterator[tuple[int, Found]]:
-    """Items of the array; memory holds one of them and what was read ahead."""
     number = 0
-    with path.open("rb") as file:
-        bounded = _Bounded(file)
-        items = ijson.items(bounded, "item", use_float=True)
-        while True:
-            number += 1
-            try:
-                item = next(items)
-            except StopIteration:
-                return
-            except RowError as error:
-                yield number, error
-                return
-            except ijson.IncompleteJSONError as error:
-                # The library's word for JSON that ends too early, and for some that is none.
-                cut = "premature" in str(error) or "Incomplete" in str(error)
-                yield number, RowError(f"{'truncated' if cut else 'not JSON'} {LOST}")
-                return
-            except (ijson.JSONError, ValueError, ArithmeticError, RecursionError):
-                yield number, RowError(f"not JSON {LOST}")
-                return
-            bounded.row_bytes = 0
+    try:
+        for number, item in enumerate(array_items(path), start=1):
             yield number, item if isinstance(item, dict) else RowError(f"not a JSON object but {kind_of(item)}")
-
-
-class _Bounded:
-    """A file of which no row may take more than ``MAX_LINE_BYTES``: one without end must not fill the memory."""
-
-    def __init__(self, file: BinaryIO) -> None:
-        self.file = file
-        self.row_bytes = 0  # read since the last row
-        if file.read(len(BYTE_ORDER_MARK)) != BYTE_ORDER_MARK:
-            file.seek(0)
-
-    def read(self, size: int) -> bytes:
-        """At most ``size`` bytes. Raises RowError once a row is too long."""
-        if self.row_bytes > MAX_LINE_BYTES:
-            raise RowError(f"longer than {MAX_LINE_BYTES >> 20} MiB {LOST}")
-        content = self.file.read(size)
-        self.row_bytes += len(content)
-        return content
+    except RowError as error:
+        yield number + 1, error

@@ -5,7 +5,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-from harness.record.bounded import HALF_CHARACTER
 from harness.record.plain import printable
 from harness.traces.dialogue_files import rows_of
 from harness.traces.lines import RowError
@@ -119,6 +118,8 @@ def _said(message: Any) -> tuple[Side, str]:
         raise RowError(f"unknown role ({printable(str(role), 40)})")
     if not isinstance(text, str):
         raise RowError("text that is not text")
-    if HALF_CHARACTER.search(text):
-        raise RowError("text with half of a character pair")
+    try:
+        text.encode()
+    except UnicodeEncodeError:  # half a character pair, or a byte that is not UTF-8
+        raise RowError("text that is no Unicode") from None
     return SIDES[role.lower()], text

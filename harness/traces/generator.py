@@ -12,6 +12,7 @@ level, though a real corpus's would go on growing slowly.
 
 import random
 from collections.abc import Iterator
+from itertools import accumulate
 
 from harness.traces.dialogues import Dialogue
 from harness.traces.earlier import ROOT, Earlier, Opening
@@ -45,30 +46,36 @@ def planned(outlines: tuple[Outline, ...], seed: int) -> Iterator[Outline]:
 
 def _add(earlier: Earlier, outline: Outline, words: int, stream: random.Random) -> list[int]:
     """The symbols of one more dialogue, words by number."""
-    lengths = outline.lengths
-    shared = min(outline.shared, sum(lengths) + len(lengths))
-    source, shared, lengths = _source(earlier, shared, lengths, stream)
-    made = earlier.symbols[source][:shared] if shared else []
-    while len(made) < sum(lengths) + len(lengths):
-        opening = Opening.of(lengths, len(made))
-        if opening.within == lengths[opening.messages] and not (
-            len(made) == shared and END in earlier.continued(source, shared)
-        ):
-            made.append(END)
-            continue
-        if len(made) > shared:
-            made.append(stream.randrange(words))
-            continue
-        if opening.within == lengths[opening.messages]:  # an earlier one ends here, too: depart by a word instead
-            lengths = (*lengths[: opening.messages], opening.within + 1, *lengths[opening.messages + 1 :])
-        free = sorted(set(range(words)) - earlier.continued(source, shared))
-        if free:
-            made.append(free[stream.randrange(len(free))])
-        else:  # every word stands here already: share one symbol more
-            source, shared, lengths = _source(earlier, shared + 1, lengths, stream)
-            made = earlier.symbols[source][:shared]
+    source, shared, lengths = _source(earlier, outline.shared, outline.lengths, stream)
+    departure, lengths = _departure(earlier, source, shared, lengths, words, stream)
+    while departure is None:  # every word stands there already: share one symbol more
+        source, shared, lengths = _source(earlier, shared + 1, lengths, stream)
+        departure, lengths = _departure(earlier, source, shared, lengths, words, stream)
+    ends = {end - 1 for end in accumulate(length + 1 for length in lengths)}
+    made = (earlier.symbols[source][:shared] if shared else []) + departure
+    made += [END if place in ends else stream.randrange(words) for place in range(len(made), max(ends) + 1)]
     earlier.add(made, lengths, source, shared)
     return made
+
+
+def _departure(
+    earlier: Earlier, source: int, shared: int, lengths: tuple[int, ...], words: int, stream: random.Random
+) -> tuple[list[int] | None, tuple[int, ...]]:
+    """The symbol that follows the copied ones as in no earlier dialogue, and the lengths that the new one then has.
+
+    No symbol for one that is nothing but a copy; None where all words are taken.
+    """
+    opening = Opening.of(lengths, shared)
+    if opening.messages == len(lengths):
+        return [], lengths
+    taken = earlier.continued(source, shared)
+    if opening.within == lengths[opening.messages]:
+        if END not in taken:
+            return [END], lengths
+        # An earlier one ends here, too: this one has a word more.
+        lengths = (*lengths[: opening.messages], opening.within + 1, *lengths[opening.messages + 1 :])
+    free = sorted(set(range(words)) - taken)
+    return [free[stream.randrange(len(free))]] if free else None, lengths
 
 
 def _source(

@@ -12,6 +12,13 @@ MAX_LINE_BYTES = 64 << 20  # a prompt of 5 million tokens
 MAX_TIME = 1e13  # in milliseconds three centuries
 
 
+def _refuse(name: str) -> NoReturn:
+    raise ValueError(f"{name} is no number")
+
+
+DECODER = json.JSONDecoder(parse_constant=_refuse)  # NaN and infinity are no JSON
+
+
 class RowError(ValueError):
     """What is wrong with one row, in a few printable words, without its place."""
 
@@ -48,7 +55,7 @@ def json_object(line: bytes) -> dict[str, Any]:
         RowError: it is none; a line without an end that breaks off in the middle of its JSON is called truncated.
     """
     try:
-        document = json.loads(line.decode("utf-8"), parse_constant=_refuse)
+        document = DECODER.decode(line.decode("utf-8"))
     except json.JSONDecodeError as error:
         if not line.strip():
             raise RowError("empty") from None
@@ -100,7 +107,3 @@ def present(row: dict[str, Any], key: str) -> Any:
 def shown(value: Any) -> str:
     """A value of somebody's file, short and printable."""
     return printable(json.dumps(value)[:200], 40)
-
-
-def _refuse(name: str) -> NoReturn:
-    raise ValueError(f"{name} is no number")

@@ -70,6 +70,16 @@ def test_without_caching_what_does_not_exist_is_none_and_what_is_zero_is_zero(tm
     assert (found["block_reuse_rate"], found["sharing_fraction"]["max"], found["hit_tokens"]) == (0.0, 0.0, 0)
 
 
+def test_whose_reuses_they_are_is_not_known_where_no_session_is_named(tmp_path: Path):
+    requests = [ToyRequest(name, None, at, tuple(range(9)), (80,)) for name, at in (("one", 0.0), ("two", 10.0))]
+    found = summary(replayed(tmp_path / "replay", Toy(requests, 10, 4, chunk=16).replay()))
+    assert found["blocks_reused"] == 2
+    unknown = {"hit_tokens": None, "blocks_reused": None, "reuse_gap_s": None}
+    assert (found["within_session"], found["across_sessions"]) == (unknown, unknown)
+    rows = {row.metric: row.ratio for row in compare(found, found)}
+    assert (rows["within_session.blocks_reused"], rows["blocks_reused"]) == (None, 1.0)
+
+
 def test_every_fraction_is_a_share(tmp_path: Path):
     values, shares = sharing_fractions(replayed(tmp_path / "replay", small_toy())).ecdf()
     assert 0 <= values.min() <= values.max() <= 1

@@ -129,6 +129,7 @@ def test_a_server_that_is_never_healthy_is_given_up_and_ended(fake: FakeEngine) 
     assert is_gone(fake.starts()[-1]["pid"])
 
 
+@pytest.mark.alone
 def test_a_server_that_hangs_before_it_listens_is_given_up_in_the_phase_it_hangs_in(fake: FakeEngine) -> None:
     fake.behave("hang")
     run = fake.start(start=server(fake), timeout_s=0.4)

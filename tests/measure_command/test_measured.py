@@ -181,6 +181,7 @@ def test_two_commands_are_started_in_turns_paired_and_compared(shell: Shell) -> 
     assert found["against"]["ready"]["measured"]["n"] == 2
 
 
+@pytest.mark.alone
 def test_a_slower_command_crosses_the_gate(shell: Shell) -> None:
     slower = " ".join((*shell.serve, "--delay", "0.4"))
     done = shell.measure("--iterations", "3", "--uncached", "--against", slower, "--gate", "5%", "--", *shell.serve)

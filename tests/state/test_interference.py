@@ -100,6 +100,7 @@ def test_of_a_machine_that_tells_nothing_nothing_is_said() -> None:
     assert (known, noise.marks) == ({"watched_s", "harness_cpu_s"}, ())
 
 
+@pytest.mark.alone
 def test_a_real_busy_process_is_seen_until_it_is_said_to_be_the_measured_one() -> None:
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
     watch = Watch()

@@ -219,6 +219,7 @@ def spinning(tmp_path: Path) -> Iterator[None]:
 
 
 @pytest.mark.usefixtures("spinning")
+@pytest.mark.alone
 def test_a_real_busy_process_is_seen_waited_for_and_named() -> None:
     said: list[str] = []
     found = wait_until_quiet(0, 0.3, said.append)

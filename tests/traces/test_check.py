@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from harness.errors import HarnessError
@@ -52,6 +52,7 @@ def refusal(path: Path, block_size: int = 16) -> str:
     return text
 
 
+@settings(max_examples=50)
 @given(rows=token_traces(), block_size=st.integers(1, 600))
 def test_any_valid_token_trace_passes_with_its_facts(folder: Path, rows: list[Document], block_size: int) -> None:
     path = write_rows(folder / "tokens.jsonl", rows)
@@ -67,6 +68,7 @@ def test_any_valid_token_trace_passes_with_its_facts(folder: Path, rows: list[Do
     assert facts.sha256 == hashlib.sha256(path.read_bytes()).hexdigest()
 
 
+@settings(max_examples=50)
 @given(rows=mooncake_traces(), block_size=st.sampled_from([2**power for power in range(10)]))
 def test_any_valid_mooncake_trace_passes_with_its_facts(folder: Path, rows: list[Document], block_size: int) -> None:
     facts = check_trace(write_rows(folder / "mooncake.jsonl", rows), block_size)
@@ -75,6 +77,7 @@ def test_any_valid_mooncake_trace_passes_with_its_facts(folder: Path, rows: list
     assert facts.last_s == rows[-1]["timestamp"] / 1000
 
 
+@settings(max_examples=50)
 @given(rows=token_traces() | mooncake_traces())
 def test_rows_are_read_back_as_they_were_written(folder: Path, rows: list[Document]) -> None:
     read = [row for _, row in read_trace(write_rows(folder / "rows.jsonl", rows))]
