@@ -26,7 +26,7 @@ def comparison_table(side: StudySide) -> Table:
         found.setdefault(row["metric"], {})[row["of"], row["statistic"]] = row
     seeds = max((int(row["value"]) for row in rows if row["statistic"] == "n"), default=0)
     title = f"{MULTI} against {SINGLE}, unlimited cache, n={seeds} seed{'' if seeds == 1 else 's (± 95 % interval)'}"
-    table = Table(title=title, title_justify="left", box=SIMPLE_HEAD)
+    table = Table(title=title, title_justify="left", box=SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
     table.add_column("metric")
     for name in (SINGLE, MULTI, "ratio"):
         table.add_column(name, justify="right")
