@@ -135,8 +135,12 @@ def logarithmic(axes: Axes, which: Literal["x", "xy"]) -> None:
     if which == "xy":
         axes.set(yscale="log", ylim=(min(spans["y"]) / 1.5, max(spans["y"]) * 1.5))
     for axis in (axes.xaxis, axes.yaxis)[: len(which)]:  # 0.01 and 10,000 rather than powers: no mathematical text here
-        axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.0f}" if value >= 1 else f"{value:g}"))
+        axis.set_major_formatter(FuncFormatter(_plain))
         axis.set_minor_formatter(NullFormatter())
+
+
+def _plain(value: float, _: int | None = None) -> str:
+    return f"{value:,.0f}" if value >= 1 else f"{value:.10f}".rstrip("0")
 
 
 def key(axes: Axes, place: Literal["upper left", "upper right", "lower right"]) -> None:

@@ -8,6 +8,10 @@ from harness.analyse.sharing_series import Cells, rows_of
 from harness.record.sharing_tables import COMPARISON, LIMITED, MULTI, RATIOS, SINGLE
 from harness.show.study_command import StudySide
 
+_SHORT = {
+    "within_session.blocks_reused": "within_session.blocks",
+    "across_sessions.blocks_reused": "across_sessions.blocks",
+}
 _HALF = "half width of 95 % interval"
 
 
@@ -22,12 +26,14 @@ def comparison_table(side: StudySide) -> Table:
         found.setdefault(row["metric"], {})[row["of"], row["statistic"]] = row
     seeds = max((int(row["value"]) for row in rows if row["statistic"] == "n"), default=0)
     title = f"{MULTI} against {SINGLE}, unlimited cache, n={seeds} seed{'' if seeds == 1 else 's (± 95 % interval)'}"
-    table = Table(title=title, title_justify="left", box=SIMPLE_HEAD)
+    table = Table(title=title, title_justify="left", box=SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
     table.add_column("metric")
     for name in (SINGLE, MULTI, "ratio"):
         table.add_column(name, justify="right")
     for metric, cells in found.items():
-        table.add_row(Text(metric), *(Text(_shown(cells, name)) for name in (SINGLE, MULTI, "ratio")))
+        table.add_row(
+            Text(_SHORT.get(metric, metric)), *(Text(_shown(cells, name)) for name in (SINGLE, MULTI, "ratio"))
+        )
     return table
 
 
@@ -61,4 +67,4 @@ def _shown(cells: dict[tuple[str, str], Cells], name: str) -> str:
 
 
 def _number(value: float, digits: int = 3) -> str:
-    return f"{value:,.0f}" if value >= 10**digits else f"{value:.{digits}g}"
+    return f"{value:,.0f}" if value >= 10**digits else f"{value:.{digits if value >= 0.001 else 2}g}"
