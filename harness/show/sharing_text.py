@@ -30,8 +30,8 @@ def caption(side: StudySide) -> list[str]:
     sentences.append(_mooncake(slot) if has_mooncake(slot) else _GET_MOONCAKE)
     sentences.append(
         "Panels a to c, e, f and i: a cache that never runs out. Sharing fraction: reused ÷ prompt blocks at a "
-        "request's first admission. Oracle: evicts the block that is needed last; no bound, as orphans of an evicted "
-        "block cannot be hit. Definitions: docs/prefix-sharing.md."
+        "request's first admission. Oracle: evicts the block whose next use is furthest away; no bound, as what is "
+        "found changes what runs when. Definitions: docs/prefix-sharing.md."
     )
     return sentences
 
