@@ -29,7 +29,7 @@ def caption(side: StudySide) -> list[str]:
     sentences = [_whose(side), _dialogues(slot), _tokenizer(slot), _clock(slot), _spread(slot)]
     sentences.append(_mooncake(slot) if has_mooncake(slot) else _GET_MOONCAKE)
     sentences.append(
-        "Panels a to c, e, f and i: a cache that never runs out. Sharing fraction: reused ÷ prompt blocks at a "
+        f"Panels a to c, e{', f and i' if has_mooncake(slot) else ' and f'}: a cache that never runs out. Sharing fraction: reused ÷ prompt blocks at a "
         "request's first admission. Oracle: evicts the block that is needed last; no bound, as orphans of an evicted "
         "block cannot be hit. Definitions: docs/prefix-sharing.md."
     )
