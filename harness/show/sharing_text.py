@@ -28,8 +28,9 @@ def caption(side: StudySide) -> list[str]:
     slot = side.slot
     sentences = [_whose(side), _dialogues(slot), _tokenizer(slot), _clock(slot), _spread(slot)]
     sentences.append(_mooncake(slot) if has_mooncake(slot) else _GET_MOONCAKE)
+    drawn = "e, f and i" if has_mooncake(slot) else "e and f"
     sentences.append(
-        "Panels a to c, e, f and i: a cache that never runs out. Sharing fraction: reused ÷ prompt blocks at a "
+        f"Panels a to c, {drawn}: a cache that never runs out. Sharing fraction: reused ÷ prompt blocks at a "
         "request's first admission. Oracle: evicts the block whose next use is furthest away; no bound, as what is "
         "found changes what runs when. Definitions: docs/prefix-sharing.md."
     )
