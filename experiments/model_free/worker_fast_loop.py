@@ -42,7 +42,7 @@ class FastLoop:
         self.waiting: deque[Sequence] = deque()
         self._max_running = scheduler.max_num_active_reqs
         self._budget = scheduler.max_num_scheduled_tokens
-        self._must_fit = scheduler.scheduler_reserve_full_isl
+        assert scheduler.scheduler_reserve_full_isl, "restated for vLLM's default: admitted is whose whole prompt fits"
         self._step_time, self._recorder, self._on_step = step_time, recorder, on_step
         self._block_size, self._caching = trace.block_size, trace.with_contents
         self._rows = iter(trace)
@@ -134,7 +134,7 @@ class FastLoop:
             tokens = min(sequence.num_tokens - hit, left)
             some_run = bool(self.running)
             admitted = self.manager.allocate_slots(
-                sequence, tokens, hit, blocks, full_sequence_must_fit=self._must_fit, has_scheduled_reqs=some_run
+                sequence, tokens, hit, blocks, full_sequence_must_fit=True, has_scheduled_reqs=some_run
             )
             if admitted is None:
                 place = hit // self._block_size
@@ -157,7 +157,7 @@ class FastLoop:
         Nothing was freed since, so there are no more free blocks than then; and it needs no fewer new ones unless the
         first content that it did not find has been cached meanwhile.
         """
-        if self._refused is None or not self._must_fit:
+        if self._refused is None:
             return False
         frees, missing = self._refused
         pool = self.manager.block_pool

@@ -25,7 +25,7 @@ def report_manager(manager: KVCacheManager, recorder: Recorder, policy: PolicyQu
             recorder.admit(record, num_new_computed_tokens, resumed)
             if policy is not None and not resumed:
                 findable = record.row.contents[: (record.row.prompt_tokens - 1) // recorder.block_size]
-                policy.on_admit(findable, num_new_computed_tokens // recorder.block_size)
+                policy.on_admit(findable)
         return found
 
     def free_request(request: Any) -> None:

@@ -14,6 +14,7 @@ from experiments.model_free.worker_next_use import NextUse
 from experiments.model_free.worker_trace import Trace
 
 Rank = tuple[float, ...]
+_FEW = 1024  # entries that are not worth looking through
 
 
 class PolicyQueue:
@@ -39,8 +40,8 @@ class PolicyQueue:
     def on_use(self, blocks: Sequence[KVCacheBlock]) -> None:
         """Cached blocks were given to a request, free or in use before."""
 
-    def on_admit(self, findable: Contents, hits: int) -> None:
-        """A request was admitted for the first time; it found ``hits`` of the contents that it could have found."""
+    def on_admit(self, findable: Contents) -> None:
+        """A request was admitted for the first time; these are the contents that it could have found."""
 
     def on_evict(self, block: KVCacheBlock, rank: Rank) -> None:
         """A block with findable contents is handed out."""
@@ -54,6 +55,8 @@ class PolicyQueue:
             self._empty.append((self._number, block))
         else:
             heapq.heappush(self._cached, (self.rank(block), self._number, block))
+            if len(self._cached) > 4 * self.num_free_blocks + _FEW:
+                self._forget_old_entries()
 
     def append_n(self, blocks: Iterable[KVCacheBlock]) -> None:
         """Blocks have become free, the first to be evicted first."""
@@ -93,6 +96,11 @@ class PolicyQueue:
         """The next ``n`` of them."""
         return [self.popleft() for _ in range(n)]
 
+    def _forget_old_entries(self) -> None:
+        """Where hits are many and evictions few, entries that no longer count would fill the memory."""
+        self._cached = [entry for entry in self._cached if self._entry.get(entry[2].block_id) == entry[1]]
+        heapq.heapify(self._cached)
+
     def get_all_free_blocks(self) -> list[KVCacheBlock]:
         """All of them, next first."""
         empty = [block for number, block in reversed(self._empty) if self._entry.get(block.block_id) == number]
@@ -125,9 +133,9 @@ class FIFO(PolicyQueue):
 class LFU(PolicyQueue):
     """Least frequently used first, with dynamic ageing (LFU-DA: Arlitt et al., 2000).
 
-    A content's key is its number of uses (stored, then each hit, also on blocks in use) plus the cache's age at its
-    last use; the age is the key of the last content evicted. Equal keys: least recently freed first. The uses of an
-    evicted content are forgotten.
+    A cached block's key is its number of uses (stored, then each hit, also on blocks in use) plus the cache's age at
+    its last use; the age is the key of the last block evicted. Equal keys: least recently freed first. An evicted block's
+    uses are forgotten.
     """
 
     def __init__(self) -> None:
@@ -175,10 +183,10 @@ class Oracle(PolicyQueue):
         for block, content in zip(blocks, contents.tolist(), strict=True):
             self._content[block.block_id] = content
 
-    def on_admit(self, findable: Contents, hits: int) -> None:
-        """What the request found is in use; what it did not find, further back in its prompt, has a later next use."""
+    def on_admit(self, findable: Contents) -> None:
+        """All that it asks for has a later next use now: what it did not find, and free copies of what it did."""
         self._next_use.admit()
-        for content in findable[hits:].tolist():
+        for content in findable.tolist():
             for block in list(self._free.get(content, {}).values()):
                 self.remove(block)
                 self.append(block)
@@ -215,5 +223,5 @@ def make_policy(name: str, trace: Trace) -> PolicyQueue | None:
         return Oracle(NextUse(trace))
     kinds: dict[str, type[PolicyQueue]] = {"lru-control": LRU, "fifo": FIFO, "lfu": LFU}
     if name not in kinds:
-        raise ValueError(f"unknown policy {name!r}; known: lru, {', '.join(kinds)}, oracle")
+        raise ValueError(f"unknown policy {name!r}; known: lru, fifo, lfu, oracle")
     return kinds[name]()

@@ -55,8 +55,8 @@ class Trace:
     def __post_init__(self) -> None:
         self._ids: dict[bytes, int] = {}  # vLLM's hash → content
         self._blocks: dict[int, int] = {}  # Mooncake's id → its number in the order of first appearance
-        with self.path.open(encoding="utf-8") as file:
-            self.is_mooncake = "hash_ids" in json.loads(file.readline())
+        with self.path.open(encoding="utf-8", newline="\n") as file:
+            self.is_mooncake = "prompt_token_ids" not in json.loads(file.readline())
         if self.is_mooncake and self.with_contents:
             for row in self._documents():
                 for each in row["hash_ids"]:
@@ -77,7 +77,7 @@ class Trace:
         return int.from_bytes(block_hash, "little") if self.is_mooncake else self._ids[block_hash]
 
     def _documents(self) -> Iterator[dict[str, Any]]:
-        with self.path.open(encoding="utf-8") as file:
+        with self.path.open(encoding="utf-8", newline="\n") as file:
             for index, line in enumerate(file):
                 if self.limit is not None and index >= self.limit:
                     return

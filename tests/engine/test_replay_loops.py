@@ -4,6 +4,7 @@ import gzip
 import json
 import random
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,8 @@ pytestmark = pytest.mark.engine
 
 WORKER = "experiments.model_free.worker_replay"
 STEP_TIME = {"base_s": 5e-3, "prefill_token_s": 2e-5, "decode_seq_s": 5e-5, "context_token_s": 1e-8}
-FILES = ("requests.csv", "reuse_gaps.csv", "block_hits.csv", "occupancy.csv", "steps.jsonl")
+STEPS = "steps.jsonl"
+FILES = ("requests.csv", "reuse_gaps.csv", "block_hits.csv", "occupancy.csv", STEPS)
 SEEDS = range(14)
 MORE_SEEDS = range(100, 250)
 OF_MOONCAKE = SEEDS[::2]
@@ -63,7 +65,7 @@ def workload(seed: int, folder: Path) -> Workload:
 
 @pytest.fixture(scope="module")
 def replayed(tmp_path_factory: pytest.TempPathFactory) -> tuple[dict[int, Workload], Path]:
-    """Every workload through both loops (``<seed>-fast``, ``<seed>-stock``), in one process."""
+    """Every workload through both loops (``<seed>-fast``, ``<seed>-stock``, ``<seed>-bare``), in one process."""
     engine = engine_of(load_pin(DEFAULT_CPU_PIN))
     if engine.installed_as() is None:
         pytest.skip("the default engine is not installed: bash run_tests.sh --setup-only")
@@ -104,11 +106,12 @@ def replayed(tmp_path_factory: pytest.TempPathFactory) -> tuple[dict[int, Worklo
 
 
 def through_both_loops(workloads: dict[int, Workload], folder: Path) -> list[dict[str, Any]]:
-    """What is asked of the worker."""
+    """What is asked of the worker. ``bare``: the fast loop as users run it; asked for steps, it takes no short cut."""
+    bare = {"steps": False, "events": False}
     return [
-        {**each.asked, "loop": loop, "out": str(folder / f"{seed}-{loop}")}
+        {**each.asked, **more, "loop": loop, "out": str(folder / f"{seed}-{name}")}
         for seed, each in workloads.items()
-        for loop in ("fast", "stock")
+        for name, loop, more in (("fast", "fast", {}), ("stock", "stock", {}), ("bare", "fast", bare))
     ]
 
 
@@ -134,14 +137,22 @@ def events(folder: Path) -> list[str]:
 def test_both_loops_come_to_the_same_in_every_number_file_event_and_step(
     replayed: tuple[dict[int, Workload], Path], seed: int
 ) -> None:
-    assert_alike(replayed[1] / f"{seed}-fast", replayed[1] / f"{seed}-stock")
+    assert_alike(replayed[1], seed)
 
 
-def assert_alike(fast: Path, stock: Path) -> None:
-    assert counters(fast) == counters(stock)
+def assert_alike(folder: Path, seed: int) -> None:
+    fast, stock, bare = (folder / f"{seed}-{name}" for name in ("fast", "stock", "bare"))
+    assert counters(fast) == counters(stock) == counters(bare)
     assert events(fast) == events(stock)
     for name in FILES:
         assert (fast / name).read_bytes() == (stock / name).read_bytes(), name
+        assert name == STEPS or (bare / name).read_bytes() == (stock / name).read_bytes(), name
+
+
+def decoding_only(folder: Path, seed: int) -> int:
+    """Steps of a workload in which the same sequences decode as in the step before, and nobody else does anything."""
+    steps = [json.loads(line) for line in (folder / f"{seed}-stock" / STEPS).read_text(encoding="utf-8").splitlines()]
+    return sum(now[0] == before[0] and set(now[0].values()) == {1} for before, now in pairwise(steps))
 
 
 @pytest.mark.slow
@@ -152,7 +163,7 @@ def test_both_loops_come_to_the_same_on_many_more_workloads(tmp_path: Path) -> N
     python = engine_of(load_pin(DEFAULT_CPU_PIN)).python
     run_worker(python, WORKER, (request, tmp_path / "result.json"), {}, "the replays", 1200)
     for seed in workloads:
-        assert_alike(tmp_path / f"{seed}-fast", tmp_path / f"{seed}-stock")
+        assert_alike(tmp_path, seed)
 
 
 def test_the_random_workloads_contain_what_the_loops_could_differ_in(
@@ -164,6 +175,7 @@ def test_the_random_workloads_contain_what_the_loops_could_differ_in(
     assert sum(each["blocks_recovered"] > 0 for each in found.values()) >= 3
     assert sum(each["evictions"] > 0 for each in found.values()) >= 6
     assert sum(each["blocks_reused_within_session"] > 0 for each in found.values()) >= 4
+    assert sum(decoding_only(folder, seed) for seed in workloads) >= 1000  # what the fast loop coasts through
     assert all(each["finished"] == len(workloads[seed].rows) for seed, each in found.items())
 
 
@@ -173,6 +185,24 @@ def test_a_policy_queue_in_the_order_of_vllms_own_changes_nothing(
     _, folder = replayed
     assert counters(folder / "lru")["evictions"] > 0
     assert events(folder / "lru") == events(folder / "lru-control")
+
+
+def test_the_oracle_evicts_what_is_needed_last_and_never_a_beginning_before_what_follows_it(tmp_path: Path) -> None:
+    workloads = {seed: workload(seed, tmp_path) for seed in SEEDS[:8]}
+    least = {seed: -(-longest_tokens(each.rows) // each.asked["block_size"]) + 1 for seed, each in workloads.items()}
+    tight = {"policy": "oracle", "prefix_caching": True, "loop": "stock", "watermark": 0.0, "max_num_seqs": 8}
+    replays = [
+        {**each.asked, **tight, "num_blocks": 2 * least[seed], "out": str(tmp_path / f"{seed}-oracle")}
+        for seed, each in workloads.items()
+    ]
+    request = tmp_path / "request.json"
+    request.write_text(json.dumps({"replays": replays}), encoding="utf-8")
+    python = engine_of(load_pin(DEFAULT_CPU_PIN)).python
+    module = "tests.engine.worker_checked_oracle"
+    run_worker(python, module, (request, tmp_path / "result.json"), {}, "the oracle's replays", 400)
+    found = json.loads((tmp_path / "result.json").read_text(encoding="utf-8"))
+    assert found["evictions"] > 500
+    assert (found["wrong"], found["orphaned"]) == (0, 0)
 
 
 @pytest.mark.parametrize("seed", OF_MOONCAKE)
