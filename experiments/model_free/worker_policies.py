@@ -134,8 +134,8 @@ class LFU(PolicyQueue):
     """Least frequently used first, with dynamic ageing (LFU-DA: Arlitt et al., 2000).
 
     A cached block's key is its number of uses (stored, then each hit, also on blocks in use) plus the cache's age at
-    its last use; the age is the key of the last block evicted. Equal keys: least recently freed first. An evicted block's
-    uses are forgotten.
+    its last use; the age is the key of the last block evicted. Equal keys: least recently freed first. The uses of an
+    evicted block are forgotten.
     """
 
     def __init__(self) -> None:

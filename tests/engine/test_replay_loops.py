@@ -188,7 +188,7 @@ def test_a_policy_queue_in_the_order_of_vllms_own_changes_nothing(
 
 
 def test_the_oracle_evicts_what_is_needed_last_and_never_a_beginning_before_what_follows_it(tmp_path: Path) -> None:
-    workloads = {seed: workload(seed, tmp_path) for seed in SEEDS[:8]}
+    workloads = {seed: workload(seed, tmp_path) for seed in SEEDS[:4]}
     least = {seed: -(-longest_tokens(each.rows) // each.asked["block_size"]) + 1 for seed, each in workloads.items()}
     tight = {"policy": "oracle", "prefix_caching": True, "loop": "stock", "watermark": 0.0, "max_num_seqs": 8}
     replays = [
@@ -201,7 +201,7 @@ def test_the_oracle_evicts_what_is_needed_last_and_never_a_beginning_before_what
     module = "tests.engine.worker_checked_oracle"
     run_worker(python, module, (request, tmp_path / "result.json"), {}, "the oracle's replays", 400)
     found = json.loads((tmp_path / "result.json").read_text(encoding="utf-8"))
-    assert found["evictions"] > 500
+    assert found["evictions"] > 200
     assert (found["wrong"], found["orphaned"]) == (0, 0)
 
 
