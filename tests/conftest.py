@@ -17,16 +17,22 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
         "--alone",
         choices=("without", "only"),
-        help="leave out, or run only, the tests that need the machine for themselves (marked alone or engine)",
+        help="leave out, or run only, the tests that need the machine for themselves (marked alone, or engine and not beside)",
     )
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     if (wanted := config.getoption("--alone")) is not None:
-        alone = [any(map(item.get_closest_marker, ("alone", "engine"))) for item in items]
+        alone = [runs_alone(item) for item in items]
         left_out = [item for item, its in zip(items, alone, strict=True) if its != (wanted == "only")]
         items[:] = [item for item, its in zip(items, alone, strict=True) if its == (wanted == "only")]
         config.hook.pytest_deselected(items=left_out)
+
+
+def runs_alone(item: pytest.Item) -> bool:
+    """Whether a test measures: then nothing else may use the machine meanwhile."""
+    starts = item.get_closest_marker("engine") and not item.get_closest_marker("beside")
+    return bool(starts or item.get_closest_marker("alone"))
 
 
 @pytest.fixture(scope="session")

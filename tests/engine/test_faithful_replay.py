@@ -17,7 +17,7 @@ from harness.engine.study_worker import run_worker
 from harness.spec.pin import DEFAULT_CPU_PIN, load_pin
 from tests.engine.real_workloads import BLOCK, Workload, workloads
 
-pytestmark = pytest.mark.engine
+pytestmark = [pytest.mark.engine, pytest.mark.beside]
 
 WORKLOADS = workloads(seed=6)
 PAIRS = [(name, loop) for name, workload in WORKLOADS.items() for loop in workload.loops]

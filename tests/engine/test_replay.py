@@ -18,7 +18,7 @@ from harness.record.event_log import read_events
 from harness.record.replay import EVENTS, Parameters, Replay, read_replay
 from harness.workspace import Workspace
 
-pytestmark = pytest.mark.engine
+pytestmark = [pytest.mark.engine, pytest.mark.beside]
 
 BLOCK = 8
 NOT_TOLD = {"wall_s", "max_rss_bytes", "cache_blocks", "prefill_tokens_scheduled", "decode_tokens_scheduled"}

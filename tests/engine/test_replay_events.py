@@ -17,7 +17,7 @@ from harness.engine.study_worker import run_worker
 from harness.spec.pin import DEFAULT_CPU_PIN, load_pin
 from tests.replay_traces import longest_tokens, mooncake_rows, token_rows, write_trace
 
-pytestmark = pytest.mark.engine
+pytestmark = [pytest.mark.engine, pytest.mark.beside]
 
 WORKER = "experiments.model_free.worker_kv_events"
 SEEDS = range(12)

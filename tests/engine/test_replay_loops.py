@@ -15,7 +15,7 @@ from harness.engine.study_worker import run_worker
 from harness.spec.pin import DEFAULT_CPU_PIN, load_pin
 from tests.replay_traces import MOONCAKE_BLOCK, longest_tokens, mooncake_rows, token_rows, write_trace
 
-pytestmark = pytest.mark.engine
+pytestmark = [pytest.mark.engine, pytest.mark.beside]
 
 WORKER = "experiments.model_free.worker_replay"
 STEP_TIME = {"base_s": 5e-3, "prefill_token_s": 2e-5, "decode_seq_s": 5e-5, "context_token_s": 1e-8}

@@ -19,7 +19,7 @@ from harness.workspace import ROOT, Workspace
 from tests.traces.endless_cache import Request, endless_share
 from tests.traces.word_requests import requests_of
 
-pytestmark = pytest.mark.engine
+pytestmark = [pytest.mark.engine, pytest.mark.beside]
 
 CORPUS = ROOT.parent / "shared" / "traces" / "taskmaster4_sharegpt.jsonl"
 SEEDS = (0, 1)
