@@ -17,7 +17,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
         "--alone",
         choices=("without", "only"),
-        help="leave out, or run only, the tests that need the machine for themselves (marked alone, or engine and not beside)",
+        help="leave out, or run only, tests that need the machine for themselves (alone, or engine without beside)",
     )
 
 
