@@ -241,6 +241,22 @@ def test_a_replay_that_failed_leaves_nothing(worker: Worker, call: Callable[...,
     assert set(place.iterdir()) == before
 
 
+def test_what_somebody_made_meanwhile_is_kept_and_nothing_else_is_written(
+    worker: Worker, call: Callable[..., Done], place: Path, monkeypatch: pytest.MonkeyPatch
+):
+    def work(*arguments: Any) -> None:
+        worker(*arguments)
+        (place / "stats.json").write_text("somebody's")
+
+    monkeypatch.setattr(measured, "run_worker", work)
+    before = set(place.iterdir())
+    done = call("--trace", "trace.jsonl", "--output-file", "stats.json", "--per-request", "rows.csv")
+    assert (done.code, done.out) == (2, "")
+    assert done.err.splitlines()[-1] == "error: --output-file stats.json: exists already; name a new file"
+    assert (place / "stats.json").read_text() == "somebody's"
+    assert set(place.iterdir()) == {*before, place / "stats.json"}
+
+
 @pytest.mark.parametrize(
     ("pin", "message"),
     [

@@ -55,9 +55,9 @@ def check_trace(path: Path, block_size: int) -> TraceFacts:
 
     Raises:
         HarnessError: ``FILE: line 17: …; …`` for an empty or unreadable file, a line that is not JSON or truncated, an
-            unknown format, a missing key or impossible value, times that begin late or go backwards, two requests of one
-            name, an id with two predecessors ("broken hash chain"), and a block size that does not divide Mooncake's 512
-            tokens.
+            unknown format, a missing key or impossible value, times that begin late or go backwards, two requests of
+            one name, an id with two predecessors ("broken hash chain"), and a block size that does not divide
+            Mooncake's 512 tokens.
     """
     if block_size < 1:
         raise HarnessError(f"block size {block_size}: a block holds at least one token")
