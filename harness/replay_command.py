@@ -2,10 +2,8 @@
 
 import json
 import os
-import shutil
 import sys
 import tempfile
-import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,13 +17,15 @@ from harness.door import json_errors
 from harness.errors import HarnessError
 from harness.measure.replay import replay_engine, run_replays
 from harness.measure.replay_job import check_parameters, make_job
-from harness.record.atomic import write_json
+from harness.record.atomic import place_new, write_json
 from harness.record.plain import printable
 from harness.record.replay import EVENTS, Parameters, Replay, ReplayError, read_replay
 from harness.record.replay_rows import TABLES, RequestRow
 from harness.show.replay_print import SPARKS, replay_lines
 from harness.spec.models import find_model
 from harness.workspace import Workspace
+
+_STATS = "stats.json"
 
 
 @dataclass(frozen=True)
@@ -116,22 +116,13 @@ def _read(folder: Path) -> Replay:
 
 
 def _write_outputs(outputs: Outputs, folder: Path, document: dict[str, Any]) -> None:
-    if outputs.per_request is not None:
-        _place(folder / TABLES[RequestRow], outputs.per_request)
-    if outputs.events is not None:
-        _place(folder / EVENTS, outputs.events)
-    if outputs.stats is not None:  # last: whoever waits for it finds the others
-        _check_outputs({"--output-file": outputs.stats})
-        write_json(outputs.stats, document)
-
-
-def _place(made: Path, target: Path) -> None:
-    """Move a finished file to where it was asked for, perhaps on another file system."""
-    near = target.with_name(f".{target.name}.{uuid.uuid4().hex[:8]}.tmp")
-    try:
-        shutil.move(made, near)
-        os.link(near, target)  # fails if somebody has made it meanwhile
-    except FileExistsError:
-        raise HarnessError(f"{target}: exists already; name a new file") from None
-    finally:
-        near.unlink(missing_ok=True)
+    _check_outputs(outputs.named())  # again: somebody may have made one meanwhile
+    write_json(folder / _STATS, document)
+    files = [(outputs.per_request, TABLES[RequestRow]), (outputs.events, EVENTS)]
+    files.append((outputs.stats, _STATS))  # last: whoever waits for it finds the others
+    for target, name in files:
+        if target is not None:
+            try:
+                place_new(folder / name, target)
+            except OSError as error:
+                raise HarnessError(f"{target}: cannot be written: {error.strerror}; name a new file") from None

@@ -1,7 +1,9 @@
 """``run_figure.sh sharing``: set up → make traces → replay what is missing → collect → plot."""
 
+import contextlib
 import itertools
 import json
+import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -56,7 +58,8 @@ def run_sharing(call: StudyCall, workspace: Workspace) -> None:
             return
         with measuring(workspace.root, f"figure {call.figure}"):
             made, stored = _replay_and_collect(figure, grid, pin, folders, mooncake, workspace)
-        plot(workspace.figure(call.figure), [])
+        with contextlib.redirect_stdout(sys.stderr if call.as_json else sys.stdout):
+            plot(workspace.figure(call.figure), [])
         if call.as_json:
             print(json.dumps(_document(figure, made, stored, workspace)))
 

@@ -14,9 +14,11 @@ from typing import Any
 
 from experiments.prefix_sharing.study import Workload
 from harness.engine.model_files import file_sha256
+from harness.engine.trained_tokenizer import recipe
 from harness.errors import HarnessError
 from harness.record.sharing_tables import MOONCAKE, MULTI, SINGLE
 from harness.spec.sharing import Dialogues
+from harness.traces import making
 from harness.traces.arrivals import Arrivals
 from harness.traces.check import check_trace
 from harness.traces.workload import WORKLOAD
@@ -25,9 +27,14 @@ from harness.workspace import ROOT, Workspace
 
 Announce = Callable[[str], None]
 
-_FILES = {SINGLE: "single_turn_trace.jsonl", MULTI: "multi_turn_trace.jsonl"}
+_FILES = {SINGLE: making.SINGLE, MULTI: making.MULTI}
 _MOONCAKE_PLACE = Path("traces") / "mooncake_conversation_trace.jsonl"
-_SOURCES = ("harness/traces", "experiments/prefix_sharing")  # what decides the bytes of a trace besides the dialogues
+# What decides the bytes of a trace besides the dialogues and the tokenizer.
+_SOURCES = (
+    "harness/traces/*.py",
+    "experiments/prefix_sharing/worker_tokenize.py",
+    "experiments/prefix_sharing/shapes/*",
+)
 
 
 @dataclass(frozen=True)
@@ -82,6 +89,7 @@ def dialogue_folders(declared: Dialogues, data: Path | None, workspace: Workspac
     named: dict[str, Any] = {
         "dialogues": None if data is None else file_sha256(data),
         "sources": _sources_sha256(),
+        "tokenizer": recipe(),
         "conversations": declared.conversations,
         "arrival_rate": declared.arrival_rate,
         "block_size": declared.block_size,
@@ -128,8 +136,7 @@ def mooncake_workload(path: Path, block_size: int) -> Workload:
 def _sources_sha256() -> str:
     """Identity of the code and shapes that make traces."""
     digest = hashlib.sha256()
-    for folder in _SOURCES:
-        for path in sorted(path for path in (ROOT / folder).rglob("*") if path.is_file() and path.suffix != ".pyc"):
-            if path.name != "study.py":
-                digest.update(path.name.encode() + b"\0" + path.read_bytes())
+    for pattern in _SOURCES:
+        for path in sorted(ROOT.glob(pattern)):
+            digest.update(path.name.encode() + b"\0" + path.read_bytes())
     return digest.hexdigest()

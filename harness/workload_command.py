@@ -2,6 +2,7 @@
 
 import itertools
 import json
+import os
 import secrets
 import shutil
 from collections.abc import Iterable, Iterator
@@ -16,7 +17,7 @@ from harness.door import json_errors
 from harness.engine.model_files import file_sha256
 from harness.engine.tokenizer_choice import default_tokenizer, engine_python, named_tokenizer, tokenize
 from harness.errors import HarnessError
-from harness.record.atomic import write_json
+from harness.record.atomic import place_new, write_json
 from harness.record.plain import printable
 from harness.show.workload import draw_workload, workload_table
 from harness.traces.arrivals import Arrivals
@@ -85,7 +86,7 @@ def run_generate(out: Path, conversations: int, seed: int) -> None:
     Raises:
         HarnessError: the file exists, or cannot be written.
     """
-    if out.exists():
+    if os.path.lexists(out):
         raise HarnessError(f"{out} exists already; name a new file")
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
@@ -95,7 +96,7 @@ def run_generate(out: Path, conversations: int, seed: int) -> None:
                 for number, dialogue in enumerate(itertools.islice(_generated(seed), conversations), start=1):
                     row = {"id": f"generated-{seed}-{number}", "conversations": _as_sharegpt(dialogue)}
                     file.write(json.dumps(row) + "\n")
-            making.rename(out)
+            place_new(making, out)
         finally:
             making.unlink(missing_ok=True)
     except OSError as error:
@@ -149,8 +150,9 @@ def _new_folder(out: Path) -> Iterator[Path]:
         raise HarnessError(f"{error.filename or out}: cannot be made: {error.strerror}; name another folder") from None
     try:
         yield making
-        if out.exists():
-            out.rmdir()
-        making.rename(out)
+        try:
+            making.rename(out)  # in the place of an empty folder, never of another one
+        except OSError as error:
+            raise HarnessError(f"{out}: cannot be made: {error.strerror}; name another folder") from None
     finally:
         shutil.rmtree(making, ignore_errors=True)

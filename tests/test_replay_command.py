@@ -22,6 +22,7 @@ from harness.record.event_log import read_events
 from harness.record.replay import Parameters, read_replay
 from harness.spec.pin import DEFAULT_CPU_PIN, load_pin
 from harness.state.limits import Memory
+from harness.traces.check import TraceFacts
 from harness.workspace import Workspace
 from tests.checkout import Done
 from tests.replay_folder import DIALOGUES, small_toy, toy_counters, write_replay
@@ -190,7 +191,7 @@ def test_the_tokenizer_is_that_of_the_workload_that_names_the_trace(
         (("--trace", "trace.jsonl", "--num-blocks", "abc"), "--num-blocks 'abc': a whole number of blocks"),
         (("--trace", "trace.jsonl", "--num-blocks", "1e9"), "--num-blocks '1e9': a whole number of blocks"),
         (("--trace", "trace.jsonl", "--num-blocks", "9" * 30), f"--num-blocks {'9' * 30}: a number of blocks"),
-        (("--trace", "trace.jsonl", "--num-blocks", "9999999999"), "blocks take about 1400.6 GB of memory"),
+        (("--trace", "trace.jsonl", "--num-blocks", "9999999999"), "with 9999999999 blocks takes about 1400.6 GB of"),
         (("--trace", "trace.jsonl", "--block-size", "0"), "--block-size 0: at least 1"),
         (("--trace", "mooncake.jsonl", "--block-size", "48"), "line 1: block size 48 does not divide the 512 tokens"),
         (("--trace", "trace.jsonl", "--watermark", "1"), "--watermark 1.0: a share of the blocks"),
@@ -240,6 +241,22 @@ def test_a_replay_that_failed_leaves_nothing(worker: Worker, call: Callable[...,
     assert set(place.iterdir()) == before
 
 
+def test_what_somebody_made_meanwhile_is_kept_and_nothing_else_is_written(
+    worker: Worker, call: Callable[..., Done], place: Path, monkeypatch: pytest.MonkeyPatch
+):
+    def work(*arguments: Any) -> None:
+        worker(*arguments)
+        (place / "stats.json").write_text("somebody's")
+
+    monkeypatch.setattr(measured, "run_worker", work)
+    before = set(place.iterdir())
+    done = call("--trace", "trace.jsonl", "--output-file", "stats.json", "--per-request", "rows.csv")
+    assert (done.code, done.out) == (2, "")
+    assert done.err.splitlines()[-1] == "error: --output-file stats.json: exists already; name a new file"
+    assert (place / "stats.json").read_text() == "somebody's"
+    assert set(place.iterdir()) == {*before, place / "stats.json"}
+
+
 @pytest.mark.parametrize(
     ("pin", "message"),
     [
@@ -254,11 +271,27 @@ def test_an_engine_that_cannot_replay_is_one_line(call: Callable[..., Done], pin
     assert message in done.error
 
 
-def test_blocks_that_do_not_fit_into_memory_are_refused(place: Path, monkeypatch: pytest.MonkeyPatch):
+def refusal(trace: Path, parameters: Parameters, facts: TraceFacts | None = None) -> str:
+    with pytest.raises(HarnessError) as error:
+        make_job(trace, parameters, facts=facts)
+    return str(error.value)
+
+
+def test_what_does_not_fit_into_memory_is_refused(place: Path, monkeypatch: pytest.MonkeyPatch):
+    trace, mooncake = place / "trace.jsonl", place / "mooncake.jsonl"
     monkeypatch.setattr(replay_job, "memory", lambda: Memory(available_bytes=1 << 30, limit_bytes=None))
-    assert make_job(place / "trace.jsonl", Parameters(num_blocks=100_000)).num_blocks == 100_000
-    with pytest.raises(HarnessError, match="--num-blocks 10000000: 10000000 blocks take about"):
-        make_job(place / "trace.jsonl", Parameters(num_blocks=10_000_000))
+    assert make_job(trace, Parameters(num_blocks=100_000)).num_blocks == 100_000
+    text = refusal(trace, Parameters(num_blocks=10_000_000))
+    assert "its replay with 10000000 blocks takes about 2.0 GB of memory, 1.1 GB are available; take a smaller" in text
+    assert text.endswith("or a larger --block-size, or fewer --num-blocks")
+    # A trace of tokens keeps every content that it has seen, however few blocks there are; Mooncake's a few bytes.
+    small, oracle = Parameters(num_blocks=1000), Parameters(num_blocks=1000, policy="oracle")
+    tokens = replace(make_job(trace, small).facts, total_blocks=2_000_000, prompt_tokens=16 * 2_000_000)
+    hashed = replace(make_job(mooncake, small).facts, total_blocks=2_000_000, prompt_tokens=16 * 30_000_000)
+    assert refusal(trace, small, tokens).endswith("or a larger --block-size, or fewer --num-blocks")
+    assert make_job(trace, replace(small, prefix_caching=False), facts=tokens)
+    assert make_job(mooncake, small, facts=hashed)
+    assert refusal(mooncake, oracle, hashed).endswith(", or another --policy than oracle")
 
 
 def test_the_last_sampled_token_needs_no_block(place: Path):

@@ -12,9 +12,11 @@ import pytest
 from harness import cli, cli_figure, sharing_command
 from harness.engine.environment import Engine
 from harness.errors import HarnessError
+from harness.measure import replay as measured
 from harness.measure import replay_batch
 from harness.record.atomic import write_json
-from harness.record.replay import Parameters, StepTime
+from harness.record.replay import Parameters, StepTime, read_facts
+from harness.record.replay_making import Making
 from harness.record.sharing_tables import MOONCAKE, MULTI, SHARING_TABLES, SINGLE
 from harness.record.study_slot import read_study_slot
 from harness.sharing_workloads import DialogueFolder
@@ -39,7 +41,7 @@ class Fake:
 
     def work(self, _: Path, module: str, paths: tuple[Path, Path], *__: Any) -> None:
         """In the place of ``run_worker``."""
-        assert module == replay_batch.WORKER
+        assert module == measured.WORKER
         requests = json.loads(paths[0].read_text())["replays"]
         self.asked.append(requests)
         for number, request in enumerate(requests):
@@ -100,7 +102,7 @@ def fake(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Capture
     engine = Engine(load_pin(PIN), root / "engines" / PIN)
     monkeypatch.setattr(cli_figure, "Workspace", lambda: found.workspace)
     monkeypatch.setattr(sharing_command, "set_up", lambda *_: engine)
-    monkeypatch.setattr(replay_batch, "run_worker", found.work)
+    monkeypatch.setattr(measured, "run_worker", found.work)
     monkeypatch.setattr(DialogueFolder, "make", make_traces)
     for name in ("HARNESS_TRACE", "HARNESS_DATA", "HARNESS_ENGINE", "HARNESS_SMOKE"):
         monkeypatch.delenv(name, raising=False)
@@ -116,8 +118,9 @@ def mooncake(fake: Fake, lines: str | None = None) -> Path:
 
 def test_everything_is_replayed_stored_collected_and_drawn(fake: Fake) -> None:
     done = fake.call("--smoke", "--json", "--trace", mooncake(fake))
-    assert (done.code, done.out.splitlines()[0]) == (0, "drawn")
-    document = json.loads(done.out.splitlines()[-1])
+    assert (done.code, len(done.out.splitlines())) == (0, 1)
+    assert "drawn" in done.err.splitlines()
+    document = json.loads(done.out)
     assert document["replays"] == {"made": len(fake.stored), "stored": 0} == {"made": fake.replays, "stored": 0}
     assert {row["of"] for row in document["comparison"]} >= {SINGLE, MULTI, "ratio"}
     slot = read_study_slot(Path(document["slot"]), SHARING_TABLES, "prefix_sharing")
@@ -150,13 +153,33 @@ def test_a_worker_that_dies_loses_only_the_replay_in_progress(fake: Fake) -> Non
 
 
 def test_what_a_killed_harness_had_not_put_in_place_is_found(fake: Fake, monkeypatch: pytest.MonkeyPatch) -> None:
-    with monkeypatch.context() as patched:
-        patched.setattr(replay_batch, "put_in_place", lambda *_: 0)  # as if it had been killed before
+    with monkeypatch.context() as patched:  # as if it had been killed before
+        patched.setattr(measured, "put_in_place", lambda *_: [])
+        patched.setattr(replay_batch, "put_in_place", lambda *_: [])
+        patched.setattr(Making, "discard", lambda _: None)
+        patched.setattr(measured, "harness_facts", lambda: {"version": "of the killed call"})
         fake.call("--smoke")
     assert fake.stored == []
     replays = fake.replays
     assert fake.call("--smoke").code == 0
     assert len(fake.stored) == fake.replays == replays
+    assert {read_facts(run).harness["version"] for run in fake.stored} == {"of the killed call"}
+
+
+def test_a_replay_began_when_its_worker_had_not_run_yet(fake: Fake, monkeypatch: pytest.MonkeyPatch) -> None:
+    noted: set[str] = set()
+
+    def work(*arguments: Any) -> None:
+        for path in fake.workspace.runs.glob("*/*/*/.1.partial.json"):
+            document = json.loads(path.read_text())
+            noted.add(document["started_at"])
+            write_json(path, document | {"started_at": "2000-01-01T00:00:00Z"})  # told apart from any later time
+        fake.work(*arguments)
+
+    monkeypatch.setattr(measured, "run_worker", work)
+    assert fake.call("--smoke").code == 0
+    assert noted
+    assert {read_facts(run).started_at for run in fake.stored} == {"2000-01-01T00:00:00Z"}
 
 
 def test_every_request_is_what_the_worker_takes(fake: Fake) -> None:

@@ -144,13 +144,15 @@ def occupancy_over_time(replay: Replay, parts: int) -> list[float]:
     return [float(area) for area in np.diff(area_until) / np.diff(edges)]
 
 
+def metrics(document: Mapping[str, Any]) -> dict[str, float | None]:
+    """What a summary says of each of ``COMPARED``, in that order."""
+    return {metric: _value(document, metric) for metric in COMPARED}
+
+
 def compare(first: Mapping[str, Any], second: Mapping[str, Any]) -> list[Compared]:
     """Two summaries metric by metric, for example single-turn and multi-turn."""
-    rows = []
-    for metric in COMPARED:
-        a, b = _value(first, metric), _value(second, metric)
-        rows.append(Compared(metric, a, b, None if a is None or b is None else _ratio(b, a)))
-    return rows
+    pairs = zip(COMPARED, metrics(first).values(), metrics(second).values(), strict=True)
+    return [Compared(metric, a, b, None if a is None or b is None else _ratio(b, a)) for metric, a, b in pairs]
 
 
 def _value(document: Any, metric: str) -> float | None:

@@ -3,7 +3,16 @@
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
-from harness.analyse.sharing import COMPARED, Compared, block_hits, compare, reuse_gaps, sharing_fractions, summary
+from harness.analyse.sharing import (
+    COMPARED,
+    Compared,
+    block_hits,
+    compare,
+    metrics,
+    reuse_gaps,
+    sharing_fractions,
+    summary,
+)
 from harness.analyse.stats import summarise
 from harness.analyse.weighted import Weighted
 from harness.record.replay import Replay
@@ -70,10 +79,9 @@ def unit_of(metric: str) -> str:
 
 def data_rows(case: CaseReplay) -> Iterator[Row]:
     """The replay's numbers; what does not exist has no row."""
-    document = summary(case.replay)
-    for found in compare(document, document):
-        if found.first is not None:
-            yield (*case.cells, found.metric, found.first, unit_of(found.metric))
+    for metric, value in metrics(summary(case.replay)).items():
+        if value is not None:
+            yield (*case.cells, metric, value, unit_of(metric))
 
 
 def distribution_rows(case: CaseReplay) -> Iterator[Row]:

@@ -5,6 +5,7 @@ import subprocess
 from collections.abc import Mapping
 from pathlib import Path
 
+from harness.engine.guardian import guarded
 from harness.errors import HarnessError
 from harness.workspace import ROOT
 
@@ -14,16 +15,20 @@ def run_worker(
 ) -> None:
     """``python -m MODULE PATH PATH`` in the repository's root, until the second path, which it makes, is there.
 
-    ``more`` environment variables win over the caller's; ``what`` is being done, for people.
+    ``more`` environment variables win over the caller's; ``what`` is being done, for people. However this process ends,
+    the worker does too.
 
     Raises:
         HarnessError: it took longer than ``limit_s``, or failed (its exception or last line is quoted).
     """
     command = [str(engine_python), "-m", module, *(str(path.resolve()) for path in paths)]
     try:
-        done = subprocess.run(
-            command, cwd=ROOT, env=os.environ | more, capture_output=True, text=True, timeout=limit_s, check=False
-        )
+        with guarded() as guardian:
+            environment = os.environ | more | guardian.environment
+            done = subprocess.run(
+                command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=limit_s, check=False
+            )
+            guardian.dismiss()
     except subprocess.TimeoutExpired:
         raise HarnessError(f"{what} took more than {limit_s:.0f} s; try again") from None
     if done.returncode != 0 or not paths[1].exists():

@@ -50,7 +50,7 @@ def manifest_of(folder: Path) -> dict[str, Any] | None:
     return read_manifest(folder / MANIFEST) if (folder / MANIFEST).exists() else None
 
 
-def _recipe() -> dict[str, str]:
+def recipe() -> dict[str, str]:
     """What decides the tokenizer: our script, and the Python whose documentation it reads."""
     source = ROOT.joinpath(*WORKER.split(".")).with_suffix(".py").read_bytes()
     return {"script_sha256": hashlib.sha256(source).hexdigest(), "python": platform.python_version()}
@@ -59,7 +59,7 @@ def _recipe() -> dict[str, str]:
 def _is_ours(folder: Path) -> bool:
     """Whether it was made by this recipe. Raises HarnessError if its files are not those that were made."""
     document = manifest_of(folder)
-    if document is None or document.get("recipe") != _recipe():
+    if document is None or document.get("recipe") != recipe():
         return False
     verify(folder, model_file_names(folder, MANIFEST), document["files"], f"delete {folder} to have it trained again")
     return True
@@ -79,7 +79,7 @@ def _train(models_dir: Path, engine_python: Path) -> Path:
         request.unlink()
         result.unlink()
         folder = models_dir / f"{NAME}-{facts['text_sha256'][:8]}"
-        document = {"schema_version": 1, "name": folder.name, "what": WHAT, **facts, "recipe": _recipe()}
+        document = {"schema_version": 1, "name": folder.name, "what": WHAT, **facts, "recipe": recipe()}
         write_json(making / MANIFEST, document | {"files": describe(making, list(FILES), with_time=False)})
         shutil.rmtree(folder, ignore_errors=True)  # of another recipe, or half a folder
         making.rename(folder)

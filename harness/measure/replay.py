@@ -1,14 +1,12 @@
 """Replay traces: the worker under the pinned engine's Python, then a replay folder for each.
 
 One process replays all jobs of a call, because importing vLLM takes longer than most replays. What it leaves is
-completed here (replay.json) under a hidden name; a folder appears when it is whole, and none is overwritten.
+completed here (replay.json) under a hidden name; a folder appears when it is whole, and none is overwritten. So what a
+worker had finished before it was killed is kept, whoever killed it, and only the replay in progress is made again.
 """
 
-import contextlib
 import json
-import shutil
 import tempfile
-import uuid
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -19,14 +17,14 @@ from harness.engine.study_worker import run_worker
 from harness.errors import HarnessError, MeasurementFailed
 from harness.measure.provenance import harness_facts
 from harness.measure.replay_job import Job
-from harness.record.replay import ReplayError, ReplayFacts, read_counters
+from harness.record.replay import ReplayError, ReplayFacts
+from harness.record.replay_making import Making
 from harness.spec.pin import DEFAULT_CPU_PIN, load_pin
 from harness.workspace import Workspace
 
 WORKER = "experiments.model_free.worker_replay"
 VLLM = "0.32.0"  # whose scheduler the worker builds and whose loop it restates
 TIME_LIMIT_S = 7 * 24 * 3600.0
-_COUNTERS = "counters.json"
 
 
 def replay_engine(pin: str | None, workspace: Workspace) -> Engine:
@@ -45,66 +43,76 @@ def replay_engine(pin: str | None, workspace: Workspace) -> Engine:
     return engine
 
 
-def run_replays(jobs: Sequence[Job], folders: Sequence[Path], engine: Engine) -> list[ReplayFacts]:
+def run_replays(
+    jobs: Sequence[Job], folders: Sequence[Path], engine: Engine, limit_s: float = TIME_LIMIT_S
+) -> list[ReplayFacts]:
     """Replay every job into its folder, which is made. Those that were finished stay if a later one fails.
 
     Raises:
-        HarnessError: a folder exists or cannot be made.
-        MeasurementFailed: the worker failed (its last line is quoted).
+        HarnessError: a folder exists.
+        MeasurementFailed: the worker failed (its last line is quoted), took longer than ``limit_s``, or left something
+            that contradicts itself.
     """
     for folder in folders:
         if folder.exists():
             raise HarnessError(f"{folder} exists already; replays are not overwritten")
-        folder.parent.mkdir(parents=True, exist_ok=True)
-    making = [folder.with_name(f".{folder.name}.making-{uuid.uuid4().hex[:8]}") for folder in folders]
     started = datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
-    facts: list[ReplayFacts] = []
+    making = [Making(folder) for folder in folders]
+    for each in making:
+        each.begin(started, harness_facts())
     try:
         try:
-            _run(jobs, making, engine)
+            _run(jobs, making, engine, limit_s)
         finally:
-            for job, made, folder in zip(jobs, making, folders, strict=True):
-                if (made / _COUNTERS).is_file():
-                    facts.append(_complete(job, made, engine, started))
-                    made.rename(folder)
+            facts = put_in_place(jobs, folders, engine)
     finally:
-        for made in making:
-            for left in (made, *made.parent.glob(f".{made.name}.*")):  # the worker fills one under a name of its own
-                with contextlib.suppress(FileNotFoundError):
-                    shutil.rmtree(left)
+        for each in making:
+            each.discard()
     return facts
 
 
-def _run(jobs: Sequence[Job], making: Sequence[Path], engine: Engine) -> None:
-    asked = {"replays": [job.request(made) for job, made in zip(jobs, making, strict=True)]}
+def put_in_place(jobs: Sequence[Job], folders: Sequence[Path], engine: Engine) -> list[ReplayFacts]:
+    """Complete and rename what a worker finished of these, in this call or in one that was killed; returns their facts.
+
+    Raises:
+        MeasurementFailed: a replay contradicts itself (it is named); the others are in place.
+    """
+    facts: list[ReplayFacts] = []
+    problem: ReplayError | None = None
+    for job, making in zip(jobs, map(Making, folders), strict=True):
+        if making.is_finished:
+            try:
+                facts.append(_facts(job, making, engine))
+                making.close(facts[-1])
+            except ReplayError as error:
+                making.discard()  # it would be in the way of the next try
+                problem = error
+    if problem:
+        raise MeasurementFailed(f"a replay cannot be used: {problem}; it was removed, repeat")
+    return facts
+
+
+def _run(jobs: Sequence[Job], making: Sequence[Making], engine: Engine, limit_s: float) -> None:
+    asked = {"replays": [job.request(each.working.resolve()) for job, each in zip(jobs, making, strict=True)]}
     with tempfile.TemporaryDirectory(prefix="replay-") as folder:
         request, result = Path(folder) / "request.json", Path(folder) / "result.json"
         request.write_text(json.dumps(asked), encoding="utf-8")
         try:
-            run_worker(engine.python, WORKER, (request, result), engine.pin.environment, "replaying", TIME_LIMIT_S)
+            run_worker(engine.python, WORKER, (request, result), engine.pin.environment, "replaying", limit_s)
         except HarnessError as error:
             raise MeasurementFailed(str(error)) from None
 
 
-def _complete(job: Job, made: Path, engine: Engine, started: str) -> ReplayFacts:
-    """Write the folder's replay.json, which takes the place of the worker's counters."""
-    try:
-        counters = read_counters(made / _COUNTERS)
-    except ReplayError as error:
-        raise MeasurementFailed(f"the replay of {job.trace.name} cannot be used: {error}") from None
-    facts = ReplayFacts(
-        started_at=started,
+def _facts(job: Job, making: Making, engine: Engine) -> ReplayFacts:
+    return ReplayFacts(
+        **making.begun(),
         parameters=job.parameters,
         trace=job.trace_record(),
         tokenizer=job.tokenizer,
         model=job.model,
         engine=engine_record(engine),
-        harness=harness_facts(),
-        counters=counters,
+        counters=making.counters(),
     )
-    facts.write(made)
-    (made / _COUNTERS).unlink()
-    return facts
 
 
 def engine_record(engine: Engine) -> dict[str, Any]:

@@ -11,11 +11,15 @@ from harness.record.replay import LOOPS, POLICIES, Parameters
 from harness.state.limits import memory
 from harness.traces.check import TraceFacts, check_trace
 from harness.traces.lines import wrong_row
-from harness.traces.rows import read_trace
+from harness.traces.rows import MOONCAKE_BLOCK, read_trace
+from harness.traces.workload import WORKLOAD
 
-WORKLOAD = "workload.json"  # what `workload make` writes beside its traces
-# Measured with vLLM 0.32.0: a block's objects 137 to 141 bytes; a hash, its key and its places in dicts 160 and more.
-BLOCK_BYTES, CONTENT_BYTES = 140, 250
+# Measured with vLLM 0.32.0: a block's objects 137 to 141 bytes; a hash, its key and its places in dicts 160 and more,
+# and more again where a trace names sessions.
+BLOCK_BYTES, CONTENT_BYTES = 140, 300
+_COUNTED_BYTES = 13  # of each content, in the arrays that count its uses
+_HASH_ID_BYTES = 150  # of each of Mooncake's ids: two numbers and their place in a dict
+_NEXT_USE_BYTES = 40  # of each prompt block, while the oracle's table is made
 _ENGINE_BYTES = 600 << 20  # vLLM and torch, imported
 _MOST_BLOCKS = 10**10
 _MAX_WORKLOAD_BYTES = 16 << 20
@@ -125,12 +129,30 @@ def _check_longest(job: Job) -> None:
 
 
 def _check_memory(job: Job) -> None:
-    available = memory().available_bytes
-    contents = min(job.num_blocks, job.facts.total_blocks) if job.parameters.prefix_caching else 0
-    needed = job.num_blocks * BLOCK_BYTES + contents * CONTENT_BYTES + _ENGINE_BYTES
-    if available is not None and needed > available:
-        asked = "inf" if job.parameters.num_blocks is None else job.parameters.num_blocks
-        raise HarnessError(
-            f"--num-blocks {asked}: {job.num_blocks} blocks take about {needed / 1e9:.1f} GB of memory, "
-            f"{available / 1e9:.1f} GB are available; give fewer, or a larger --block-size"
-        )
+    available, needed = memory().available_bytes, _memory_bytes(job)
+    if available is None or needed <= available:
+        return
+    cures = ["a smaller trace (fewer conversations)", "a larger --block-size"]
+    cures += ["fewer --num-blocks"] * (job.parameters.num_blocks is not None)
+    cures += ["another --policy than oracle"] * (job.parameters.policy == "oracle")
+    raise HarnessError(
+        f"{job.trace}: its replay with {job.num_blocks} blocks takes about {needed / 1e9:.1f} GB of memory, "
+        f"{available / 1e9:.1f} GB are available; take {', or '.join(cures)}"
+    )
+
+
+def _memory_bytes(job: Job) -> int:
+    """What the worker takes at most. A token trace's contents are kept until the end, evicted or not."""
+    facts, one = job.facts, job.parameters
+    needed = _ENGINE_BYTES + job.num_blocks * BLOCK_BYTES
+    if not one.prefix_caching:
+        return needed
+    if facts.format == "tokens":
+        needed += facts.total_blocks * CONTENT_BYTES
+    else:
+        ids = facts.total_blocks * one.block_size // MOONCAKE_BLOCK
+        needed += min(job.num_blocks, facts.total_blocks) * CONTENT_BYTES
+        needed += facts.total_blocks * _COUNTED_BYTES + ids * _HASH_ID_BYTES
+    if one.policy == "oracle":
+        needed += facts.prompt_tokens // one.block_size * _NEXT_USE_BYTES
+    return needed

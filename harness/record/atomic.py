@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import uuid
 from pathlib import Path
 from typing import Any
@@ -26,3 +27,24 @@ def write_text(path: Path, text: str) -> None:
 def write_json(path: Path, document: Any) -> None:
     """Write a JSON document that people can read; NaN and infinity are refused, absent numbers are null."""
     write_text(path, json.dumps(document, indent=1, allow_nan=False, ensure_ascii=False) + "\n")
+
+
+def place_new(made: Path, target: Path) -> None:
+    """Move a finished file to where no file is yet, perhaps on another file system.
+
+    Raises:
+        FileExistsError: something is there, perhaps since a moment ago; it is not overwritten.
+        OSError: it cannot be put there.
+    """
+    near = target.with_name(f".{target.name}.{uuid.uuid4().hex[:8]}.tmp")
+    try:
+        shutil.move(made, near)
+        try:
+            os.link(near, target)
+        except FileExistsError:
+            raise
+        except OSError:  # a file system without hard links: whoever makes the name has it
+            target.touch(exist_ok=False)
+            near.replace(target)
+    finally:
+        near.unlink(missing_ok=True)

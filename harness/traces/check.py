@@ -8,6 +8,9 @@ from harness.errors import HarnessError
 from harness.traces.lines import RowError, wrong_row
 from harness.traces.rows import MOONCAKE_BLOCK, Format, MooncakeRow, TokenRow, read_trace
 
+# A replay's clock begins at 0 and its occupancy is told in equal bins from there: of a trace whose times are dates all
+# would fall into the last one. A trace that begins within a day leaves enough of them.
+LATEST_FIRST_S = 86_400.0
 _FIRST = -1  # stands for the parent of a prompt's first block
 
 
@@ -52,8 +55,9 @@ def check_trace(path: Path, block_size: int) -> TraceFacts:
 
     Raises:
         HarnessError: ``FILE: line 17: …; …`` for an empty or unreadable file, a line that is not JSON or truncated, an
-            unknown format, a missing key or impossible value, times that go backwards, two requests of one name, an id
-            with two predecessors ("broken hash chain"), and a block size that does not divide Mooncake's 512 tokens.
+            unknown format, a missing key or impossible value, times that begin late or go backwards, two requests of
+            one name, an id with two predecessors ("broken hash chain"), and a block size that does not divide
+            Mooncake's 512 tokens.
     """
     if block_size < 1:
         raise HarnessError(f"block size {block_size}: a block holds at least one token")
@@ -65,6 +69,9 @@ def check_trace(path: Path, block_size: int) -> TraceFacts:
         if not requests:
             first_s = last_s = row.arrival_s
             kind = "tokens" if isinstance(row, TokenRow) else "mooncake"
+            if first_s > LATEST_FIRST_S:
+                what = f"it arrives at {first_s} s; times are seconds (Mooncake: ms) since the trace began"
+                raise wrong_row(path, number, what, "subtract the first")
             if kind == "mooncake" and MOONCAKE_BLOCK % block_size:
                 what = f"block size {block_size} does not divide the {MOONCAKE_BLOCK} tokens of one hash id"
                 raise wrong_row(path, number, what, "take a power of two up to 512")

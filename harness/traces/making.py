@@ -41,8 +41,8 @@ def read_turns(tokens: Path, arrivals: Arrivals) -> Turns:
     A turn arrives once the answer before it is there (an assumed time) and somebody has thought about it.
     """
     found, starts = Turns(), arrivals.starts()
-    arrival_s, before, gaps = 0.0, list[int](), iter(())
-    gaps_s: Iterator[float] = gaps
+    arrival_s, before = 0.0, list[int]()
+    gaps_s: Iterator[float] = iter(())
     for offset, (conversation, turn, prompt, answer) in _lines(tokens):
         if turn == 1:
             arrival_s, gaps_s = next(starts), arrivals.gaps(conversation)

@@ -91,6 +91,17 @@ def test_rows_are_read_back_as_they_were_written(folder: Path, rows: list[Docume
             )
 
 
+@pytest.mark.parametrize(
+    ("kind", "key", "a_day"), [("tokens", "arrival_s", 86_400), ("mooncake", "timestamp", 86_400_000)]
+)
+def test_a_trace_whose_times_are_dates_is_refused(tmp_path: Path, kind: str, key: str, a_day: int) -> None:
+    rows = [row | {key: 20_000 * a_day + row[key]} for row in GOOD[kind]]
+    text = refusal(write_rows(tmp_path / "dates.jsonl", rows))
+    assert "line 1: it arrives at 1728000000.0 s; times are seconds (Mooncake: ms) since the trace began" in text
+    late = [row | {key: a_day + row[key]} for row in GOOD[kind]]
+    assert check_trace(write_rows(tmp_path / "late.jsonl", late), 16).first_s == 86_400
+
+
 def spoil(**changes: Any):
     return lambda row: row | changes
 

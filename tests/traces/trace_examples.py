@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 Document = dict[str, Any]
 
 TIMES = st.floats(0, 1e6, allow_nan=False) | st.integers(0, 10**6)
+FIRST_TIMES = st.floats(0, 86_400) | st.integers(0, 86_400)  # no trace begins later than a day after its zero
 TOKENS = st.lists(st.integers(0, 2**31 - 1), min_size=1, max_size=40)
 NAMES = st.text(st.characters(categories=["L", "N", "P"]), min_size=1, max_size=8)
 
@@ -16,7 +17,7 @@ NAMES = st.text(st.characters(categories=["L", "N", "P"]), min_size=1, max_size=
 @st.composite
 def token_traces(draw: st.DrawFn) -> list[Document]:
     """Rows of a token trace, sorted by arrival."""
-    times = sorted(draw(st.lists(TIMES, min_size=1, max_size=8)))
+    times = sorted([draw(FIRST_TIMES), *draw(st.lists(TIMES, max_size=7))])
     return [
         {
             "request_id": f"r{number}",
@@ -37,7 +38,7 @@ def _session(name: str) -> Document:
 @st.composite
 def mooncake_traces(draw: st.DrawFn) -> list[Document]:
     """Rows of a Mooncake trace whose ids are chained: each request goes on from a prefix of an earlier one, or anew."""
-    times = sorted(draw(st.lists(st.integers(0, 10**7), min_size=1, max_size=8)))
+    times = sorted(draw(st.lists(st.integers(0, 10**7), min_size=1, max_size=8)))  # ms
     rows: list[Document] = []
     unused = iter(draw(st.permutations(range(200))))
     for time in times:
