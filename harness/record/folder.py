@@ -3,6 +3,7 @@
 import ctypes
 import os
 import shutil
+from collections.abc import Mapping
 from pathlib import Path
 
 _AT_FDCWD = -100
@@ -28,6 +29,24 @@ def replace_folder(new: Path, folder: Path) -> None:
             os.rename(old, folder)
             raise
         shutil.rmtree(old)
+
+
+def write_folder(folder: Path, files: Mapping[str, bytes]) -> None:
+    """Make ``folder`` hold these files and no others: under a temporary name, then put in place in one step.
+
+    Raises:
+        OSError: nothing was replaced, and nothing is left of the attempt.
+    """
+    new = folder.with_name(f".{folder.name}.{os.getpid()}.tmp")
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        shutil.rmtree(new, ignore_errors=True)
+        new.mkdir()
+        for name, content in files.items():
+            (new / name).write_bytes(content)
+        replace_folder(new, folder)
+    finally:
+        shutil.rmtree(new, ignore_errors=True)
 
 
 def _exchange(one: Path, other: Path) -> bool:

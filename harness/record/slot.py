@@ -19,15 +19,13 @@ No host name, no user name, no home folder: texts are written without them, and 
 
 import hashlib
 import json
-import os
-import shutil
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from harness.record.bounded import UnreadableError, parse_json
-from harness.record.folder import replace_folder
+from harness.record.folder import write_folder
 from harness.record.private import Names, names_here, ties, without_private
 from harness.record.rows import COLUMNS, Row, from_csv, to_csv
 from harness.record.slotcheck import STATUSES, ForeignSlotError, SlotError, check_manifest, read_bounded
@@ -68,20 +66,11 @@ def write_slot(
     _check_together(from_csv(data, f"{folder / DATA}"), document, f"{folder / DATA}")
     for name, content in tables.items():
         _check_table(name, content, document, f"{folder / name}")
-    new = folder.with_name(f".{folder.name}.{os.getpid()}.tmp")
     try:
         refuse_other_owner(folder, document["node"]["id"])
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        shutil.rmtree(new, ignore_errors=True)
-        new.mkdir()
-        for name, content in {DATA: data, **tables}.items():
-            (new / name).write_bytes(content)
-        (new / MANIFEST).write_bytes(text)
-        replace_folder(new, folder)
+        write_folder(folder, {DATA: data, **tables, MANIFEST: text})
     except OSError as error:
         raise SlotError(f"{folder}: cannot write the slot: {error.strerror}") from error
-    finally:
-        shutil.rmtree(new, ignore_errors=True)
 
 
 def read_slot(folder: Path) -> Slot:

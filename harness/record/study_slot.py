@@ -14,15 +14,13 @@ No host name, no user name, no home folder: texts are written without them, and 
 
 import hashlib
 import json
-import os
-import shutil
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from harness.record.bounded import UnreadableError, parse_json
-from harness.record.folder import replace_folder
+from harness.record.folder import write_folder
 from harness.record.plain import is_name
 from harness.record.private import names_here, ties, without_private
 from harness.record.slotcheck import ForeignSlotError, SlotError, read_bounded
@@ -60,19 +58,11 @@ def write_study_slot(
     document = {"schema_version": SCHEMA_VERSION, **facts, "files": [_entry(table, files) for table in kinds]}
     files[MANIFEST] = json.dumps(document, indent=1, allow_nan=False).encode() + b"\n"
     _parsed(files, kinds, str(manifest["study"]), folder)
-    new = folder.with_name(f".{folder.name}.{os.getpid()}.tmp")
     try:
         _refuse_other_owner(folder, document["node"]["id"])
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        shutil.rmtree(new, ignore_errors=True)
-        new.mkdir()
-        for name, content in files.items():
-            (new / name).write_bytes(content)
-        replace_folder(new, folder)
+        write_folder(folder, files)
     except OSError as error:
         raise SlotError(f"{folder}: cannot write the slot: {error.strerror}") from error
-    finally:
-        shutil.rmtree(new, ignore_errors=True)
 
 
 def read_study_slot(folder: Path, tables: Sequence[Table], study: str) -> StudySlot:

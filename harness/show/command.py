@@ -79,12 +79,17 @@ def plot_command(plot_file: str, number: str, draw: Draw, argv: Sequence[str] | 
     except (HarnessError, SlotError) as error:
         print(f"error: {printable(str(error))}", file=sys.stderr)
         return HarnessError.exit_code
+    print_drawn(notes, paths)
+    return 0
+
+
+def print_drawn(notes: Iterable[RenderableType], paths: Iterable[Path]) -> None:
+    """What a plot.py ends with: its tables and remarks, then where the figure is."""
     console = Console(highlight=False)
     for note in notes:
         console.print(note)
     for path in paths:
         print(path)
-    return 0
 
 
 def figure_data(number: str, here: Path, folders: Sequence[Path], allow_mismatch: bool) -> FigureData:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from matplotlib.figure import Figure as Drawing
-from rich.console import Console, RenderableType
+from rich.console import RenderableType
 
 from harness.errors import HarnessError
 from harness.record.plain import printable
@@ -20,6 +20,7 @@ from harness.record.slot import find_slots
 from harness.record.slotcheck import SlotError
 from harness.record.study_slot import StudySlot, read_study_slot
 from harness.record.tables import Table
+from harness.show.command import print_drawn
 from harness.show.node_name import node_name
 from harness.show.style import save
 
@@ -60,11 +61,7 @@ def study_plot_command(plot_file: str, plot: StudyPlot, argv: Sequence[str] | No
     except (HarnessError, SlotError) as error:
         print(f"error: {printable(str(error))}", file=sys.stderr)
         return HarnessError.exit_code
-    console = Console(highlight=False)
-    for note in notes:
-        console.print(note)
-    for path in paths:
-        print(path)
+    print_drawn(notes, paths)
     return 0
 
 

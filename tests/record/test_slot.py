@@ -121,7 +121,7 @@ def test_an_interrupted_write_leaves_the_old_slot(slot: Path, monkeypatch: pytes
     def crash(*_: object) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("harness.record.slot.replace_folder", crash)
+    monkeypatch.setattr("harness.record.folder.replace_folder", crash)
     with pytest.raises(SlotError, match="cannot write the slot: No space left on device"):
         write_slot(slot, *synthetic(seed=1))
     assert contents(slot) == before
