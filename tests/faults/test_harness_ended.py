@@ -11,7 +11,8 @@ import pytest
 from harness.engine import guardian as guardian_module
 from harness.engine.process_tree import Tree
 from harness.measure.lock import only_measurement
-from harness.record import atomic, slot
+from harness.record import atomic
+from harness.record import folder as folder_module
 from harness.record.collect import CaseRuns, collect
 from harness.record.run import Run
 from harness.record.slot import find_slots, read_slot
@@ -116,7 +117,7 @@ def test_a_harness_that_is_killed_while_it_writes_a_slot_leaves_the_old_one(fake
     runs = [CaseRuns(fake.case().name, fake.store(), "s1")]
 
     def collect_and_die() -> None:
-        slot.replace_folder = die  # type: ignore[attr-defined, assignment]
+        folder_module.replace_folder = die  # type: ignore[assignment]
         collect(figure, "node0", folder, runs)
 
     finish(fake)
