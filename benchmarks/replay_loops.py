@@ -62,6 +62,8 @@ def main() -> None:
         "prefix_caching": True,
         "policy": "lru",
         "watermark": 0.0,
+        "headroom": None,
+        "offload": None,
         "max_num_seqs": 256,
         "max_num_batched_tokens": 8192,
         "max_model_len": 200_000,

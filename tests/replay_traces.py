@@ -55,6 +55,7 @@ def token_rows(seed: int, requests: int = 40) -> list[dict[str, Any]]:
                 "arrival_s": round(now, 6),
                 "prompt_token_ids": list(histories[session]),
                 "output_token_ids": output,
+                "predicted_output_tokens": max(0, len(output) + (seed * 7 + index * 13) % 31 - 15),
             }
         )
         histories[session] += output

@@ -9,13 +9,14 @@ Source: vLLM 0.32.0 ``v1/core/sched/scheduler.py``, ``schedule`` and ``update_fr
 """
 
 from collections import defaultdict, deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from operator import attrgetter
 from typing import Any
 
 from vllm.v1.core.sched.scheduler import Scheduler
 from vllm.v1.request import RequestStatus
 
+from experiments.model_free.worker_headroom import Headroom, Occupant
 from experiments.model_free.worker_recorder import Recorder
 from experiments.model_free.worker_sequence import Sequence
 from experiments.model_free.worker_step_loop import Step, StuckError
@@ -35,6 +36,7 @@ class FastLoop:
         trace: Trace,
         step_time: StepTime,
         recorder: Recorder,
+        headroom: Headroom | None = None,
         on_step: Callable[[Step], None] | None = None,
     ) -> None:
         self.manager: Any = scheduler.kv_cache_manager  # any: it is given Sequences for Requests
@@ -44,6 +46,7 @@ class FastLoop:
         self._budget = scheduler.max_num_scheduled_tokens
         assert scheduler.scheduler_reserve_full_isl, "restated for vLLM's default: admitted is whose whole prompt fits"
         self._step_time, self._recorder, self._on_step = step_time, recorder, on_step
+        self._headroom = headroom
         self._block_size, self._caching = trace.block_size, trace.with_contents
         self._rows = iter(trace)
         self._upcoming = next(self._rows, None)
@@ -133,6 +136,10 @@ class FastLoop:
             blocks, hit, _ = self.manager.get_computed_blocks(sequence)
             tokens = min(sequence.num_tokens - hit, left)
             some_run = bool(self.running)
+            if self._headroom is not None:
+                self.manager.watermark_blocks = self._headroom.keep_free(
+                    len(self.running), self._occupants, sequence.occupant(self._step)
+                )
             admitted = self.manager.allocate_slots(
                 sequence, tokens, hit, blocks, full_sequence_must_fit=True, has_scheduled_reqs=some_run
             )
@@ -151,13 +158,16 @@ class FastLoop:
             chunks.append((sequence, tokens))
             left -= tokens
 
+    def _occupants(self) -> Iterator[Occupant]:
+        return (each.occupant(self._step) for each in self.running)
+
     def _still_refused(self) -> bool:
         """Whether the first in the queue, which did not fit, cannot fit yet.
 
-        Nothing was freed since, so there are no more free blocks than then; and it needs no fewer new ones unless the
-        first content that it did not find has been cached meanwhile.
+        Nothing was freed since, so there are no more free blocks than then, and of most policies no less head-room; and
+        it needs no fewer new ones unless the first content that it did not find has been cached meanwhile.
         """
-        if self._refused is None:
+        if self._refused is None or not (self._headroom is None or self._headroom.follows_frees):
             return False
         frees, missing = self._refused
         pool = self.manager.block_pool

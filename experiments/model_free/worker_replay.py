@@ -2,7 +2,8 @@
 
 IN: {"replays": [R, …]}, one after the other in this process (importing vLLM takes longer than most replays). R:
 ``trace``, ``out`` (a folder that does not exist), ``block_size``, ``num_blocks`` (with vLLM's null block),
-``prefix_caching``, ``policy``, ``watermark``, ``max_num_seqs``, ``max_num_batched_tokens``, ``max_model_len``,
+``prefix_caching``, ``policy``, ``watermark``, ``headroom`` (null: the watermark alone), ``offload`` (null: none; stock
+loop only), ``max_num_seqs``, ``max_num_batched_tokens``, ``max_model_len``,
 ``loop`` (fast, stock),
 ``scheduler_cls`` (stock loop only; null: vLLM's), ``step_time`` (worker_step_time.StepTime), ``events``, ``steps``,
 ``limit`` (first requests of the trace; null: all). What is written: harness/record/replay.py.
@@ -25,6 +26,7 @@ os.environ.setdefault("VLLM_NO_USAGE_STATS", "1")
 from vllm.v1.core.sched.scheduler import Scheduler
 
 from experiments.model_free.worker_fast_loop import FastLoop
+from experiments.model_free.worker_headroom import make_headroom
 from experiments.model_free.worker_manager import report_manager, report_scheduler
 from experiments.model_free.worker_policies import make_policy
 from experiments.model_free.worker_pool import FastPool, RecordingPool, take_over
@@ -34,11 +36,13 @@ from experiments.model_free.worker_step_loop import run_steps
 from experiments.model_free.worker_step_time import StepTime
 from experiments.model_free.worker_trace import Trace
 
+_HEADROOM_SCHEDULER = "experiments.model_free.worker_headroom_scheduler:HeadroomScheduler"
 COUNTERS = (
     "requests finished prompt_tokens output_tokens hit_tokens hit_tokens_within_session hit_tokens_across_sessions "
     "blocks_allocated blocks_reused blocks_reused_within_session blocks_reused_across_sessions blocks_recovered "
     "unique_blocks blocks_stored evictions blocks_freed preemptions preempted_blocks prefill_tokens_scheduled "
-    "decode_tokens_scheduled recomputed_tokens"
+    "decode_tokens_scheduled recomputed_tokens blocks_swapped_out blocks_swapped_in swap_outs swap_ins "
+    "swapped_in_tokens"
 ).split()
 
 
@@ -46,10 +50,11 @@ def replay(asked: dict[str, Any]) -> dict[str, Any]:
     """One replay; its folder appears when it is complete. Returns its counters.
 
     Raises:
-        ValueError: a scheduler class for the fast loop, which would not ask it.
+        ValueError: a scheduler class or offload for the fast loop, which would not ask them.
     """
-    if asked["scheduler_cls"] is not None and asked["loop"] != "stock":
-        raise ValueError("a scheduler class is replayed by the stock loop only: the fast loop does not ask it")
+    for name in ("scheduler_cls", "offload"):
+        if asked[name] is not None and asked["loop"] != "stock":
+            raise ValueError(f"{name} is replayed by the stock loop only: the fast loop does not ask it")
     out = Path(asked["out"])
     filling = out.with_name(f".{out.name}.{os.getpid()}")
     filling.mkdir(parents=True)
@@ -67,7 +72,8 @@ def replay(asked: dict[str, Any]) -> dict[str, Any]:
     with (filling / "steps.jsonl").open("w", encoding="utf-8") if asked["steps"] else nullcontext() as steps_file:
         on_step = None if steps_file is None else lambda step: print(json.dumps(step), file=steps_file)
         if asked["loop"] == "fast":
-            steps = FastLoop(scheduler, trace, step_time, recorder, on_step).run()
+            headroom = make_headroom(asked["headroom"], asked["num_blocks"] - 1, asked["block_size"])
+            steps = FastLoop(scheduler, trace, step_time, recorder, headroom, on_step).run()
         else:
             report_scheduler(scheduler, recorder)
             steps = run_steps(scheduler, trace, step_time, recorder, on_step)
@@ -87,6 +93,7 @@ def replay(asked: dict[str, Any]) -> dict[str, Any]:
 
 def scheduler_of(asked: dict[str, Any], kv_events: bool = False) -> Scheduler:
     """vLLM's scheduler as a replay asks for it; ``kv_events``: announcing what it caches and evicts, as vLLM can."""
+    stock = asked["loop"] == "stock"  # the fast loop asks the policy itself
     return build_scheduler(
         num_blocks=asked["num_blocks"],
         block_size=asked["block_size"],
@@ -95,7 +102,8 @@ def scheduler_of(asked: dict[str, Any], kv_events: bool = False) -> Scheduler:
         max_num_seqs=asked["max_num_seqs"],
         max_num_batched_tokens=asked["max_num_batched_tokens"],
         watermark=asked["watermark"],
-        scheduler_cls=asked["scheduler_cls"],
+        scheduler_cls=asked["scheduler_cls"] or (_HEADROOM_SCHEDULER if asked["headroom"] and stock else None),
+        headroom=asked["headroom"],
         kv_events=kv_events,
     )
 

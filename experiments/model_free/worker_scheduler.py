@@ -56,11 +56,13 @@ def build_scheduler(
     max_num_batched_tokens: int = 8192,
     watermark: float = 0.0,
     scheduler_cls: str | None = None,
+    headroom: dict[str, Any] | None = None,
     kv_events: bool = False,
 ) -> Scheduler:
     """A scheduler over ``num_blocks`` blocks (block 0 is vLLM's null block) of ``block_size`` tokens.
 
-    ``scheduler_cls``: ``package.module:Class``, a subclass of vLLM's. Async scheduling is off, as on the CPU engine.
+    ``scheduler_cls``: ``package.module:Class``, a subclass of vLLM's. ``headroom``: what a scheduler class with a
+    head-room policy is told (``worker_headroom_scheduler``). Async scheduling is off, as on the CPU engine.
     """
     init_none_hash(sha256)
     with tempfile.TemporaryDirectory(prefix="model-free-") as folder:
@@ -87,6 +89,7 @@ def build_scheduler(
         parallel_config=ParallelConfig(),
         device_config=DeviceConfig("cpu"),
         kv_events_config=events,
+        additional_config={"headroom": headroom} if headroom else {},
     )
     cache.num_gpu_blocks = num_blocks
     cache.block_size = block_size  # the CPU platform prefers its own

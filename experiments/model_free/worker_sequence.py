@@ -3,6 +3,7 @@
 from vllm.v1.core.kv_cache_utils import BlockHash
 from vllm.v1.request import RequestStatus
 
+from experiments.model_free.worker_headroom import Occupant
 from experiments.model_free.worker_recorder import RequestRecord
 
 
@@ -35,6 +36,11 @@ class Sequence:
         self.sampled = 0
         self.place = -1  # the number of its admission: running sequences stand in this order
         self.decode_from: int | None = None  # the step that computes its next token; None: not decoding
+
+    def occupant(self, step: int) -> Occupant:
+        """As a head-room policy sees it before ``step``."""
+        since = 0 if self.decode_from is None else step - self.decode_from
+        return Occupant(self.num_prompt_tokens, self.sampled + since, self.record.row.predicted_tokens)
 
     def settle(self, step: int) -> None:
         """Count the tokens that it decoded before ``step``: one a step."""

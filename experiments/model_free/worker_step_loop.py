@@ -16,7 +16,7 @@ from vllm.v1.request import Request
 
 from experiments.model_free.worker_recorder import Recorder
 from experiments.model_free.worker_step_time import StepTime
-from experiments.model_free.worker_trace import Trace, TraceRow
+from experiments.model_free.worker_trace import PREDICTED, Trace, TraceRow
 
 FILLER = 7  # a token that stands for an unknown one; what it is decides nothing
 Step = tuple[dict[str, int], list[str], dict[str, int]]  # scheduled tokens, preempted, cached at first admission
@@ -121,7 +121,12 @@ class _Requests:
         return Request(
             request_id=row.request_id,
             prompt_token_ids=row.prompt_ids if row.prompt_ids is not None else [0] * row.prompt_tokens,
-            sampling_params=SamplingParams(max_tokens=row.output_tokens, temperature=0.0, ignore_eos=True),
+            sampling_params=SamplingParams(
+                max_tokens=row.output_tokens,
+                temperature=0.0,
+                ignore_eos=True,
+                extra_args=None if row.predicted_tokens is None else {PREDICTED: row.predicted_tokens},
+            ),
             pooling_params=None,
             arrival_time=row.arrival_s,
             block_hasher=self._hasher,

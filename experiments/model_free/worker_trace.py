@@ -20,6 +20,7 @@ from vllm.utils.hashing import sha256
 from vllm.v1.core.kv_cache_utils import BlockHash, hash_block_tokens
 
 MOONCAKE_BLOCK = 512  # tokens that one of its hash ids stands for
+PREDICTED = "predicted_output_tokens"
 _HASH_BYTES = 8
 
 
@@ -38,6 +39,7 @@ class TraceRow:
     hashes: list[BlockHash]  # as vLLM's block pool takes them
     prompt_ids: list[int] | None  # None: not in the trace
     output_ids: list[int] | None
+    predicted_tokens: int | None = None  # of output, by somebody who did not know them
 
 
 @dataclass
@@ -118,4 +120,5 @@ class Trace:
             hashes,
             prompt,
             output,
+            row.get(PREDICTED),
         )

@@ -6,6 +6,8 @@ from typing import Any
 
 from harness.errors import HarnessError
 from harness.record.bounded import UnreadableError, parse_json, read_bounded
+from harness.record.headroom_spec import check_headroom
+from harness.record.offload_spec import check_offload
 from harness.record.plain import printable
 from harness.record.replay import LOOPS, POLICIES, Parameters
 from harness.state.limits import memory
@@ -96,6 +98,17 @@ def check_parameters(parameters: Parameters) -> None:
         raise HarnessError(f"{what} --max-num-seqs {one.max_num_seqs}")
     if one.scheduler_cls is not None and one.loop != "stock":
         raise HarnessError(f"scheduler {one.scheduler_cls}: only vLLM's own step loop (--stock) runs other schedulers")
+    if one.offload is not None and one.loop != "stock":
+        raise HarnessError("offload to host memory: only vLLM's own step loop (--stock) has it")
+    if one.headroom is not None and one.watermark:
+        raise HarnessError(f"--watermark {one.watermark}: a head-room policy takes its place; leave one of them out")
+    try:
+        if one.headroom is not None:
+            check_headroom(one.headroom)
+        if one.offload is not None:
+            check_offload(one.offload)
+    except ValueError as error:
+        raise HarnessError(str(error)) from None
 
 
 def tokenizer_of(trace: Path, sha256: str) -> dict[str, Any] | None:

@@ -51,6 +51,8 @@ class Parameters:
     prefix_caching: bool = True
     policy: str = "lru"
     watermark: float = 0.0  # share of the blocks that a new request must leave free
+    headroom: dict[str, Any] | None = None  # harness/record/headroom_spec.py; None: the watermark alone
+    offload: dict[str, Any] | None = None  # harness/record/offload_spec.py; None: preempted sequences are recomputed
     max_num_seqs: int = 256
     max_num_batched_tokens: int = 8192
     loop: str = "fast"
@@ -84,6 +86,11 @@ class Counters:
     prefill_tokens_scheduled: int
     decode_tokens_scheduled: int
     recomputed_tokens: int
+    blocks_swapped_out: int
+    blocks_swapped_in: int
+    swap_outs: int
+    swap_ins: int
+    swapped_in_tokens: int
     steps: int
     virtual_s: float
     wall_s: float

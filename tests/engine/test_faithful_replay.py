@@ -75,7 +75,16 @@ def compared(tmp_path_factory: pytest.TempPathFactory) -> Compared:
 
 def replay(folder: Path, name: str, loop: str, out: str, changed: dict[str, Any]) -> dict[str, Any]:
     """The request for a replay of what the real engine recorded."""
-    asked = {"policy": "lru", "step_time": CLOCK, "events": True, "steps": True, "limit": None, "loop": loop}
+    asked = {
+        "headroom": None,
+        "offload": None,
+        "policy": "lru",
+        "step_time": CLOCK,
+        "events": True,
+        "steps": True,
+        "limit": None,
+        "loop": loop,
+    }
     trace = str(folder / f"{name}-real" / "trace.jsonl")
     return WORKLOADS[name].engine | asked | {"trace": trace, "out": str(folder / out)} | changed
 

@@ -40,6 +40,8 @@ def asked(seed: int, folder: Path) -> dict[str, Any]:
         "num_blocks": 1 + least + chance.choice([0, least // 4, 2 * least]),
         "prefix_caching": seed != NOT_CACHING,
         "watermark": chance.choice([0.0, 0.05]),
+        "headroom": None,
+        "offload": None,
         "max_num_seqs": 16,
         "max_num_batched_tokens": chance.choice([256, 8192]),
         "max_model_len": longest + 1,

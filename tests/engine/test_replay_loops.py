@@ -21,9 +21,17 @@ WORKER = "experiments.model_free.worker_replay"
 STEP_TIME = {"base_s": 5e-3, "prefill_token_s": 2e-5, "decode_seq_s": 5e-5, "context_token_s": 1e-8}
 STEPS = "steps.jsonl"
 FILES = ("requests.csv", "reuse_gaps.csv", "block_hits.csv", "occupancy.csv", STEPS)
-SEEDS = range(14)
+SEEDS = range(20)
 MORE_SEEDS = range(100, 250)
-OF_MOONCAKE = SEEDS[::2]
+WITH_HEADROOM = (*SEEDS[14:], *MORE_SEEDS[::3])
+OF_MOONCAKE = (*SEEDS[:14:2], *SEEDS[14::4])
+HEADROOMS: tuple[dict[str, Any], ...] = (
+    {"policy": "probabilistic", "sigmas": 1.0, "of": "length", "quantiles": [1, 2, 5, 25, 90, 120, 700]},
+    {"policy": "naive", "factor": 9.4},
+    {"policy": "target", "blocks_per_sequence": 5.2},
+    {"policy": "probabilistic", "sigmas": 0.5, "of": "residual", "quantiles": [-20, -3, 0, 4, 50]},
+    {"policy": "naive", "factor": 0.6},
+)
 POLICIES = ("lru", "lru", "lru", "lru-control", "fifo", "lfu", "oracle")
 REAL_TRACE = Path(__file__).resolve().parents[3] / "shared" / "traces" / "mooncake_conversation_trace.jsonl"
 
@@ -51,6 +59,8 @@ def workload(seed: int, folder: Path) -> Workload:
         "prefix_caching": chance.random() < 0.85,
         "policy": POLICIES[seed % len(POLICIES)],
         "watermark": chance.choice([0.0, 0.0, 0.01, 0.1]),
+        "headroom": HEADROOMS[seed % len(HEADROOMS)] if seed in WITH_HEADROOM else None,
+        "offload": None,
         "max_num_seqs": chance.choice([2, 8, 256]),
         "max_num_batched_tokens": chance.choice([256, 1000, 8192]),
         "max_model_len": longest + 1,
@@ -91,6 +101,7 @@ def replayed(tmp_path_factory: pytest.TempPathFactory) -> tuple[dict[int, Worklo
                 "max_model_len": 200_000,
                 "policy": "lru",
                 "watermark": 0.0,
+                "headroom": None,
                 "max_num_seqs": 256,
                 "max_num_batched_tokens": 8192,
                 "events": False,
@@ -119,7 +130,14 @@ def unbounded(each: Workload) -> dict[str, Any]:
     """The same trace with room for everything."""
     tokens = longest_tokens(each.rows) * len(each.rows)
     blocks = tokens // each.asked["block_size"] + 2 * len(each.rows) + 2
-    return {**each.asked, "policy": "lru", "prefix_caching": True, "watermark": 0.0, "num_blocks": blocks}
+    return {
+        **each.asked,
+        "policy": "lru",
+        "prefix_caching": True,
+        "watermark": 0.0,
+        "headroom": None,
+        "num_blocks": blocks,
+    }
 
 
 def counters(folder: Path) -> dict[str, Any]:
