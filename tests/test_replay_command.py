@@ -143,7 +143,8 @@ def test_the_engine_is_asked_for_what_was_typed(worker: Worker, call: Callable[.
     assert asked == {
         "trace": str(place / "trace.jsonl"), "block_size": 4, "num_blocks": 40, "prefix_caching": False,
         "policy": "lfu", "watermark": 0.05, "max_num_seqs": 8, "max_num_batched_tokens": 64, "max_model_len": 32,
-        "loop": "fast", "scheduler_cls": None, "headroom": None, "offload": None, "events": False, "steps": False, "limit": None,
+        "loop": "fast", "scheduler_cls": None, "headroom": None, "offload": None,
+        "events": False, "steps": False, "limit": None,
     }  # fmt: skip
 
 
