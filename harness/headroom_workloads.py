@@ -7,9 +7,10 @@ import hashlib
 import itertools
 import json
 import os
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 from harness.errors import HarnessError
 from harness.sharing_workloads import Announce, dialogue_folders
@@ -53,7 +54,12 @@ def rows_of(
 
 def place_trace(name: str, rows: Sequence[TokenRow], workspace: Workspace) -> Path:
     """The file that holds these rows; it is written if it is not there."""
-    text = "".join(json.dumps(_document(row), separators=(",", ":")) + "\n" for row in rows)
+    return place_documents(name, map(_document, rows), workspace)
+
+
+def place_documents(name: str, rows: Iterable[Mapping[str, Any]], workspace: Workspace) -> Path:
+    """The same of rows as JSON objects."""
+    text = "".join(json.dumps(row, separators=(",", ":")) + "\n" for row in rows)
     folder = workspace.caches / "workloads" / "headroom"
     path = folder / f"{name}-{hashlib.sha256(text.encode()).hexdigest()[:12]}.jsonl"
     if not path.exists():
@@ -113,5 +119,5 @@ def _part(declared: Divided, seed: int, requests: int, trace: Path) -> list[Toke
     return rows
 
 
-def _document(row: TokenRow) -> dict[str, object]:
+def _document(row: TokenRow) -> dict[str, Any]:
     return {name: value for name, value in asdict(row).items() if name != _NO_GUESS or value is not None}
