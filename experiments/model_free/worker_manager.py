@@ -3,6 +3,8 @@
 Methods are wrapped on the objects, so that any scheduler class and any manager is reported alike.
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from vllm.v1.core.kv_cache_manager import KVCacheManager
@@ -11,6 +13,29 @@ from vllm.v1.request import RequestStatus
 
 from experiments.model_free.worker_policies import PolicyQueue
 from experiments.model_free.worker_recorder import Recorder
+
+
+@contextmanager
+def reported(scheduler: Scheduler, recorder: Recorder) -> Iterator[None]:
+    """A scheduler and its manager are reported while the context lasts; the next recorder may follow."""
+    ours = as_before(scheduler, "_preempt_request", "_update_request_with_output", "_free_request")
+    with as_before(scheduler.kv_cache_manager, "allocate_slots", "free"), ours:
+        report_manager(scheduler.kv_cache_manager, recorder, None)
+        report_scheduler(scheduler, recorder)
+        yield
+
+
+@contextmanager
+def as_before(thing: Any, *methods: str) -> Iterator[None]:
+    """Methods that are wrapped on the object meanwhile are afterwards what they were."""
+    own = vars(thing)
+    before = {name: own[name] for name in methods if name in own}
+    try:
+        yield
+    finally:
+        for name in methods:
+            own.pop(name, None)
+        own.update(before)
 
 
 def report_manager(manager: KVCacheManager, recorder: Recorder, policy: PolicyQueue | None) -> None:

@@ -6,7 +6,7 @@ group of full attention, no partial blocks, no KV events. That both come to the 
 """
 
 from collections.abc import Iterable, Sequence
-from typing import Any
+from typing import Any, Protocol
 
 from vllm.v1.core.block_pool import BlockPool
 from vllm.v1.core.kv_cache_utils import KVCacheBlock, get_block_hash
@@ -15,16 +15,22 @@ from vllm.v1.request import Request
 from experiments.model_free.worker_contents import Contents
 from experiments.model_free.worker_policies import PolicyQueue
 from experiments.model_free.worker_recorder import Recorder
-from experiments.model_free.worker_trace import Trace
 
 _GROUP = (0).to_bytes(4, "big")  # how vLLM marks a hash as that of KV-cache group 0
+
+
+class KnowsContents(Protocol):
+    """A trace, or whoever else numbers what blocks hold."""
+
+    def content_of(self, block_hash: bytes) -> int:
+        """The content that vLLM's hash stands for."""
 
 
 class RecordingPool(BlockPool):  # type: ignore[misc]  # vllm is not in the environment of the checks
     """A pool that has been taken over from vLLM (``take_over``)."""
 
     recorder: Recorder
-    trace: Trace
+    trace: KnowsContents
     policy: PolicyQueue | None = None  # of the free blocks, if it is not vLLM's own queue
     _lost: list[KVCacheBlock]
     _lost_contents: list[int]
@@ -160,7 +166,7 @@ def ids(blocks: Iterable[KVCacheBlock]) -> list[int]:
 
 
 def take_over(
-    pool: BlockPool, kind: type[RecordingPool], recorder: Recorder, trace: Trace, policy: PolicyQueue | None
+    pool: BlockPool, kind: type[RecordingPool], recorder: Recorder, trace: KnowsContents, policy: PolicyQueue | None
 ) -> RecordingPool:
     """Make vLLM's pool, to which its managers refer already, one that reports, with another queue if one is given."""
     pool.__class__ = kind

@@ -91,6 +91,10 @@ class Recorder:
         )
         return record
 
+    def expect(self, contents: Contents) -> None:
+        """Contents that its row did not have when it arrived: a real engine knows them when they are sampled."""
+        self._book.expect(contents)
+
     def admit(self, record: RequestRecord, hit_tokens: int, resumed: bool) -> None:
         """A waiting request has its first blocks; ``resumed``: after a preemption."""
         self._occupancy.at(self.now)

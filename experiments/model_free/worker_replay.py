@@ -86,7 +86,7 @@ def replay(asked: dict[str, Any]) -> dict[str, Any]:
         "steps": steps,
         "virtual_s": recorder.now,
         "wall_s": time.perf_counter() - begun,
-        "max_rss_bytes": _peak_bytes(),
+        "max_rss_bytes": peak_bytes(),
         "cache_blocks": asked["num_blocks"] - 1,
     }
     (filling / "counters.json").write_text(json.dumps(counters, indent=1), encoding="utf-8")
@@ -111,7 +111,7 @@ def scheduler_of(asked: dict[str, Any], kv_events: bool = False) -> Scheduler:
     )
 
 
-def _peak_bytes() -> int:
+def peak_bytes() -> int:
     """The most memory that this process has held since its peak was last reset."""
     status = Path("/proc/self/status").read_text(encoding="ascii")
     return int(status.partition("VmHWM:")[2].split()[0]) * 1024

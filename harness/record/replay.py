@@ -151,25 +151,26 @@ def read_replay(folder: Path) -> Replay:
 def read_facts(folder: Path) -> ReplayFacts:
     """Read ``folder/replay.json`` alone. Raises as ``read_replay``."""
     path = folder / FILE
-    document = _json_object(path)
+    document = json_object(path)
     if document.get("schema_version") != SCHEMA_VERSION:
         found = printable(repr(document.get("schema_version")), 40)
         raise ReplayError(f"{path}: schema_version is {found}, this harness reads {SCHEMA_VERSION}")
-    checked = _checked(document, ReplayFacts, {"parameters": dict, "counters": dict}, str(path))
-    parameters = _checked(checked["parameters"], Parameters, {"step_time": dict}, f"{path}: parameters")
-    step_time = StepTime(**_checked(parameters["step_time"], StepTime, {}, f"{path}: step_time"))
-    counters = Counters(**_checked(checked["counters"], Counters, {}, f"{path}: counters"))
+    whole = checked(document, ReplayFacts, {"parameters": dict, "counters": dict}, str(path))
+    parameters = checked(whole["parameters"], Parameters, {"step_time": dict}, f"{path}: parameters")
+    step_time = StepTime(**checked(parameters["step_time"], StepTime, {}, f"{path}: step_time"))
+    counters = Counters(**checked(whole["counters"], Counters, {}, f"{path}: counters"))
     return ReplayFacts(
-        **checked | {"parameters": Parameters(**parameters | {"step_time": step_time}), "counters": counters}
+        **whole | {"parameters": Parameters(**parameters | {"step_time": step_time}), "counters": counters}
     )
 
 
 def read_counters(path: Path) -> Counters:
     """Read what a worker counted (its counters.json). Raises ReplayError."""
-    return Counters(**_checked(_json_object(path), Counters, {}, str(path)))
+    return Counters(**checked(json_object(path), Counters, {}, str(path)))
 
 
-def _json_object(path: Path) -> dict[str, Any]:
+def json_object(path: Path) -> dict[str, Any]:
+    """The JSON object in a file. Raises ReplayError."""
     try:
         document = parse_json(read_bounded(path, _MAX_BYTES))
     except OSError as error:
@@ -181,8 +182,12 @@ def _json_object(path: Path) -> dict[str, Any]:
     return document
 
 
-def _checked(document: dict[str, Any], kind: type[Any], instead: dict[str, Any], where: str) -> dict[str, Any]:
-    """The document, if it has exactly the fields of ``kind`` in their types; ``instead``: types of nested ones."""
+def checked(document: dict[str, Any], kind: type[Any], instead: dict[str, Any], where: str) -> dict[str, Any]:
+    """The document, if it has exactly the fields of ``kind`` in their types; ``instead``: types of nested ones.
+
+    Raises:
+        ReplayError: it has not; ``where`` and the first such field are named.
+    """
     types = {each.name: instead.get(each.name, each.type) for each in fields(kind)}
     if set(document) != set(types):
         raise ReplayError(f"{where}: missing or unknown keys: {', '.join(sorted(set(document) ^ set(types)))[:200]}")

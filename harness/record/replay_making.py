@@ -6,24 +6,34 @@
 """
 
 import shutil
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from harness.record.atomic import write_json
 from harness.record.bounded import UnreadableError, parse_json, read_bounded
-from harness.record.replay import Counters, ReplayFacts, read_counters, read_replay
+from harness.record.replay import Counters, read_counters, read_replay
 from harness.record.replay_rows import ReplayError
 
 COUNTERS = "counters.json"
 _MAX_BYTES = 1 << 20
 
 
+class Facts(Protocol):
+    """What says of a folder what it is."""
+
+    def write(self, folder: Path) -> None:
+        """Write it into the folder."""
+
+
 @dataclass(frozen=True)
 class Making:
-    """The replay folder that is to lie at ``folder``."""
+    """The folder that is to lie at ``folder``: a replay's, unless ``read`` and ``counted`` are another kind's."""
 
     folder: Path
+    read: Callable[[Path], object] = read_replay
+    counted: str = COUNTERS  # the worker's file whose place the facts take
 
     @property
     def working(self) -> Path:
@@ -59,7 +69,7 @@ class Making:
         """What the worker counted. Raises ReplayError."""
         return read_counters(self.working / COUNTERS)
 
-    def close(self, facts: ReplayFacts) -> None:
+    def close(self, facts: Facts) -> None:
         """Put what the worker finished in place, checked.
 
         Raises:
@@ -69,8 +79,8 @@ class Making:
         if self.folder.exists():
             raise FileExistsError(f"{self.folder} exists; replays are never overwritten")
         facts.write(self.working)
-        read_replay(self.working)
-        (self.working / COUNTERS).unlink()
+        self.read(self.working)
+        (self.working / self.counted).unlink()
         self.working.rename(self.folder)
         self._begun.unlink()
 

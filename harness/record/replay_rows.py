@@ -100,7 +100,11 @@ def read_rows(folder: Path, kind: type[Row]) -> list[Row]:
     Raises:
         ReplayError: absent or too large, another header, or a cell that cannot be (the line is named).
     """
-    path = folder / TABLES[kind]
+    return read_table(folder / TABLES[kind], kind)
+
+
+def read_table(path: Path, kind: type[Row]) -> list[Row]:
+    """The rows of a table whose columns are the fields of ``kind``. Raises as ``read_rows``."""
     try:
         with TextIOWrapper(open_regular(path, MAX_TABLE_BYTES), encoding="utf-8", newline="") as text:
             return list(_parse(kind, text, str(path)))

@@ -1,0 +1,140 @@
+"""Points on a real engine: the worker under the pinned engine's Python, then a folder for each.
+
+One engine serves all points of a call that agree in its configuration, because a start takes longer than most points.
+As with replays, a folder appears when it is whole, none is overwritten, what a worker had finished before it was killed
+is kept, and only the point in progress is made again.
+"""
+
+import json
+import tempfile
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from harness.engine.environment import Engine
+from harness.engine.model_store import ModelFiles
+from harness.engine.study_worker import run_worker
+from harness.errors import HarnessError, MeasurementFailed
+from harness.measure.provenance import harness_facts
+from harness.measure.real_job import RealJob
+from harness.measure.replay import engine_record
+from harness.record.real_point import COUNTED, RealEngine, RealFacts, read_counted, read_real_point
+from harness.record.replay import json_object
+from harness.record.replay_making import Making
+from harness.record.replay_rows import ReplayError
+from harness.record.replay_store import StoredReplay
+
+WORKER = "experiments.kv_headroom.worker_real_points"
+
+
+@dataclass(frozen=True)
+class WantedPoint:
+    """One point, and where it belongs: ``stored.run`` becomes a folder of ``harness/record/real_point.py``."""
+
+    stored: StoredReplay
+    definition: dict[str, Any]
+    job: RealJob
+
+
+def missing_points(wanted: Sequence[WantedPoint], model: ModelFiles, engine: Engine) -> list[WantedPoint]:
+    """Those that are not stored. What a killed call had finished is put in place first.
+
+    Raises:
+        MeasurementFailed: it contradicts itself (it is named).
+    """
+    _put_in_place(wanted, model, engine)
+    return [each for each in wanted if not each.stored.is_there]
+
+
+def make_points(wanted: Sequence[WantedPoint], model: ModelFiles, engine: Engine, limit_s: float) -> None:
+    """Make these points, which share an engine's configuration, one after the other on one engine.
+
+    Raises:
+        HarnessError: their engines are configured differently, the model has a shorter context, a point is there
+            already, or a case's folder is of another case.
+        MeasurementFailed: the worker failed (its last line is quoted) or took longer than ``limit_s``; what it had
+            finished before is stored.
+    """
+    if len({each.job.parameters.engine for each in wanted}) != 1:
+        raise HarnessError("points of one call share an engine; give each configuration a call of its own")
+    _check_context(wanted[0].job.parameters.engine, model)
+    for each in wanted:
+        if each.stored.is_there:
+            raise HarnessError(f"{each.stored.run} exists already; points are not overwritten")
+    started = datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
+    try:
+        for each in wanted:
+            each.stored.define(each.definition)
+            _making(each).begin(started, harness_facts())
+        try:
+            _run(wanted, model, engine, limit_s)
+        finally:
+            _put_in_place(wanted, model, engine)
+    except ReplayError as error:
+        raise HarnessError(str(error)) from None
+    except MeasurementFailed as error:
+        finished = sum(each.stored.is_there for each in wanted)
+        left = len(wanted) - finished
+        raise MeasurementFailed(f"{error}; {finished} points of {len(wanted)} are stored, {left} are not") from None
+    finally:
+        for each in wanted:
+            _making(each).discard()
+
+
+def _check_context(engine: RealEngine, model: ModelFiles) -> None:
+    """vLLM refuses a context that the model was not made for; its message is a page long."""
+    longest = json_object(model.path / "config.json").get("max_position_embeddings")
+    if isinstance(longest, int) and engine.max_model_len > longest:
+        what = f"max_model_len {engine.max_model_len}: {model.name} takes {longest} tokens"
+        raise HarnessError(f"{what}; leave longer requests out")
+
+
+def _making(wanted: WantedPoint) -> Making:
+    return Making(wanted.stored.run, read_real_point, COUNTED)
+
+
+def _run(wanted: Sequence[WantedPoint], model: ModelFiles, engine: Engine, limit_s: float) -> None:
+    asked = {
+        "model": str(model.path.resolve()),
+        "engine": asdict(wanted[0].job.parameters.engine),
+        "points": [each.job.request(_making(each).working.resolve()) for each in wanted],
+    }
+    with tempfile.TemporaryDirectory(prefix="points-") as folder:
+        request, result = Path(folder) / "request.json", Path(folder) / "result.json"
+        request.write_text(json.dumps(asked), encoding="utf-8")
+        try:
+            run_worker(engine.python, WORKER, (request, result), engine.pin.environment, "serving points", limit_s)
+        except HarnessError as error:
+            raise MeasurementFailed(str(error)) from None
+
+
+def _put_in_place(wanted: Sequence[WantedPoint], model: ModelFiles, engine: Engine) -> None:
+    """Complete and rename what a worker finished of these, in this call or in one that was killed.
+
+    Raises:
+        MeasurementFailed: a point contradicts itself (it is named); the others are in place.
+    """
+    problem: ReplayError | None = None
+    for each in wanted:
+        making = _making(each)
+        if not making.is_finished:
+            continue
+        try:
+            counters, seconds = read_counted(making.working)
+            facts = RealFacts(
+                **making.begun(),
+                parameters=each.job.parameters,
+                trace=each.job.trace_record(),
+                model={"name": model.name, "twin": model.twin, "files_sha256": model.files_sha256},
+                engine=engine_record(engine),
+                counters=counters,
+                seconds=seconds,
+            )
+            making.close(facts)
+        except ReplayError as error:
+            making.discard()  # it would be in the way of the next try
+            problem = error
+    if problem:
+        raise MeasurementFailed(f"a point cannot be used: {problem}; it was removed, repeat")
