@@ -29,7 +29,7 @@ def test_steps_are_written_as_people_would_and_end_at_the_last_that_fits() -> No
 @pytest.mark.parametrize(
     ("field", "wrong", "said"),
     [
-        ("  factors: {least: 0.0, most: 12.0, step: 0.2}", "  factors: {least: -1, most: 12, step: 1}", "factors.least"),
+        ("  factors: {least: 0.0, most: 12.0, step: 0.2}", "  factors: {least: -1, most: 9, step: 1}", "factors.least"),
         ("  targets: {least: 1.8, most: 7.5, step: 0.2}", "  targets: {least: 0.9, most: 7, step: 1}", "targets.least"),
         ("  factors: {least: 0.0, most: 12.0, step: 0.2}", "  factors: {least: 0, most: 12, step: 1e-9}", "1 to 1000"),
         ("models: [opt-125m]", "models: [opt-126m]", "unknown model 'opt-126m'"),
