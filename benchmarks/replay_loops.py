@@ -34,7 +34,7 @@ def replay(loop: str, asked: dict[str, Any], folder: Path) -> dict[str, Any]:
     request, result = folder / "request.json", folder / "result.json"
     plain = loop == "plain"
     whole = {**asked, "loop": loop, "out": str(folder / "out")}
-    request.write_text(json.dumps(whole if plain else {"replays": [whole]}), encoding="utf-8")
+    request.write_text(json.dumps(whole if plain else {"replays": [whole], "processes": 1}), encoding="utf-8")
     module = "benchmarks.worker_plain_replay" if plain else "experiments.model_free.worker_replay"
     run_worker(python, module, (request, result), {}, f"the {loop} loop", 3600)
     document: dict[str, Any] = json.loads(result.read_text(encoding="utf-8"))

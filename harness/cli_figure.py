@@ -27,7 +27,7 @@ QUIET_WAIT = typer.Option(
 def figure(
     context: typer.Context,
     number: Annotated[
-        str, typer.Argument(metavar="NUM", help="1 to 15, 17; ladder; sharing; rest = 3, 4, 5, 6, 8, 17.")
+        str, typer.Argument(metavar="NUM", help="1 to 15, 17; ladder; sharing; headroom; rest = 3, 4, 5, 6, 8, 17.")
     ],
     slot: Annotated[
         int | None, typer.Argument(metavar="[SLOT_INDEX]", help="Of a figure that compares nodes: 0 or 1.")
@@ -89,14 +89,33 @@ def figure(
         bool, typer.Option("--dry-run", envvar="HARNESS_DRY_RUN", help="List the starts and minutes; do nothing.")
     ] = False,
     trace: Annotated[
-        Path | None, typer.Option(envvar="HARNESS_TRACE", metavar="FILE", help="Of sharing: Mooncake's trace.")
+        Path | None,
+        typer.Option(envvar="HARNESS_TRACE", metavar="FILE", help="Of sharing and headroom: Mooncake's trace."),
     ] = None,
     data: Annotated[
         Path | None,
-        typer.Option(envvar="HARNESS_DATA", metavar="FILE", help="Of sharing: dialogues, as ShareGPT's JSON or JSONL."),
+        typer.Option(
+            envvar="HARNESS_DATA", metavar="FILE", help="Of sharing and headroom: dialogues, as ShareGPT has them."
+        ),
     ] = None,
+    search: Annotated[
+        str | None,
+        typer.Option(
+            envvar="HARNESS_SEARCH", metavar="SEARCH", help="Of headroom: naive, target or all. [default: all]"
+        ),
+    ] = None,
+    workload: Annotated[
+        str | None,
+        typer.Option(envvar="HARNESS_WORKLOAD", metavar="NAME", help="Of headroom: only this one. [default: each]"),
+    ] = None,
+    trace_memory: Annotated[
+        bool,
+        typer.Option(
+            "--trace-memory", envvar="HARNESS_TRACE_MEMORY", help="Of headroom: also record and draw every block's way."
+        ),
+    ] = False,
     as_json: Annotated[
-        bool, typer.Option("--json", help="With --dry-run, or for sharing: one JSON document as the last line.")
+        bool, typer.Option("--json", help="With --dry-run, or of a study: one JSON document as the last line.")
     ] = False,
 ) -> None:
     """Everything for one figure: set up, measure what is missing, collect, plot. (bash run_figure.sh NUM)"""
@@ -111,7 +130,9 @@ def figure(
     from harness.study_figures import StudyCall, run_study
 
     workspace = Workspace()
-    study_call = StudyCall(number, smoke, dry_run, as_json, engine, trace, data)
+    study_call = StudyCall(
+        number, smoke, dry_run, as_json, engine, trace, data, _words(models), search, workload, trace_memory
+    )
     if run_study(study_call, _typed(context), workspace):
         return
     names, named_versions = _words(models), _words(versions)

@@ -15,6 +15,11 @@ from harness.record.run import Run
 console = Console(stderr=True, highlight=False, markup=False)
 
 
+def say(text: str) -> None:
+    """A line for who waits."""
+    console.print(printable(text), soft_wrap=True)
+
+
 def measure_missing(sessions: list[CaseSession], node: dict[str, object]) -> list[Run]:
     """Make the missing runs; returns them, failed ones too."""
     total = sum(len(session.missing()) for session in sessions)

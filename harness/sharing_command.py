@@ -12,32 +12,24 @@ from typing import Any
 from experiments.prefix_sharing.study import STUDY, Point, Workload, points
 from harness.analyse.sharing_rows import CaseReplay
 from harness.door import json_errors
-from harness.engine.environment import Engine
-from harness.engine.patch_set import patches_sha256
-from harness.errors import HarnessError
 from harness.figure_command import plot, set_up
 from harness.measure.conditions import check_writable, measuring
-from harness.measure.replay import VLLM, engine_record
-from harness.measure.replay_batch import WantedReplay, batches, make_replays, missing
-from harness.measure.replay_job import make_job
-from harness.progress import console
-from harness.record.plain import printable
-from harness.record.replay import Parameters, read_replay
-from harness.record.replay_rows import ReplayError
-from harness.record.replay_store import StoredReplay
+from harness.measure.replay import engine_record
+from harness.measure.replay_batch import WantedReplay
+from harness.progress import say
+from harness.record.replay import Parameters
 from harness.record.sharing_tables import COMPARISON, RATIOS, SHARING_TABLES
 from harness.record.study_slot import read_study_slot
 from harness.sharing_plan import print_sharing_plan
 from harness.sharing_slot import Source, write_sharing_slot
 from harness.sharing_workloads import DialogueFolder, dialogue_folders, mooncake_trace, mooncake_workload
-from harness.spec.pin import Pin, load_pin
+from harness.spec.pin import Pin
 from harness.spec.sharing import Grid, SharingFigure, load_sharing
 from harness.state.machine import this_node
 from harness.study_figures import StudyCall
+from harness.study_replays import StudyReplays, replaying_pin, stored_replays
 from harness.traces.rows import MooncakeRow, read_trace
 from harness.workspace import Workspace
-
-BATCH = 40  # replays of one worker
 
 
 def run_sharing(call: StudyCall, workspace: Workspace) -> None:
@@ -49,7 +41,7 @@ def run_sharing(call: StudyCall, workspace: Workspace) -> None:
     with json_errors(call.as_json):
         figure = load_sharing(call.figure, workspace)
         grid = figure.smoke if call.smoke else figure.full
-        pin = replaying_pin(call.engine, figure)
+        pin = replaying_pin(call.engine, call.figure, figure.engine)
         trace = mooncake_trace(call.trace, workspace)
         mooncake = mooncake_workload(trace, grid.mooncake.block_size) if trace else None
         folders = dialogue_folders(grid.dialogues, call.data, workspace)
@@ -62,19 +54,6 @@ def run_sharing(call: StudyCall, workspace: Workspace) -> None:
             plot(workspace.figure(call.figure), [])
         if call.as_json:
             print(json.dumps(_document(figure, made, stored, workspace)))
-
-
-def replaying_pin(name: str | None, figure: SharingFigure) -> Pin:
-    """The engine whose block manager is used: any build of the version that the model-free scheduler is written for.
-
-    Raises:
-        HarnessError: unknown, or of another version.
-    """
-    pin = load_pin(name or figure.engine)
-    if pin.vllm_version != VLLM:
-        what = f"drives the scheduler of vLLM {VLLM}, engine {pin.name} has {pin.vllm_version}"
-        raise HarnessError(f"figure {figure.figure} {what}; leave --engine out")
-    return pin
 
 
 def _replay_and_collect(
@@ -91,20 +70,15 @@ def _replay_and_collect(
     node = this_node(workspace.runs)
     engine = set_up(pin, workspace)
     for each in folders:
-        each.make(_say, workspace)
+        each.make(say, workspace)
     common = Parameters(step_time=figure.clock)
     dialogues = [workload for each in folders for workload in each.workloads()]
     found = [point for workload in dialogues for point in points(workload, grid.dialogues, common)]
     if mooncake:
         found += points(mooncake, grid.mooncake, common)
-    wanted = [_wanted(point, engine, str(node["id"]), workspace) for point in found]
-    todo = missing(wanted, engine)
-    _say(f"{len(wanted)} replays, {len(wanted) - len(todo)} of them stored")
-    done = 0
-    for batch in batches(todo, BATCH):
-        _say(f"replays {done + 1} to {done + len(batch)} of {len(todo)}: {batch[0].stored.case} …")
-        make_replays(batch, engine, figure.timeout_s)
-        done += len(batch)
+    replays = StudyReplays(STUDY, engine, str(node["id"]), figure.timeout_s, workspace)
+    wanted = replays.wanted(found)
+    made = replays.make(wanted)
     described = dialogues[0].described
     limit = grid.mooncake.limit
     source = Source(
@@ -121,23 +95,11 @@ def _replay_and_collect(
     )
     requests = list(itertools.islice(_requests(mooncake.trace), limit)) if mooncake else []
     write_sharing_slot(slot, figure.figure, _cases(found, wanted), source, requests)
-    return len(todo), len(wanted) - len(todo)
-
-
-def _wanted(point: Point, engine: Engine, node: str, workspace: Workspace) -> WantedReplay:
-    definition = point.definition({**engine_record(engine), "patches_sha256": patches_sha256(engine.pin)})
-    stored = StoredReplay.of(workspace.runs, node, STUDY, point.name, definition)
-    return WantedReplay(
-        stored, definition, make_job(point.workload.trace, point.parameters, facts=point.workload.facts)
-    )
+    return made, len(wanted) - made
 
 
 def _cases(found: Sequence[Point], wanted: Sequence[WantedReplay]) -> Iterator[CaseReplay]:
-    for point, each in zip(found, wanted, strict=True):
-        try:
-            replay = read_replay(each.stored.run)
-        except ReplayError as error:
-            raise HarnessError(f"{error}; remove {each.stored.folder} and repeat") from None
+    for point, each, replay in zip(found, wanted, stored_replays(wanted), strict=True):
         yield CaseReplay(each.stored.case, point.workload.kind, point.workload.seed or 0, replay)
 
 
@@ -158,7 +120,3 @@ def _document(figure: SharingFigure, made: int, stored: int, workspace: Workspac
         "comparison": [dict(zip(COMPARISON.columns, row, strict=True)) for row in slot.tables[COMPARISON.name]],
         "mooncake": [dict(zip(RATIOS.columns, row, strict=True)) for row in slot.tables[RATIOS.name]],
     }
-
-
-def _say(text: str) -> None:
-    console.print(printable(text), soft_wrap=True)

@@ -23,6 +23,10 @@ class StudyCall:
     engine: str | None = None
     trace: Path | None = None
     data: Path | None = None
+    models: tuple[str, ...] = ()
+    search: str | None = None
+    workload: str | None = None
+    trace_memory: bool = False
 
 
 @dataclass(frozen=True)
@@ -39,9 +43,20 @@ def _prefix_sharing(call: StudyCall, workspace: Workspace) -> None:
     run_sharing(call, workspace)
 
 
+def _kv_headroom(call: StudyCall, workspace: Workspace) -> None:
+    from harness.headroom_command import run_headroom
+
+    run_headroom(call, workspace)
+
+
 _ALL_TAKE = frozenset({"number", "smoke", "dry_run", "as_json", "engine"})
-_ONLY_STUDIES = frozenset({"trace", "data"})  # no figure of starts takes these
-STUDIES = {"prefix_sharing": Study(_ALL_TAKE | {"trace", "data"}, _prefix_sharing)}
+_FILES = frozenset({"trace", "data"})
+_HEADROOM = frozenset({"search", "workload", "trace_memory"})
+_ONLY_STUDIES = _FILES | _HEADROOM  # no figure of starts takes these
+STUDIES = {
+    "prefix_sharing": Study(_ALL_TAKE | _FILES, _prefix_sharing),
+    "kv_headroom": Study(_ALL_TAKE | _FILES | _HEADROOM | {"models"}, _kv_headroom),
+}
 
 
 def run_study(call: StudyCall, typed: Mapping[str, str], workspace: Workspace) -> bool:

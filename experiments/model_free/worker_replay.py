@@ -1,6 +1,7 @@
 """Replay traces through vLLM's scheduler and block manager: ``python -m experiments.model_free.worker_replay IN OUT``.
 
-IN: {"replays": [R, …]}, one after the other in this process (importing vLLM takes longer than most replays). R:
+IN: {"replays": [R, …], "processes": P}, in P processes forked from this one, which has imported vLLM (that takes longer
+than most replays), each one replay after the other. R:
 ``trace``, ``out`` (a folder that does not exist), ``block_size``, ``num_blocks`` (with vLLM's null block),
 ``prefix_caching``, ``policy``, ``watermark``, ``headroom`` (null: the watermark alone), ``offload`` (null: none; stock
 loop only), ``max_num_seqs``, ``max_num_batched_tokens``, ``max_model_len``,
@@ -12,9 +13,11 @@ OUT: {"replays": [counters of each]}.
 
 import gc
 import json
+import multiprocessing
 import os
 import sys
 import time
+from concurrent.futures import ProcessPoolExecutor
 from contextlib import nullcontext, suppress
 from pathlib import Path
 from typing import Any
@@ -114,6 +117,12 @@ def peak_bytes() -> int:
     return int(status.partition("VmHWM:")[2].split()[0]) * 1024
 
 
+def _replay_alone(asked: dict[str, Any]) -> dict[str, Any]:
+    counters = replay(asked)
+    gc.collect()
+    return counters
+
+
 def main(request_path: str, result_path: str) -> None:
     """Run every replay, then write the result."""
     asked = json.loads(Path(request_path).read_text(encoding="utf-8"))
@@ -121,10 +130,12 @@ def main(request_path: str, result_path: str) -> None:
     gc.collect()
     gc.freeze()
     gc.disable()
-    counters = []
-    for each in asked["replays"]:
-        counters.append(replay(each))
-        gc.collect()
+    if asked["processes"] == 1:
+        counters = [_replay_alone(each) for each in asked["replays"]]
+    else:
+        forked = multiprocessing.get_context("fork")
+        with ProcessPoolExecutor(asked["processes"], mp_context=forked) as processes:
+            counters = list(processes.map(_replay_alone, asked["replays"]))
     Path(f"{result_path}.new").write_text(json.dumps({"replays": counters}), encoding="utf-8")
     os.replace(f"{result_path}.new", result_path)
 

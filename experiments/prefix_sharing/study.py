@@ -39,6 +39,16 @@ class Point:
     parameters: Parameters
 
     @property
+    def trace(self) -> Path:
+        """What is replayed."""
+        return self.workload.trace
+
+    @property
+    def facts(self) -> TraceFacts:
+        """Of the trace."""
+        return self.workload.facts
+
+    @property
     def cache_blocks(self) -> int | None:
         """Blocks that requests can have: vLLM's null block is not one of them. None: as many as it takes."""
         blocks = self.parameters.num_blocks

@@ -44,9 +44,15 @@ def replay_engine(pin: str | None, workspace: Workspace) -> Engine:
 
 
 def run_replays(
-    jobs: Sequence[Job], folders: Sequence[Path], engine: Engine, limit_s: float = TIME_LIMIT_S
+    jobs: Sequence[Job],
+    folders: Sequence[Path],
+    engine: Engine,
+    limit_s: float = TIME_LIMIT_S,
+    processes: int = 1,
 ) -> list[ReplayFacts]:
     """Replay every job into its folder, which is made. Those that were finished stay if a later one fails.
+
+    ``processes``: replays that are made at once; how fast one is then says nothing.
 
     Raises:
         HarnessError: a folder exists.
@@ -62,7 +68,7 @@ def run_replays(
         each.begin(started, harness_facts())
     try:
         try:
-            _run(jobs, making, engine, limit_s)
+            _run(jobs, making, engine, limit_s, processes)
         finally:
             facts = put_in_place(jobs, folders, engine)
     finally:
@@ -92,8 +98,9 @@ def put_in_place(jobs: Sequence[Job], folders: Sequence[Path], engine: Engine) -
     return facts
 
 
-def _run(jobs: Sequence[Job], making: Sequence[Making], engine: Engine, limit_s: float) -> None:
-    asked = {"replays": [job.request(each.working.resolve()) for job, each in zip(jobs, making, strict=True)]}
+def _run(jobs: Sequence[Job], making: Sequence[Making], engine: Engine, limit_s: float, processes: int) -> None:
+    replays = [job.request(each.working.resolve()) for job, each in zip(jobs, making, strict=True)]
+    asked = {"replays": replays, "processes": processes}
     with tempfile.TemporaryDirectory(prefix="replay-") as folder:
         request, result = Path(folder) / "request.json", Path(folder) / "result.json"
         request.write_text(json.dumps(asked), encoding="utf-8")

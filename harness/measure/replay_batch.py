@@ -37,8 +37,8 @@ def batches(wanted: Sequence[WantedReplay], largest: int) -> Iterator[list[Wante
         yield list(wanted[begin : begin + largest])
 
 
-def make_replays(wanted: Sequence[WantedReplay], engine: Engine, limit_s: float) -> None:
-    """Make these replays with one worker.
+def make_replays(wanted: Sequence[WantedReplay], engine: Engine, limit_s: float, processes: int = 1) -> None:
+    """Make these replays with one worker, ``processes`` at once.
 
     Raises:
         HarnessError: a case's folder is of another case.
@@ -47,7 +47,7 @@ def make_replays(wanted: Sequence[WantedReplay], engine: Engine, limit_s: float)
     try:
         for each in wanted:
             each.stored.define(each.definition)
-        run_replays([each.job for each in wanted], [each.stored.run for each in wanted], engine, limit_s)
+        run_replays([each.job for each in wanted], [each.stored.run for each in wanted], engine, limit_s, processes)
     except ReplayError as error:
         raise HarnessError(str(error)) from None
     except MeasurementFailed as error:

@@ -65,7 +65,7 @@ def compared(tmp_path_factory: pytest.TempPathFactory) -> Compared:
     replays += [replay(folder, name, "stock", case, changed) for case, (name, changed) in OTHERWISE.items()]
     for worker, request in (
         ("experiments.prefix_sharing.worker_real_engine", {"workloads": real}),
-        ("experiments.model_free.worker_replay", {"replays": replays}),
+        ("experiments.model_free.worker_replay", {"replays": replays, "processes": 1}),
     ):
         paths = folder / f"{worker}.request.json", folder / f"{worker}.result.json"
         paths[0].write_text(json.dumps(request), encoding="utf-8")

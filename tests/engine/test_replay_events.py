@@ -80,7 +80,9 @@ def both(tmp_path_factory: pytest.TempPathFactory) -> BothTaps:
         pytest.skip("the default engine is not installed: bash run_tests.sh --setup-only")
     folder = tmp_path_factory.mktemp("taps")
     request, result = folder / "request.json", folder / "result.json"
-    request.write_text(json.dumps({"replays": [asked(seed, folder) for seed in SEEDS]}), encoding="utf-8")
+    request.write_text(
+        json.dumps({"replays": [asked(seed, folder) for seed in SEEDS], "processes": 1}), encoding="utf-8"
+    )
     run_worker(engine.python, WORKER, (request, result), {"PYTHONDONTWRITEBYTECODE": "1"}, "the replays", 300)
     return BothTaps(folder, json.loads(result.read_text(encoding="utf-8"))["replays"])
 

@@ -111,7 +111,7 @@ def replayed(tmp_path_factory: pytest.TempPathFactory) -> tuple[dict[int, Worklo
             }
         )
     request = folder / "request.json"
-    request.write_text(json.dumps({"replays": replays}), encoding="utf-8")
+    request.write_text(json.dumps({"replays": replays, "processes": 1}), encoding="utf-8")
     run_worker(engine.python, WORKER, (request, folder / "result.json"), {}, "the replays", 400)
     return workloads, folder
 
@@ -177,7 +177,9 @@ def decoding_only(folder: Path, seed: int) -> int:
 def test_both_loops_come_to_the_same_on_many_more_workloads(tmp_path: Path) -> None:
     workloads = {seed: workload(seed, tmp_path) for seed in MORE_SEEDS}
     request = tmp_path / "request.json"
-    request.write_text(json.dumps({"replays": through_both_loops(workloads, tmp_path)}), encoding="utf-8")
+    request.write_text(
+        json.dumps({"replays": through_both_loops(workloads, tmp_path), "processes": 2}), encoding="utf-8"
+    )
     python = engine_of(load_pin(DEFAULT_CPU_PIN)).python
     run_worker(python, WORKER, (request, tmp_path / "result.json"), {}, "the replays", 1200)
     for seed in workloads:
@@ -214,7 +216,7 @@ def test_the_oracle_evicts_what_is_needed_last_and_never_a_beginning_before_what
         for seed, each in workloads.items()
     ]
     request = tmp_path / "request.json"
-    request.write_text(json.dumps({"replays": replays}), encoding="utf-8")
+    request.write_text(json.dumps({"replays": replays, "processes": 1}), encoding="utf-8")
     python = engine_of(load_pin(DEFAULT_CPU_PIN)).python
     module = "tests.engine.worker_checked_oracle"
     run_worker(python, module, (request, tmp_path / "result.json"), {}, "the oracle's replays", 400)

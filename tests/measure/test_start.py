@@ -132,7 +132,7 @@ def test_a_server_that_is_never_healthy_is_given_up_and_ended(fake: FakeEngine) 
 @pytest.mark.alone
 def test_a_server_that_hangs_before_it_listens_is_given_up_in_the_phase_it_hangs_in(fake: FakeEngine) -> None:
     fake.behave("hang")
-    run = fake.start(start=server(fake), timeout_s=0.4)
+    run = fake.start(start=server(fake), timeout_s=3.0)
     assert (run.status, run.failed_in, run.failed_process) == ("timeout", "load_weights", "engine")
 
 

@@ -1,0 +1,143 @@
+"""The KV head-room study: which head-room policies are searched on a workload, with which parameters."""
+
+import hashlib
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from harness.record.replay import Parameters
+from harness.spec.headroom import Grid
+from harness.traces.check import TraceFacts
+
+STUDY = "kv_headroom"
+NONE, NAIVE, TARGET, WATERMARK = "none", "naive", "target", "watermark"
+PROBABILISTIC, PREDICTED, ORACLE = "probabilistic", "predicted", "oracle"
+SEARCHES = {
+    "naive": (NAIVE,),
+    "target": (TARGET,),
+    "all": (NAIVE, TARGET, WATERMARK, PROBABILISTIC, PREDICTED, ORACLE),
+}
+_ROOTS = (Path(__file__).resolve().parents[1] / "model_free", Path(__file__).resolve().parent)
+
+
+@dataclass(frozen=True)
+class Policy:
+    """One point of a search: how much is kept free. ``lengths``: which trace has the predictions that it uses."""
+
+    search: str
+    parameter: float
+    headroom: dict[str, Any] | None = None
+    watermark: float = 0.0
+    swaps: bool = False
+
+    @property
+    def name(self) -> str:
+        """For people and for names of cases."""
+        return f"{self.search}{self.parameter:g}" + ("-swap" if self.swaps else "")
+
+    @property
+    def trace(self) -> str:
+        """Which of the workload's traces it is replayed with: plain, or one whose rows carry predictions."""
+        return self.search if self.search in (PREDICTED, ORACLE) else "plain"
+
+
+@dataclass(frozen=True)
+class Lengths:
+    """What a probabilistic policy knows of output lengths: quantiles (tokens) of lengths, and of prediction errors."""
+
+    of_outputs: tuple[int, ...]
+    of_errors: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Point:
+    """One replay: a policy on one repeat of a workload."""
+
+    workload: str
+    repeat: int
+    model: str
+    policy: Policy
+    trace: Path
+    facts: TraceFacts
+    parameters: Parameters
+
+    @property
+    def name(self) -> str:
+        """Readable part of the case's name."""
+        return f"{self.workload}{self.repeat}_{self.model}_{self.policy.name}"
+
+    def definition(self, engine: dict[str, Any]) -> dict[str, Any]:
+        """Everything that decides what the replay gives; ``engine``: pin, version, lock and patches."""
+        return {
+            "study": STUDY,
+            "trace": {"sha256": self.facts.sha256, "format": self.facts.format},
+            "parameters": asdict(self.parameters),
+            "engine": engine,
+            "workers_sha256": workers_sha256(),
+        }
+
+
+def fixed_policies(grid: Grid, searches: Sequence[str], usual_blocks: float, targets: bool = True) -> Iterator[Policy]:
+    """Policies that know nothing of lengths, vLLM as it is first.
+
+    ``usual_blocks``: of the cache, per sequence in it, without head-room: around it lie targets that bind.
+    """
+    yield Policy(NONE, 0.0)
+    if NAIVE in searches:
+        for factor in grid.factors.values():
+            yield naive(factor)
+    if TARGET in searches and targets:
+        fitting = [round(max(1.0, usual_blocks * each), 2) for each in grid.fitting_targets]
+        for blocks in dict.fromkeys([*grid.targets.values(), *fitting]):
+            yield target(blocks)
+    if WATERMARK in searches:
+        for share in grid.watermarks:
+            yield Policy(WATERMARK, share, watermark=share)
+
+
+def informed_policies(grid: Grid, searches: Sequence[str], lengths: Lengths) -> Iterator[Policy]:
+    """Policies that know how long outputs are: as a distribution, by prediction, or exactly."""
+    known = {
+        PROBABILISTIC: ("length", lengths.of_outputs),
+        PREDICTED: ("residual", lengths.of_errors),
+        ORACLE: ("residual", (0,)),
+    }
+    for search, (of, quantiles) in known.items():
+        if search in searches:
+            for sigmas in grid.sigmas:
+                spec = {"policy": "probabilistic", "sigmas": sigmas, "of": of, "quantiles": list(quantiles)}
+                yield Policy(search, sigmas, spec)
+
+
+def swapping_policies(grid: Grid, searches: Sequence[str]) -> Iterator[Policy]:
+    """A few policies again, with preempted sequences' blocks kept in host memory."""
+    yield Policy(NONE, 0.0, swaps=True)
+    if NAIVE in searches:
+        for factor in grid.swap.factors:
+            yield replace(naive(factor), swaps=True)
+
+
+def naive(factor: float) -> Policy:
+    """ceil(n / 16 · o) blocks stay free."""
+    return Policy(NAIVE, factor, {"policy": "naive", "factor": factor})
+
+
+def target(blocks: float) -> Policy:
+    """So many blocks for each sequence, on average."""
+    return Policy(TARGET, blocks, {"policy": "target", "blocks_per_sequence": blocks})
+
+
+def with_policy(common: Parameters, policy: Policy, offload: Mapping[str, Any]) -> Parameters:
+    """How the point is replayed. Only vLLM's own loop has the offload connector."""
+    found = replace(common, headroom=policy.headroom, watermark=policy.watermark)
+    return replace(found, offload=dict(offload), loop="stock") if policy.swaps else found
+
+
+def workers_sha256() -> str:
+    """Identity of the code that replays and of the code that drives the real engine."""
+    digest = hashlib.sha256()
+    for root in _ROOTS:
+        for path in sorted(root.glob("worker_*.py")):
+            digest.update(path.name.encode() + b"\0" + path.read_bytes())
+    return digest.hexdigest()

@@ -1,0 +1,132 @@
+"""``run_figure.sh headroom``: set up → time the engine → make traces → serve and replay what is missing → plot."""
+
+import contextlib
+import json
+import os
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+from experiments.kv_headroom.study import STUDY, Point
+from harness.door import json_errors
+from harness.engine.environment import Engine
+from harness.engine.model_store import ensure_model
+from harness.figure_command import plot, set_up
+from harness.headroom_asked import Asked, asked_of
+from harness.headroom_collect import Collected, Searched, headroom_document, write_collected
+from harness.headroom_lengths import learn
+from harness.headroom_plan import print_headroom_plan
+from harness.headroom_real import RealTier, calibrate
+from harness.headroom_search import Guesses, Repeat, capacity_of, offline_point, points_of, repeat_of
+from harness.headroom_tier import serve_points
+from harness.headroom_workloads import rows_of
+from harness.measure.conditions import check_writable, measuring
+from harness.progress import say
+from harness.spec.headroom import Grid
+from harness.state.machine import this_node
+from harness.study_figures import StudyCall
+from harness.study_replays import StudyReplays, stored_replays
+from harness.traces.rows import TokenRow
+from harness.workspace import Workspace
+
+_BATCH = 120  # replays of one worker
+
+RowsBySeed = Mapping[int, Sequence[TokenRow]]
+
+
+def run_headroom(call: StudyCall, workspace: Workspace) -> None:
+    """Do everything for the figure, or say what would be done.
+
+    Raises:
+        HarnessError: wrong use or impossible here; MeasurementFailed: a worker failed (what it finished is stored).
+    """
+    with json_errors(call.as_json):
+        asked = asked_of(call, workspace)
+        if call.dry_run:
+            print_headroom_plan(asked, call.as_json)
+            return
+        with measuring(workspace.root, f"figure {call.figure}"):
+            collected = _measure(asked, workspace)
+        with contextlib.redirect_stdout(sys.stderr if call.as_json else sys.stdout):
+            plot(workspace.figure(call.figure), [])
+        if call.as_json:
+            print(json.dumps(headroom_document(collected, workspace)))
+
+
+def _measure(asked: Asked, workspace: Workspace) -> Collected:
+    figure, grid = asked.figure, asked.grid
+    slot = workspace.figure(figure.figure) / figure.slots[0]
+    check_writable([workspace.runs, workspace.caches, slot.parent])
+    node = this_node(workspace.runs)
+    engine = set_up(asked.pin, workspace)
+    cores = len(os.sched_getaffinity(0))
+    replays = StudyReplays(STUDY, engine, str(node["id"]), figure.timeout_s, workspace, _BATCH, at_once=cores)
+    rows = {name: _rows(asked, name, workspace) for name in asked.workloads}
+    guesses = {name: _guesses(asked, rows[name], engine, workspace) for name in asked.workloads}
+    searched = [_search(asked, model, rows, guesses, replays) for model in figure.models]
+    collected = Collected(figure, grid, node, engine, asked.trace_memory, tuple(searched))
+    write_collected(slot, collected, replays)
+    return collected
+
+
+def _rows(asked: Asked, workload: str, workspace: Workspace) -> RowsBySeed:
+    """The requests of every repeat, and of the unseen one."""
+    declared, grid = asked.figure.workloads[workload], asked.grid
+    return {
+        seed: rows_of(declared, seed, grid.requests, say, workspace, data=asked.data, trace=asked.trace)
+        for seed in (*grid.seeds, asked.unseen_seed)
+    }
+
+
+def _guesses(asked: Asked, rows: RowsBySeed, engine: Engine, workspace: Workspace) -> Mapping[int, Guesses]:
+    """By seed; empty where no search asks for them."""
+    if not {"probabilistic", "predicted", "oracle"} & set(asked.searches):
+        return {}
+    lengths = {seed: [row.output_tokens for row in found] for seed, found in rows.items()}
+    seeds = asked.grid.seeds
+    return dict(
+        zip(seeds, learn(lengths[asked.unseen_seed], [lengths[seed] for seed in seeds], engine, workspace), strict=True)
+    )
+
+
+def _search(
+    asked: Asked,
+    model: str,
+    rows: Mapping[str, RowsBySeed],
+    guesses: Mapping[str, Mapping[int, Guesses]],
+    replays: StudyReplays,
+) -> Searched:
+    """Everything of one model: step times, real points, then the search with those step times."""
+    figure, grid, workspace = asked.figure, asked.grid, replays.workspace
+    files = ensure_model(model, lambda: replays.engine.python, workspace.models, announce=say)
+    tier = RealTier(figure, files, replays.engine, replays.node, workspace)
+    say(f"timing engine steps of {model} …")
+    calibration = calibrate(tier, figure.workloads[grid.real.workload])
+    repeats = [
+        repeat_of(figure, name, seed, model, rows[name][seed], calibration.step_time)
+        for name in asked.workloads
+        for seed in grid.seeds
+    ]
+    served = []
+    if grid.real.workload in asked.workloads:
+        say(f"serving points with {model} on the real engine …")
+        first = next(each for each in repeats if each.workload == grid.real.workload)
+        real = _at_real_size(first, tier, grid)
+        known = guesses[real.workload].get(real.seed)
+        served = serve_points(tier, real, grid.real, grid.load, known, replays, asked.trace_memory)
+    offline = replays.wanted([offline_point(each, workspace) for each in repeats])
+    replays.make(offline)
+    points: list[Point] = []
+    for repeat, replayed in zip(repeats, stored_replays(offline), strict=True):
+        known = guesses[repeat.workload].get(repeat.seed)
+        points += points_of(repeat, grid, asked.searches, capacity_of(replayed), known, workspace)
+    replays.make(replays.wanted(points))
+    replays.make(replays.wanted([each.replay for each in served]))
+    return Searched(model, files, calibration, tuple(repeats), tuple(points), tuple(served))
+
+
+def _at_real_size(repeat: Repeat, tier: RealTier, grid: Grid) -> Repeat:
+    """The first requests of a repeat, in a cache of as many tokens in the real engine's blocks."""
+    engine = tier.configured(repeat.declared)
+    common = replace(repeat.common, block_size=engine.block_size, num_blocks=engine.num_blocks)
+    return replace(repeat, rows=repeat.rows[: grid.real.requests], common=common)

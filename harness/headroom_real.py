@@ -1,0 +1,137 @@
+"""What the KV head-room figure asks of the real engine: step times, and points that replays are held against.
+
+The CPU engine takes no blocks smaller than 32 tokens: its cache has as many tokens as the simulated one, in fewer
+blocks. What the model of random weights answers is recorded, and replayed.
+"""
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from experiments.kv_headroom.study import STUDY, Policy, workers_sha256
+from harness.analyse.step_time_fit import StepTimeFit, fit_step_time
+from harness.engine.environment import Engine
+from harness.engine.model_store import ModelFiles
+from harness.engine.patch_set import patches_sha256
+from harness.errors import HarnessError
+from harness.headroom_workloads import place_documents
+from harness.measure.real_job import make_real_job
+from harness.measure.real_points import WantedPoint, make_points, missing_points
+from harness.measure.replay import engine_record
+from harness.record.real_point import RealEngine, RealParameters, RealPoint, read_real_point
+from harness.record.replay import Parameters, StepTime
+from harness.record.replay_rows import ReplayError
+from harness.record.replay_store import StoredReplay
+from harness.spec.headroom import AnyWorkload, HeadroomFigure
+from harness.spec.models import find_model
+from harness.traces.calibration import calibration_rows
+from harness.workspace import Workspace
+
+BY_STEPS, BY_SECONDS = "steps", "seconds"
+STEP_CLOCK = StepTime(1.0, 0.0, 0.0, 0.0)  # a virtual second is an engine step
+_LONGEST = 2048  # tokens of a request: what opt-125m and its kind take
+_WARM_UP = 30  # steps of a calibration that are not used
+
+
+@dataclass(frozen=True)
+class RealTier:
+    """The engine that serves points of one model, and where they are stored."""
+
+    figure: HeadroomFigure
+    model: ModelFiles
+    engine: Engine
+    node: str
+    workspace: Workspace
+
+    def configured(self, declared: AnyWorkload) -> RealEngine:
+        """An engine with as many tokens of KV cache as the workload's, vLLM's null block aside."""
+        size = self.figure.real_block_size
+        blocks = (declared.num_blocks - 1) * self.figure.block_size // size + 1
+        return RealEngine(
+            num_blocks=blocks,
+            max_model_len=_LONGEST,
+            block_size=size,
+            max_num_seqs=self.figure.max_num_seqs,
+            max_num_batched_tokens=self.figure.max_num_batched_tokens,
+        )
+
+    def wanted(self, name: str, trace: Path, parameters: RealParameters, events: bool = False) -> WantedPoint:
+        """A point that is stored under ``name`` and what defines it."""
+        job = make_real_job(trace, parameters, events)
+        definition = {
+            "study": STUDY,
+            "tier": "real",
+            "model": {"name": self.model.name, "files_sha256": self.model.files_sha256},
+            "trace": {"sha256": job.facts.sha256, "format": job.facts.format},
+            "parameters": asdict(parameters),
+            "events": events,
+            "engine": {**engine_record(self.engine), "patches_sha256": patches_sha256(self.engine.pin)},
+            "workers_sha256": workers_sha256(),
+        }
+        return WantedPoint(
+            StoredReplay.of(self.workspace.runs, self.node, STUDY, f"real_{name}", definition), definition, job
+        )
+
+    def serve(self, wanted: Sequence[WantedPoint]) -> list[RealPoint]:
+        """The points, those that are not stored on one engine after the other.
+
+        Raises:
+            HarnessError: one that is stored is damaged; MeasurementFailed: the engine failed.
+        """
+        todo = missing_points(wanted, self.model, self.engine)
+        if todo:
+            make_points(todo, self.model, self.engine, self.figure.timeout_s)
+        return [_read(each) for each in wanted]
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """Step times of a model on this machine: fitted to the steps of one workload, checked on those of another."""
+
+    fit: StepTimeFit
+    fitted: RealPoint
+    held_out: RealPoint
+
+    @property
+    def step_time(self) -> StepTime:
+        """The virtual clock's."""
+        return self.fit.step_time
+
+
+def calibrate(tier: RealTier, declared: AnyWorkload) -> Calibration:
+    """Step times, from two calibration workloads on an engine with the workload's cache.
+
+    Raises:
+        HarnessError: as ``RealTier.serve``.
+    """
+    engine = tier.configured(declared)
+    wanted = []
+    for seed in (0, 1):
+        rows = calibration_rows(engine, find_model(tier.model.name).config.vocabulary, seed)
+        trace = place_documents(f"calibration-{seed}", rows, tier.workspace)
+        parameters = RealParameters(engine, BY_STEPS)
+        wanted.append(tier.wanted(f"calibration{seed}_{tier.model.name}", trace, parameters))
+    fitted, held_out = tier.serve(wanted)
+    return Calibration(fit_step_time(fitted.steps, held_out.steps, _WARM_UP), fitted, held_out)
+
+
+def counterpart(point: WantedPoint, policy: Policy, step_time: StepTime) -> tuple[Path, Parameters]:
+    """What a replay must be given to do what the real point did: trace and parameters."""
+    asked = point.job.parameters
+    parameters = Parameters(
+        block_size=asked.engine.block_size,
+        num_blocks=asked.engine.num_blocks,
+        watermark=policy.watermark,
+        headroom=policy.headroom,
+        max_num_seqs=asked.engine.max_num_seqs,
+        max_num_batched_tokens=asked.engine.max_num_batched_tokens,
+        step_time=STEP_CLOCK if asked.arrivals == BY_STEPS else step_time,
+    )
+    return point.stored.run / "trace.jsonl", parameters
+
+
+def _read(point: WantedPoint) -> RealPoint:
+    try:
+        return read_real_point(point.stored.run)
+    except ReplayError as error:
+        raise HarnessError(f"{error}; remove {point.stored.folder} and repeat") from None
