@@ -14,6 +14,7 @@ from harness import (
     cli_recorded,
     cli_replay,
     cli_report,
+    cli_sequence,
     cli_slots,
     cli_state,
     cli_trace,
@@ -34,6 +35,7 @@ class StartKind(StrEnum):
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, no_args_is_help=True)
 app.add_typer(cli_engines.engines, name="engines")
 app.add_typer(cli_workload.workload, name="workload")
+app.add_typer(cli_sequence.sequence, name="sequence")
 
 
 @app.callback()

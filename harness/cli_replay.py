@@ -24,6 +24,15 @@ def replay(
     watermark: Annotated[
         float, typer.Option(metavar="SHARE", help="Of the blocks, which a new request must leave free.")
     ] = 0.0,
+    headroom: Annotated[
+        str | None,
+        typer.Option(
+            metavar="POLICY", help="Blocks that stay free: naive:O, target:B, or its JSON (docs/headroom.md)."
+        ),
+    ] = None,
+    scheduler_cls: Annotated[
+        str | None, typer.Option(metavar="MODULE.CLASS", help="With --stock: instead of vLLM's scheduler, as in vLLM.")
+    ] = None,
     max_num_seqs: Annotated[int, typer.Option(metavar="N", help="Requests that run at once.")] = 256,
     max_num_batched_tokens: Annotated[int, typer.Option(metavar="N", help="Tokens of one engine step.")] = 8192,
     output_file: Annotated[Path | None, typer.Option(metavar="FILE.json", help="Store the numbers, too.")] = None,
@@ -42,19 +51,20 @@ def replay(
     """How much of a trace's KV cache is shared? vLLM's own block manager, on a virtual clock, without a model."""
     from harness.door import json_errors
     from harness.record.replay import Parameters
-    from harness.replay_command import Outputs, blocks_of, run_replay
+    from harness.replay_command import Outputs, blocks_of, headroom_of, run_replay
 
     with json_errors(as_json):
-        blocks = blocks_of(num_blocks)
+        blocks, policy_of_room = blocks_of(num_blocks), headroom_of(headroom)
     parameters = Parameters(
         block_size=block_size,
         num_blocks=blocks,
         prefix_caching=not no_prefix_caching,
         policy=policy,
         watermark=watermark,
+        headroom=policy_of_room,
         max_num_seqs=max_num_seqs,
         max_num_batched_tokens=max_num_batched_tokens,
         loop="stock" if stock else "fast",
     )
     outputs = Outputs(output_file, per_request, events)
-    raise typer.Exit(run_replay(trace, parameters, outputs, model, engine, as_json, Workspace()))
+    raise typer.Exit(run_replay(trace, parameters, outputs, model, engine, scheduler_cls, as_json, Workspace()))

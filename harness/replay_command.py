@@ -5,7 +5,7 @@ import os
 import sys
 import tempfile
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,9 @@ from harness.door import json_errors
 from harness.errors import HarnessError
 from harness.measure.replay import replay_engine, run_replays
 from harness.measure.replay_job import check_parameters, make_job
+from harness.measure.scheduler_class import scheduler_class
 from harness.record.atomic import place_new, write_json
+from harness.record.bounded import UnreadableError, parse_json
 from harness.record.plain import printable
 from harness.record.replay import EVENTS, Parameters, Replay, ReplayError, read_replay
 from harness.record.replay_rows import TABLES, RequestRow
@@ -26,6 +28,7 @@ from harness.spec.models import find_model
 from harness.workspace import Workspace
 
 _STATS = "stats.json"
+_SHORT = {"naive": "factor", "target": "blocks_per_sequence"}  # policies of one number
 
 
 @dataclass(frozen=True)
@@ -48,6 +51,7 @@ def run_replay(
     outputs: Outputs,
     model: str | None,
     engine: str | None,
+    scheduler: str | None,
     as_json: bool,
     workspace: Workspace,
 ) -> int:
@@ -58,9 +62,11 @@ def run_replay(
         MeasurementFailed: the replay failed.
     """
     with json_errors(as_json):
-        check_parameters(parameters)
+        check_parameters(replace(parameters, scheduler_cls=scheduler))
         _check_outputs(outputs.named())
         installed = replay_engine(engine, workspace)
+        if scheduler is not None:
+            parameters = replace(parameters, scheduler_cls=scheduler_class(scheduler, installed))
         kv = None if model is None else _kv_bytes(model, parameters)
         job = make_job(trace, parameters, kv, events=outputs.events is not None)
         print(printable(f"replaying {job.facts.requests} requests of {trace.name} …"), file=sys.stderr, flush=True)
@@ -87,6 +93,23 @@ def blocks_of(text: str) -> int | None:
     except ValueError:
         what = "a whole number of blocks, from 2 (vLLM keeps one for itself), or inf"
         raise HarnessError(f"--num-blocks '{printable(text, 40)}': {what}") from None
+
+
+def headroom_of(text: str | None) -> dict[str, Any] | None:
+    """What ``--headroom`` says: ``naive:4``, ``target:2.4``, or the JSON object of any policy. Raises HarnessError."""
+    if text is None:
+        return None
+    name, _, number = text.partition(":")
+    try:
+        if name in _SHORT:
+            return {"policy": name, _SHORT[name]: float(number)}
+        found = parse_json(text.encode())
+    except (ValueError, UnreadableError):
+        found = None
+    if not isinstance(found, dict):
+        shown = f"--headroom '{printable(text, 60)}'"
+        raise HarnessError(f"{shown}: give naive:O, target:B, or a policy's JSON object (docs/headroom.md)")
+    return found
 
 
 def _kv_bytes(model: str, parameters: Parameters) -> dict[str, Any]:

@@ -56,7 +56,7 @@ class StudyReplays:
     at_once: int = 1
 
     def wanted(self, points: Sequence[ReplayPoint], events: bool = False) -> list[WantedReplay]:
-        """Where each point's replay belongs; ``events``: that with an event log. Raises HarnessError, as ``make_job``."""
+        """Where each replay belongs; ``events``: that with an event log. Raises HarnessError, as ``make_job``."""
         return [self._wanted(point, events) for point in points]
 
     def make(self, wanted: Sequence[WantedReplay]) -> int:

@@ -6,7 +6,6 @@ import os
 import secrets
 import shutil
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,6 +16,7 @@ from harness.door import json_errors
 from harness.engine.model_files import file_sha256
 from harness.engine.tokenizer_choice import default_tokenizer, engine_python, named_tokenizer, tokenize
 from harness.errors import HarnessError
+from harness.new_folder import new_folder
 from harness.record.atomic import place_new, write_json
 from harness.record.plain import printable
 from harness.show.workload import draw_workload, workload_table
@@ -53,7 +53,7 @@ def run_make(asked: Asked, as_json: bool, workspace: Workspace) -> None:
     def announce(text: str) -> None:
         console.print(printable(text), soft_wrap=True)
 
-    with json_errors(as_json), _new_folder(asked.out) as making:
+    with json_errors(as_json), new_folder(asked.out) as making:
         tokenizer = named_tokenizer(asked.model, workspace) if asked.model is not None else None
         work = making / ".work"
         work.mkdir()
@@ -134,25 +134,3 @@ def _write_first(path: Path, dialogues: Iterable[Dialogue], limit: int) -> int:
             file.write(json.dumps({"system": dialogue.system, "turns": dialogue.turns}) + "\n")
             written += 1
     return written
-
-
-@contextmanager
-def _new_folder(out: Path) -> Iterator[Path]:
-    """A folder under a hidden name that becomes ``out`` when all is done; nothing stays of one that was not."""
-    out = out.absolute()
-    try:
-        if out.exists() and (not out.is_dir() or any(out.iterdir())):
-            raise HarnessError(f"{out} is not an empty folder; name a new one")
-        out.parent.mkdir(parents=True, exist_ok=True)
-        making = out.with_name(f".{out.name}.making-{secrets.token_hex(4)}")
-        making.mkdir()
-    except OSError as error:
-        raise HarnessError(f"{error.filename or out}: cannot be made: {error.strerror}; name another folder") from None
-    try:
-        yield making
-        try:
-            making.rename(out)  # in the place of an empty folder, never of another one
-        except OSError as error:
-            raise HarnessError(f"{out}: cannot be made: {error.strerror}; name another folder") from None
-    finally:
-        shutil.rmtree(making, ignore_errors=True)

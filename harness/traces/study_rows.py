@@ -51,10 +51,10 @@ def divided_rows(
 
 def at_rate(rows: Sequence[TokenRow], rate: float) -> list[TokenRow]:
     """The same requests with all times stretched alike, so that ``rate`` arrive per second; inf: all at once."""
-    first, last = rows[0].arrival_s, rows[-1].arrival_s
-    usual = (len(rows) - 1) / (last - first) if last > first else math.inf
-    stretch = 0.0 if math.isinf(rate) or math.isinf(usual) else usual / rate
-    return [replace(row, arrival_s=round((row.arrival_s - first) * stretch, 9)) for row in rows]
+    first = rows[0].arrival_s
+    lasted = (rows[-1].arrival_s - first) or 1.0  # all at once stay so
+    lasts = (len(rows) - 1) / rate
+    return [replace(row, arrival_s=round((row.arrival_s - first) / lasted * lasts, 9)) for row in rows]
 
 
 def with_predictions(rows: Sequence[TokenRow], predicted: Sequence[int]) -> list[TokenRow]:
