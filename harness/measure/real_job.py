@@ -48,18 +48,14 @@ def make_real_job(
     _check(parameters)
     facts = facts or check_trace(trace, engine.block_size)
     if facts.format != "tokens":
-        raise HarnessError(
-            f"{trace}: a real engine is given tokens, this is a {facts.format} trace; give a token trace"
-        )
+        raise HarnessError(f"{trace}: a {facts.format} trace has no tokens to give a real engine; give a token trace")
     if facts.max_tokens > engine.max_model_len:
         what = f"a request of {facts.max_tokens} tokens, the engine takes {engine.max_model_len}"
         raise HarnessError(f"{trace}: {what}; give max_model_len {facts.max_tokens} or more, or shorter requests")
     # The longest request bounds what any holds.
     needed, usable = blocks_needed(facts.max_tokens, 0, engine.block_size), engine.num_blocks - 1
     if needed > usable:
-        what = (
-            f"a request takes {needed} blocks of {engine.block_size}, the cache has {usable} beside vLLM's null block"
-        )
+        what = f"a request takes {needed} blocks, the cache has {usable} beside vLLM's null block"
         raise HarnessError(f"{trace}: {what}; give num_blocks {needed + 1} or more")
     return RealJob(trace, facts, parameters, events)
 

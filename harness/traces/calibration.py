@@ -35,7 +35,7 @@ def calibration_rows(engine: RealEngine, vocabulary: int, seed: int) -> Iterator
                 "session_id": None,
                 "turn": 1,
                 "arrival_s": float(begin + after),
-                "prompt_token_ids": [chance.randrange(_LEAST_TOKEN, vocabulary) for _ in range(prompt)],
+                "prompt_token_ids": chance.choices(range(_LEAST_TOKEN, vocabulary), k=prompt),
                 "output_token_ids": [_LEAST_TOKEN] * answer,
             }
             number += 1
