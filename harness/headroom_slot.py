@@ -7,7 +7,6 @@ from typing import Any
 
 from harness.analyse.headroom_findings import finding_rows
 from harness.analyse.headroom_memory import MemoryView
-from harness.analyse.headroom_metrics import Slo
 from harness.analyse.headroom_rows import HeadroomPoint, point_rows
 from harness.analyse.headroom_series import complete, points_of
 from harness.errors import HarnessError
@@ -27,7 +26,7 @@ class HeadroomSource:
     engine: dict[str, Any]  # pin, version, lock_sha256
     workloads: dict[str, dict[str, Any]]  # name → kind, requests, seeds, load, num_blocks, …
     step_time: dict[str, dict[str, Any]]  # model → base_s, prefill_token_s, decode_seq_s, context_token_s, r2, …
-    slo: Slo
+    slo: dict[str, float]  # multiples of what a request takes that has the engine to itself: ttft, tpot
     models: dict[str, dict[str, Any]] = field(default_factory=dict)  # name → twin (its weights are random), …
 
 
@@ -60,7 +59,7 @@ def write_headroom_slot(
     entries: list[dict[str, Any]] = []
     for point in points:
         entries.append({"case": point.case, "workload": point.workload, "repeat": point.repeat})
-        rows += point_rows(point, source.slo)
+        rows += point_rows(point)
     memory: list[Row] = []
     lanes: list[Row] = []
     for each in traced:

@@ -7,6 +7,7 @@ oracle          almost no preemption, at the throughput of none
 
 import math
 from collections.abc import Iterator
+from itertools import product
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -15,7 +16,7 @@ from harness.analyse.headroom_memory import memory_view
 from harness.analyse.headroom_metrics import Slo
 from harness.analyse.headroom_rows import HeadroomPoint
 from harness.headroom_slot import HeadroomSource, TracedPoint, write_headroom_slot
-from harness.record.headroom_tables import FITTED, HELD_OUT, REAL, RECOMPUTE, SECONDS, SIM, STEPS, SWAP
+from harness.record.headroom_tables import FITTED, HELD_OUT, REAL, RECOMPUTE, REPLAYED, SECONDS, SIM, STEPS, SWAP
 from harness.record.replay_rows import OccupancyRow, RequestRow
 from tests.replay_toy import Toy, ToyRequest
 
@@ -119,6 +120,7 @@ def made_point(
         counters=counters,
         gpu_blocks=256,
         block_size=16,
+        slo=SLO,
         mode=mode,
         arrivals=arrivals,
         cpu_blocks=512 if mode == SWAP else 0,
@@ -134,9 +136,8 @@ def made_points(repeats: int = 3, every: int = 1, real: bool = True) -> Iterator
                 for repeat in range(repeats):
                     yield made_point(workload, repeat, search, parameter, mode)
             if real and (search, parameter) in (("none", 0), ("naive", 6), ("target", 4.8), ("probabilistic", 1)):
-                yield made_point(workload, 0, search, parameter, tier=REAL)
-                for tier in (SIM, REAL):
-                    yield made_point(workload, 0, search, parameter, tier=tier, arrivals=STEPS)
+                for tier, arrivals in product((REPLAYED, REAL), (SECONDS, STEPS)):
+                    yield made_point(workload, 0, search, parameter, tier=tier, arrivals=arrivals)
 
 
 def made_calibration(steps: int = 200) -> list[tuple[Any, ...]]:
@@ -189,7 +190,7 @@ def made_slot(folder: Path, repeats: int = 3, every: int = 3, real: bool = True,
         }
     }  # fmt: skip
     engine = {"pin": "vllm-0.32.0-cpu", "version": "0.32.0", "lock_sha256": "a" * 64}
-    source = HeadroomSource(NODE, engine, workloads, step_time, SLO, {MODEL: {"twin": True}})
+    source = HeadroomSource(NODE, engine, workloads, step_time, {"ttft": 20.0, "tpot": 4.0}, {MODEL: {"twin": True}})
     calibration = made_calibration() if real else []
     write_headroom_slot(
         folder, "headroom", made_points(repeats, every, real), source, calibration, made_traces() if traced else []

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from harness.analyse.headroom_series import Points, Setting, points_of
-from harness.record.headroom_tables import CALIBRATION, HELD_OUT, REAL, SECONDS, SIM, STEPS
+from harness.record.headroom_tables import CALIBRATION, HELD_OUT, REAL, REPLAYED, SECONDS, STEPS
 from harness.record.study_slot import StudySlot
 from harness.record.tables import Cell
 
@@ -39,7 +39,8 @@ Tiers = Mapping[str, tuple[Points, Points]]  # arrivals → simulated and real p
 def tiers_of(rows: Sequence[tuple[Cell, ...]]) -> Tiers:
     """The rows of points.csv by tier."""
     return {
-        arrivals: (points_of(rows, SIM, arrivals), points_of(rows, REAL, arrivals)) for arrivals in (SECONDS, STEPS)
+        arrivals: (points_of(rows, REPLAYED, arrivals), points_of(rows, REAL, arrivals))
+        for arrivals in (SECONDS, STEPS)
     }
 
 

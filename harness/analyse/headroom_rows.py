@@ -30,6 +30,7 @@ class HeadroomPoint:
     counters: Mapping[str, float]
     gpu_blocks: int
     block_size: int  # tokens
+    slo: Slo  # what its workload's users would accept
     mode: str = RECOMPUTE
     arrivals: str = SECONDS
     cpu_blocks: int = 0
@@ -42,8 +43,8 @@ class HeadroomPoint:
         return (*what, self.mode, self.arrivals, self.gpu_blocks, self.cpu_blocks, self.block_size)
 
 
-def point_rows(point: HeadroomPoint, slo: Slo) -> Iterator[Row]:
+def point_rows(point: HeadroomPoint) -> Iterator[Row]:
     """The point's metrics; what does not exist has no row."""
-    found = point_metrics(point.requests, point.counters, point.occupancy, slo, point.mode, point.arrivals)
+    found = point_metrics(point.requests, point.counters, point.occupancy, point.slo, point.mode, point.arrivals)
     for metric, (value, unit) in found.items():
         yield (*point.cells, metric, value, unit)

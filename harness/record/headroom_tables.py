@@ -15,7 +15,7 @@ from harness.record.tables import Table
 
 STUDY = "kv_headroom"
 
-SIM, REAL = "sim", "real"  # tiers
+SIM, REAL, REPLAYED = "sim", "real", "replayed"  # tiers; replayed: what the real engine answered, simulated
 NONE, NAIVE, TARGET, WATERMARK = "none", "naive", "target", "watermark"
 PROBABILISTIC, PREDICTED, ORACLE = "probabilistic", "predicted", "oracle"
 SEARCHES = (NONE, NAIVE, TARGET, WATERMARK, PROBABILISTIC, PREDICTED, ORACLE)

@@ -143,8 +143,9 @@ def _cache(slot: StudySlot) -> str:
 def _slo(slot: StudySlot) -> str:
     facts = _facts(slot, "slo")
     return (
-        f"Goodput: requests/s with TTFT ≤ {facts.get('ttft_s')} s and TPOT ≤ {facts.get('tpot_s')} s. More is "
-        "good for throughput and goodput, bad for times. Changes: logarithmic beyond ± 1 %."
+        f"Goodput: requests/s with TTFT ≤ {facts.get('ttft')} × and TPOT ≤ {facts.get('tpot')} × what the workload's "
+        "mean request takes alone. More is good for throughput and goodput, bad for times. Changes: logarithmic beyond "
+        "± 1 %."
     )
 
 

@@ -7,17 +7,17 @@ import pytest
 
 from harness.analyse.headroom_agreement import agreement, in_both, step_errors, tiers_of
 from harness.analyse.headroom_rows import HeadroomPoint, point_rows
-from harness.record.headroom_tables import CALIBRATION, REAL, SECONDS, SIM, STEPS
+from harness.record.headroom_tables import CALIBRATION, REAL, REPLAYED, SECONDS, STEPS
 from harness.record.study_slot import StudySlot
-from tests.headroom_slot import MODEL, SLO, made_point
+from tests.headroom_slot import MODEL, made_point
 
 
 def rows_of(*points: HeadroomPoint) -> list[tuple[Any, ...]]:
-    return [row for point in points for row in point_rows(point, SLO)]
+    return [row for point in points for row in point_rows(point)]
 
 
 def both(search: str, parameter: float, arrivals: str) -> list[HeadroomPoint]:
-    return [made_point("original", 0, search, parameter, tier=tier, arrivals=arrivals) for tier in (SIM, REAL)]
+    return [made_point("original", 0, search, parameter, tier=tier, arrivals=arrivals) for tier in (REPLAYED, REAL)]
 
 
 def test_equal_counts_are_counted_and_throughput_is_compared_by_the_clock():

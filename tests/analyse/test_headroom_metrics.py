@@ -127,7 +127,7 @@ def test_a_slower_clock_divides_rates_and_multiplies_times(rows: list[RequestRow
 
 def test_rows_of_a_point_fit_the_table():
     point = made_point("original", 1, "naive", 2.4, SWAP)
-    rows = list(point_rows(point, SLO))
+    rows = list(point_rows(point))
     assert parse_table(POINTS, table_csv(POINTS, rows), "points.csv") == rows
     assert {row[POINTS_AT["metric"]] for row in rows} >= {"output_throughput", "preemptions", "swap_operations"}
     assert {row[POINTS_AT["parameter"]] for row in rows} == {2.4}
