@@ -32,7 +32,7 @@ class HeadroomSource:
 
 @dataclass(frozen=True)
 class TracedPoint:
-    """What a traced point did with its memory."""
+    """What a traced point did with its memory; ``case`` is that of its ``HeadroomPoint``."""
 
     case: str
     tier: str

@@ -1,4 +1,4 @@
-"""The best parameter of a search, chosen on other repeats than those it is reported on, and the Pareto front.
+"""The best parameter of a search, chosen on other repeats than those it is reported on, and the trade-off.
 
 Whoever picks the best of many points and reports it on the same repeats reports its luck, too. From three repeats on,
 the parameter for each repeat is chosen on all others (leave one out), and the repeat shows what that choice is worth.
@@ -9,9 +9,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from statistics import fmean
 
-from harness.analyse.headroom_findings import PREEMPTIONS, THROUGHPUT
-from harness.analyse.headroom_series import Group, Metrics, Points, Setting, of_search
-from harness.record.headroom_tables import NONE
+from harness.analyse.headroom_findings import PREEMPTIONS, THROUGHPUT, paired
+from harness.analyse.headroom_series import Group, Metrics, Points, Setting, mean_of, of_search
+from harness.record.headroom_tables import NONE, SEARCHES
 
 MOST_LOST = 0.01  # of the output throughput of none
 RULE = (
@@ -39,11 +39,9 @@ class Chosen:
 def best(points: Points, group: Group, search: str) -> Chosen | None:
     """The search's best point in a group by ``RULE``; None if the group has no such point, or lacks ``none``."""
     base = Setting(group, NONE, 0.0)
-    candidates = of_search(points, group, search)
-    if base not in points or not candidates:
-        return None
-    repeats = sorted(points[base].get(THROUGHPUT, {}))
-    if not repeats:
+    repeats = sorted(points.get(base, {}).get(THROUGHPUT, {}))
+    candidates = [setting for setting in of_search(points, group, search) if _judged(points[setting], repeats)]
+    if not repeats or not candidates or min(points[base][THROUGHPUT].values()) <= 0:
         return None
     overall = _choose(points, base, candidates, repeats)
     held_out = len(repeats) >= LEAVE_OUT_FROM
@@ -58,6 +56,12 @@ def best(points: Points, group: Group, search: str) -> Chosen | None:
                 metrics.setdefault(metric, {})[repeat] = values[repeat]
     parameters = tuple(setting.parameter for setting in by_repeat.values())
     return Chosen(search, overall.parameter, parameters, held_out, metrics)
+
+
+def _judged(metrics: Metrics, repeats: Sequence[int]) -> bool:
+    """Whether the rule's metrics are there for all repeats."""
+    throughput, preemptions = (metrics.get(name, {}) for name in (THROUGHPUT, PREEMPTIONS))
+    return all(throughput.get(repeat, 0) > 0 and repeat in preemptions for repeat in repeats)
 
 
 def _choose(points: Points, base: Setting, candidates: Sequence[Setting], repeats: Iterable[int]) -> Setting:
@@ -76,6 +80,33 @@ def _choose(points: Points, base: Setting, candidates: Sequence[Setting], repeat
     if not allowed:
         return max(candidates, key=lambda setting: (shares[setting], -setting.parameter))
     return min(allowed, key=lambda setting: (preemptions(setting), -shares[setting], setting.parameter))
+
+
+@dataclass(frozen=True)
+class Normalised:
+    """A setting on both axes of the trade-off: preemptions per 1,000 requests, and throughput ÷ that of none."""
+
+    setting: Setting
+    per_thousand: float
+    throughput: float
+
+    @property
+    def at(self) -> tuple[float, float]:
+        """Cost and gain."""
+        return self.per_thousand, self.throughput
+
+
+def normalised(points: Points, group: Group) -> list[Normalised]:
+    """The group's settings against none, means over repeats; those that lack a metric are left out."""
+    found = []
+    base = points.get(Setting(group, NONE, 0.0), {})
+    for setting, metrics in points.items():
+        if setting.group == group and setting.search in SEARCHES:
+            ratio = paired(base.get(THROUGHPUT, {}), metrics.get(THROUGHPUT, {}))
+            preempted, requests = (mean_of(points, setting, name) for name in (PREEMPTIONS, "requests"))
+            if ratio and ratio.ratio is not None and preempted is not None and requests:
+                found.append(Normalised(setting, 1000 * preempted / requests, ratio.ratio))
+    return found
 
 
 def pareto_front(points: Iterable[tuple[float, float]]) -> list[tuple[float, float]]:

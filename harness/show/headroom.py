@@ -55,10 +55,14 @@ def pages(side: StudySide, points: Points, tiers: Tiers) -> Iterator[Page]:
     """The slot's pages in order."""
     models = list(dict.fromkeys(group.model for group in groups_of(points)))
     for model in models:
-        title = f"KV head-room: how many blocks to keep free ({model})"
-        yield Page(title, sweep_bands(points, model), text.sweeps_caption(side, model), mode_key())
-    title = "KV head-room: preemptions against throughput"
-    yield Page(title, _tradeoff_bands(points), text.tradeoff_caption(side), policy_key())
+        if bands := sweep_bands(points, model):
+            title = f"KV head-room: how many blocks to keep free ({model})"
+            yield Page(title, bands, text.sweeps_caption(side, model), mode_key())
+    together, apart = _together(points), [_by_workload(points, model) for model in models]
+    on_pages = [together + apart[0]] if len(models) == 1 else [together, *apart]  # one page does not hold two models
+    for bands in on_pages:
+        title = "KV head-room: preemptions against throughput"
+        yield Page(title, bands, text.tradeoff_caption(side), policy_key())
     if _has_real(side.slot):
         panels = [
             ("preemptions", partial(real.preemptions, tiers=tiers)),
@@ -71,30 +75,34 @@ def pages(side: StudySide, points: Points, tiers: Tiers) -> Iterator[Page]:
         yield Page("KV head-room: memory operations", memory_bands(side.slot), text.memory_caption(side))
 
 
-def _tradeoff_bands(points: Points) -> list[Band]:
-    groups = groups_of(points)
-    modes = [mode for mode in MODES if any(group.mode == mode for group in groups)]
-    together = [(f"all workloads, {mode}", partial(tradeoff.combined, points=points, mode=mode)) for mode in modes]
-    bands = [Band("All workloads, models and searches", together, 1.7)]
-    several = len({group.model for group in groups}) > 1
-    for model in dict.fromkeys(group.model for group in groups):
-        of_model = f", {model}" if several else ""
-        workloads = list(dict.fromkeys(group.workload for group in groups if group.model == model))
-        panels = [
-            (workload, partial(tradeoff.of_workload, points=points, workload=workload, model=model))
+def _together(points: Points) -> list[Band]:
+    panels = [
+        (f"all workloads, {mode}", partial(tradeoff.combined, points=points, mode=mode)) for mode in _modes(points)
+    ]
+    return [Band("All workloads, models and searches", panels, 1.7)]
+
+
+def _by_workload(points: Points, model: str) -> list[Band]:
+    groups = [group for group in groups_of(points) if group.model == model]
+    workloads = list(dict.fromkeys(group.workload for group in groups))
+    panels = [
+        (workload, partial(tradeoff.of_workload, points=points, workload=workload, model=model))
+        for workload in workloads
+    ]
+    bands = [Band(f"By workload ({model}): recompute filled and solid, swap hollow and dashed", panels, 1.3)]
+    for mode in _modes(points):
+        costs = [
+            (f"{workload}, {mode}", partial(tradeoff.costs, points=points, group=group, searches=_searches()))
             for workload in workloads
+            if (group := Group(workload, model, mode)) in groups
         ]
-        bands.append(Band(f"By workload{of_model}: recompute filled and solid, swap hollow and dashed", panels, 1.3))
-        for mode in modes:
-            costs = [
-                (f"{group.workload}, {mode}", partial(tradeoff.costs, points=points, group=group, searches=_searches()))
-                for group in (Group(workload, model, mode) for workload in workloads)
-                if group in groups
-            ]
-            bands.append(
-                Band(f"What each policy costs at its best parameter{of_model}", costs, 1.2, between=0.72, inset=0.16)
-            )
+        heading = f"What each policy costs at its best parameter ({model})"
+        bands.append(Band(heading, costs, 1.2, between=0.72, inset=0.16))
     return bands
+
+
+def _modes(points: Points) -> list[str]:
+    return [mode for mode in MODES if any(group.mode == mode for group in groups_of(points))]
 
 
 def _searches() -> list[str]:

@@ -7,7 +7,7 @@ from rich.table import Table
 from rich.text import Text
 
 from harness.analyse.headroom_agreement import Tiers, agreement
-from harness.analyse.headroom_choice import RULE, Chosen, best
+from harness.analyse.headroom_choice import RULE, Chosen, best, normalised, pareto_front
 from harness.analyse.headroom_findings import (
     MIXED,
     PREEMPTIONS,
@@ -66,6 +66,7 @@ def sentences(points: Points, tiers: Tiers) -> Iterator[Text]:
     )
     for group in groups:
         yield from map(Text, _verdicts(points, group))
+    yield from map(Text, _fronts(points, groups))
     yield from map(Text, _not_binding(points, groups))
     yield Text(real_sentence(tiers))
 
@@ -90,6 +91,21 @@ def _against(found: Chosen, naive: Chosen) -> str:
         text += f" ({'fewer' if fewer else 'more'} preemptions, {'less' if fewer else 'more'} throughput)"
     n = preempted.n if preempted else 0
     return f"{text}; preemptions {_difference(preempted)}, throughput {_percent(output)} %, n={n}."
+
+
+def _fronts(points: Points, groups: Sequence[Group]) -> Iterator[str]:
+    """Whose settings no other beats."""
+    for group in groups:
+        marks = normalised(points, group)
+        front = set(pareto_front(mark.at for mark in marks))
+        on_it = [mark.setting for mark in marks if mark.at in front]
+        told = [
+            f"{search} {', '.join(f'{each.parameter:g}' for each in mine)}" if search != NONE else search
+            for search in SEARCHES
+            if (mine := sorted(setting for setting in on_it if setting.search == search))
+        ]
+        if told:
+            yield f"{_named(group)}: on the Pareto front preemptions–throughput: {'; '.join(told)}."
 
 
 def _not_binding(points: Points, groups: Sequence[Group]) -> Iterator[str]:

@@ -39,7 +39,7 @@ def preemptions(axes: Axes, tiers: Tiers) -> None:
 
 def throughput(axes: Axes, tiers: Tiers) -> None:
     """By the clock; markers are workloads, the band is ± 5 %."""
-    found = in_both(tiers, "output_throughput", SECONDS)
+    found = [each for each in in_both(tiers, "output_throughput", SECONDS) if min(each.real, each.simulated) > 0]
     if not found:
         empty(axes, "no real point by the clock")
         return

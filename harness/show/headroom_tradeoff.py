@@ -4,15 +4,14 @@ Both axes are of paired repeats: a setting's throughput is divided by that of no
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FixedLocator
 
-from harness.analyse.headroom_choice import best, pareto_front
-from harness.analyse.headroom_findings import PREEMPTIONS, THROUGHPUT, paired
-from harness.analyse.headroom_series import Group, Points, Setting, groups_of, mean_of
+from harness.analyse.headroom_choice import Normalised, best, normalised, pareto_front
+from harness.analyse.headroom_findings import THROUGHPUT, paired
+from harness.analyse.headroom_series import Group, Points, Setting, groups_of
 from harness.record.headroom_tables import NONE, RECOMPUTE
 from harness.show.headroom_looks import (
     LINE,
@@ -41,27 +40,10 @@ _Y = "output throughput ÷ none"
 _FRONTS = ("-", "--", "-.", ":")
 
 
-@dataclass(frozen=True)
-class Mark:
-    """A setting on both axes."""
-
-    setting: Setting
-    per_thousand: float
-    throughput: float
-
-
-def marks(points: Points, group: Group) -> list[Mark]:
-    """The group's settings, those of many points first, so that few are drawn over many."""
-    found = []
-    base = points.get(Setting(group, NONE, 0.0))
-    for setting, metrics in points.items():
-        if setting.group != group or base is None:
-            continue
-        ratio = paired(base.get(THROUGHPUT, {}), metrics.get(THROUGHPUT, {}))
-        preempted, requests = (mean_of(points, setting, name) for name in (PREEMPTIONS, "requests"))
-        if ratio and ratio.ratio is not None and preempted is not None and requests:
-            found.append(Mark(setting, 1000 * preempted / requests, ratio.ratio))
+def _marks(points: Points, group: Group) -> list[Normalised]:
+    """In the order of drawing: searches with many points first, so that the few are drawn over them."""
     order = list(POLICIES)
+    found = normalised(points, group)
     return sorted(found, key=lambda mark: (order.index(mark.setting.search), mark.setting.parameter))
 
 
@@ -70,7 +52,7 @@ def combined(axes: Axes, points: Points, mode: str) -> None:
     groups = [group for group in groups_of(points) if group.mode == mode]
     names = [_name(group, groups) for group in groups]
     for at, group in enumerate(groups):
-        found = marks(points, group)
+        found = _marks(points, group)
         _dots(axes, found, WORKLOAD_MARKERS[at % len(WORKLOAD_MARKERS)], filled=True)
         _front(axes, found, _FRONTS[at % len(_FRONTS)])
     _axes(axes)
@@ -85,7 +67,7 @@ def combined(axes: Axes, points: Points, mode: str) -> None:
 def of_workload(axes: Axes, points: Points, workload: str, model: str) -> None:
     """One workload: recompute filled, swap hollow, each against none in its own mode."""
     for mode in MODES:
-        found = marks(points, Group(workload, model, mode))
+        found = _marks(points, Group(workload, model, mode))
         _dots(axes, found, None, filled=mode == RECOMPUTE)
         _front(axes, found, MODES[mode]["linestyle"])
     _axes(axes)
@@ -122,7 +104,7 @@ def _name(group: Group, groups: Sequence[Group]) -> str:
     return group.workload if len({each.model for each in groups}) == 1 else f"{group.workload}, {group.model}"
 
 
-def _dots(axes: Axes, found: Sequence[Mark], shape: str | None, filled: bool) -> None:
+def _dots(axes: Axes, found: Sequence[Normalised], shape: str | None, filled: bool) -> None:
     """In the colours of their policies; ``shape``: of all but none, instead of the policies' own."""
     for search, look in POLICIES.items():
         mine = [mark for mark in found if mark.setting.search == search]
@@ -133,8 +115,8 @@ def _dots(axes: Axes, found: Sequence[Mark], shape: str | None, filled: bool) ->
                   zorder=3 if is_none else 2)  # fmt: skip
 
 
-def _front(axes: Axes, found: Sequence[Mark], line: str) -> None:
-    front = pareto_front((mark.per_thousand, mark.throughput) for mark in found)
+def _front(axes: Axes, found: Sequence[Normalised], line: str) -> None:
+    front = pareto_front(mark.at for mark in found)
     axes.plot([cost for cost, _ in front], [gain for _, gain in front], color=BLACK, lw=0.7, ls=line, zorder=1)
 
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.analyse.headroom_choice import MOST_LOST, best, pareto_front
+from harness.analyse.headroom_choice import MOST_LOST, best, normalised, pareto_front
 from harness.analyse.headroom_findings import (
     BETTER,
     MIXED,
@@ -20,9 +20,11 @@ from harness.analyse.headroom_findings import (
     paired,
     verdict,
 )
-from harness.analyse.headroom_series import Group, Points, Setting, changes, complete, curve
+from harness.analyse.headroom_rows import point_rows
+from harness.analyse.headroom_series import Group, Points, Setting, changes, complete, curve, points_of
 from harness.record.headroom_tables import FINDINGS
 from harness.record.tables import parse_table, table_csv
+from tests.headroom_slot import SLO, effect, made_point
 
 GROUP = Group("original", "opt-125m", "recompute")
 BASE = Setting(GROUP, "none", 0.0)
@@ -111,6 +113,28 @@ def test_rows_compare_every_setting_with_none_and_fit_the_table():
     assert {row[3] for row in rows} == {"naive", "oracle"}
 
 
+def test_planted_effects_are_recovered_from_stored_rows():
+    factors = [("naive", at) for at in (0.0, 1.0, 2.0, 4.0)]
+    settings = [("none", 0.0), ("target", 1.8), ("target", 4.0), *factors, ("oracle", 0.0)]
+    made = [made_point("original", repeat, search, at) for search, at in settings for repeat in range(5)]
+    found = complete(points_of(row for point in made for row in point_rows(point, SLO)))
+    for search, at in settings[2:]:
+        left, faster = effect("original", search, at)
+        preempted, output = (
+            paired(found[BASE][metric], found[Setting(GROUP, search, at)][metric])
+            for metric in ("preemptions", "output_throughput")
+        )
+        assert preempted is not None
+        assert output is not None
+        assert preempted.ratio == pytest.approx(left, rel=0.1)
+        assert output.ratio == pytest.approx(faster, abs=0.0006)
+    assert [setting.parameter for setting in never_binding(found, "target")] == [1.8]
+    assert verdict(found[BASE], found[Setting(GROUP, "oracle", 0.0)]) == BETTER
+    chosen = best(found, GROUP, "naive")
+    assert chosen is not None
+    assert (chosen.parameter, set(chosen.parameters)) == (4.0, {4.0})
+
+
 def test_settings_that_change_nothing_are_named():
     same = ((100, 110), (10, 11))
     found = never_binding(
@@ -181,6 +205,19 @@ def test_curves_and_changes_are_of_sums_over_what_all_repeats_have():
     assert (at.parameter, at.over.mean, at.over.n) == (1, (14 + 27) / 2, 2)
     assert changes(given, GROUP, "naive", "preemptions", "output_throughput")[1].mean == (3 + 5) / 2
     assert curve(given, GROUP, "naive", "preemptions", "absent") == []
+
+
+def test_what_lacks_a_number_or_has_no_throughput_is_neither_chosen_nor_drawn():
+    given = {
+        **points({("none", 0): ((4, 4), (10, 10)), ("naive", 1): ((0, 0), (10, 0)), ("naive", 2): ((2, 2), (10, 10))}),
+        Setting(GROUP, "naive", 3.0): {"requests": {0: 1000.0, 1: 1000.0}},
+        Setting(GROUP, "unheard of", 0.0): metrics((0, 0), (20, 20)),
+    }
+    found = best(given, GROUP, "naive")
+    assert found is not None
+    assert found.parameter == 2
+    assert [each.at for each in normalised(given, GROUP)] == [(4, 1), (2, 1)]
+    assert best({BASE: metrics((4,), (0,)), Setting(GROUP, "naive", 2.0): metrics((4,), (1,))}, GROUP, "naive") is None
 
 
 pairs = st.tuples(st.integers(0, 20).map(float), st.integers(0, 20).map(float))

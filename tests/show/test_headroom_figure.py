@@ -2,7 +2,10 @@
 
 import io
 import shutil
+import subprocess
+import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import matplotlib.image
@@ -101,6 +104,7 @@ def test_what_is_printed_states_the_findings(whole: tuple[list[Figure], list[str
     assert "original, opt-125m, recompute: probabilistic (z=2) against the best factor" in printed
     assert ": better; preemptions" in printed
     assert "dialogues, opt-125m, recompute: target 1.8 never binds (1 of 6 points" in printed
+    assert "original, opt-125m, recompute: on the Pareto front preemptions–throughput: naive" in printed
     assert "by step, 12 of 12 points have all counts equal" in printed
     assert "…" not in printed
 
@@ -123,6 +127,21 @@ def test_a_search_that_was_not_made_has_no_panel(tmp_path: Path) -> None:
     figures, words, _ = drawn(small_slot(tmp_path / "node0"))
     assert [len(figure.axes) for figure in figures] == [4, 3]
     assert "The step-time model of opt-125m is not recorded." in words[0]
+
+
+def test_two_models_have_pages_of_their_own(tmp_path: Path) -> None:
+    settings = (("none", 0.0), ("naive", 2.0))
+    points = [
+        replace(made_point("original", repeat, search, at), model=model, case=f"{model}-{repeat}-{search}")
+        for model in ("opt-125m", "opt-350m")
+        for repeat in (0, 1)
+        for search, at in settings
+    ]
+    write_headroom_slot(tmp_path / "node0", "headroom", points, HeadroomSource(NODE, {}, {}, {}, SLO))
+    figures, words, _ = drawn(tmp_path)
+    assert [len(figure.axes) for figure in figures] == [4, 4, 1, 2, 2]
+    assert "original, opt-350m" in words[2]
+    assert "By workload (opt-350m)" in words[4]
 
 
 def test_every_slot_has_its_pages(tmp_path: Path) -> None:
@@ -153,6 +172,16 @@ def test_a_copied_slot_gives_the_same_bytes_and_its_pages_are_one_image(tmp_path
     height, width, _ = matplotlib.image.imread(io.BytesIO(files[0][1])).shape
     heights = [figure.get_figheight() for figure in drawn(slot)[0]]
     assert (width, height) == (int(300 * PAGE_IN), sum(int(300 * each) for each in heights))
+
+
+def test_the_script_draws_a_slot_from_anywhere(tmp_path: Path) -> None:
+    slot = small_slot(tmp_path / "node0")
+    command = [sys.executable, str(PLOT_FILE), "--data", str(slot), "--out", str(tmp_path / "out")]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert "original, opt-125m, recompute: against none" in done.stdout
+    written = [str(tmp_path / "out" / f"figure-headroom.{kind}") for kind in ("pdf", "png")]
+    assert done.stdout.splitlines()[-2:] == written
 
 
 @pytest.mark.parametrize(
