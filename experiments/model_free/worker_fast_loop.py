@@ -9,13 +9,13 @@ Source: vLLM 0.32.0 ``v1/core/sched/scheduler.py``, ``schedule`` and ``update_fr
 """
 
 from collections import defaultdict, deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 from vllm.v1.core.sched.scheduler import Scheduler
 from vllm.v1.request import RequestStatus
 
-from experiments.model_free.worker_headroom import Headroom, Occupant
+from experiments.model_free.worker_headroom import Headroom
 from experiments.model_free.worker_recorder import Recorder
 from experiments.model_free.worker_sequence import Sequence, still_running
 from experiments.model_free.worker_step_loop import Step, StuckError
@@ -44,7 +44,7 @@ class FastLoop:
         self._budget = scheduler.max_num_scheduled_tokens
         assert scheduler.scheduler_reserve_full_isl, "restated for vLLM's default: admitted is whose whole prompt fits"
         self._step_time, self._recorder, self._on_step = step_time, recorder, on_step
-        self._headroom = headroom
+        self._headroom, self._occupants = headroom, lambda: (each.occupant(self._step) for each in self.running)
         self._block_size, self._caching = trace.block_size, trace.with_contents
         self._rows = iter(trace)
         self._upcoming = next(self._rows, None)
@@ -154,9 +154,6 @@ class FastLoop:
             self._refused = None
             chunks.append((sequence, tokens))
             left -= tokens
-
-    def _occupants(self) -> Iterator[Occupant]:
-        return (each.occupant(self._step) for each in self.running)
 
     def _still_refused(self) -> bool:
         """Whether the first in the queue, which did not fit, cannot fit yet.

@@ -13,9 +13,9 @@ from matplotlib.figure import Figure
 from rich.console import RenderableType
 
 from harness.analyse.headroom_agreement import Tiers, tiers_of
-from harness.analyse.headroom_series import Group, Points, complete, groups_of
+from harness.analyse.headroom_series import Group, Points, complete, groups_of, slot_points
 from harness.errors import HarnessError
-from harness.record.headroom_tables import CALIBRATION, HEADROOM_TABLES, NONE, POINTS, REAL, SEARCHES, SECONDS, STUDY
+from harness.record.headroom_tables import CALIBRATION, HEADROOM_TABLES, NONE, POINTS, REAL, SEARCHES, STUDY
 from harness.record.study_slot import StudySlot
 from harness.show import headroom_real as real
 from harness.show import headroom_text as text
@@ -39,7 +39,7 @@ def draw(sides: Sequence[StudySide]) -> tuple[list[Figure], list[RenderableType]
     notes: list[RenderableType] = []
     for side in sides:
         tiers = tiers_of(side.slot.tables[POINTS.name])
-        points = complete(tiers[SECONDS][0])
+        points = complete(slot_points(side.slot))
         if not points:
             raise HarnessError(
                 f"slot {side.slot.manifest['slot']}: no workload has simulated points of the search none; bash "

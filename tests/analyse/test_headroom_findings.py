@@ -24,7 +24,7 @@ from harness.analyse.headroom_rows import point_rows
 from harness.analyse.headroom_series import Group, Points, Setting, changes, complete, curve, points_of
 from harness.record.headroom_tables import FINDINGS
 from harness.record.tables import parse_table, table_csv
-from tests.headroom_slot import SLO, effect, made_point
+from tests.headroom_slot import effect, made_point
 
 GROUP = Group("original", "opt-125m", "recompute")
 BASE = Setting(GROUP, "none", 0.0)
@@ -117,7 +117,7 @@ def test_planted_effects_are_recovered_from_stored_rows():
     factors = [("naive", at) for at in (0.0, 1.0, 2.0, 4.0)]
     settings = [("none", 0.0), ("target", 1.8), ("target", 4.0), *factors, ("oracle", 0.0)]
     made = [made_point("original", repeat, search, at) for search, at in settings for repeat in range(5)]
-    found = complete(points_of(row for point in made for row in point_rows(point, SLO)))
+    found = complete(points_of(row for point in made for row in point_rows(point)))
     for search, at in settings[2:]:
         left, faster = effect("original", search, at)
         preempted, output = (

@@ -137,7 +137,7 @@ def test_two_models_have_pages_of_their_own(tmp_path: Path) -> None:
         for repeat in (0, 1)
         for search, at in settings
     ]
-    write_headroom_slot(tmp_path / "node0", "headroom", points, HeadroomSource(NODE, {}, {}, {}, SLO))
+    write_headroom_slot(tmp_path / "node0", "headroom", points, HeadroomSource(NODE, {}, {}, {}, {}))
     figures, words, _ = drawn(tmp_path)
     assert [len(figure.axes) for figure in figures] == [4, 4, 1, 2, 2]
     assert "original, opt-350m" in words[2]
@@ -157,7 +157,7 @@ def test_the_slot_reads_back_and_names_all_its_cases(slot: Path) -> None:
     cases = {case["case"] for case in found.manifest["cases"]}
     for table in (POINTS, MEMORY):
         assert {row[0] for row in found.tables[table.name]} <= cases
-    assert found.manifest["slo"] == {"ttft_s": 2.0, "tpot_s": 0.2}
+    assert found.manifest["slo"] == {"ttft": 20.0, "tpot": 4.0}
 
 
 def test_a_copied_slot_gives_the_same_bytes_and_its_pages_are_one_image(tmp_path: Path) -> None:
