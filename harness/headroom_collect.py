@@ -86,7 +86,7 @@ def write_collected(slot: Path, collected: Collected, replays: StudyReplays) -> 
         engine=engine_record(collected.engine),
         workloads={name: facts for each in collected.models for name, facts in _workloads(each, collected)},
         step_time={each.model: _step_time(each.calibration) for each in collected.models},
-        slo=asdict(collected.figure.slo),
+        slo=collected.figure.slo.model_dump(),
         models={
             each.model: {"twin": each.files.twin, "files_sha256": each.files.files_sha256} for each in collected.models
         },

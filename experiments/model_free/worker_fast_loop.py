@@ -44,11 +44,11 @@ class FastLoop:
         self._budget = scheduler.max_num_scheduled_tokens
         assert scheduler.scheduler_reserve_full_isl, "restated for vLLM's default: admitted is whose whole prompt fits"
         self._step_time, self._recorder, self._on_step = step_time, recorder, on_step
-        self._headroom, self._occupants = headroom, lambda: (each.occupant(self._step) for each in self.running)
         self._block_size, self._caching = trace.block_size, trace.with_contents
         self._rows = iter(trace)
         self._upcoming = next(self._rows, None)
         self._now, self._step, self._admissions, self._frees = 0.0, 0, 0, 0
+        self._headroom, self._occupants = headroom, lambda: (each.occupant(self._step) for each in self.running)
         self._due: defaultdict[int, list[tuple[Sequence, int]]] = defaultdict(list)  # step → (sequence, its place)
         self._ending: defaultdict[int, list[tuple[Sequence, int]]] = defaultdict(list)
         self._decoding = 0
