@@ -6,14 +6,14 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from experiments.kv_headroom.study import NAIVE, NONE, STUDY, Point
+from experiments.kv_headroom.study import Point
 from harness.analyse.headroom_memory import memory_view
 from harness.analyse.headroom_metrics import Slo
 from harness.analyse.headroom_rows import HeadroomPoint
 from harness.analyse.step_time_fit import predicted_seconds
 from harness.engine.environment import Engine
 from harness.engine.model_store import ModelFiles
-from harness.headroom_real import BY_SECONDS, Calibration
+from harness.headroom_real import Calibration
 from harness.headroom_search import Repeat
 from harness.headroom_slot import HeadroomSource, TracedPoint, write_headroom_slot
 from harness.headroom_tier import Served
@@ -26,10 +26,14 @@ from harness.record.headroom_tables import (
     FITTED,
     HEADROOM_TABLES,
     HELD_OUT,
+    NAIVE,
+    NONE,
     REAL,
     RECOMPUTE,
     REPLAYED,
+    SECONDS,
     SIM,
+    STUDY,
     SWAP,
 )
 from harness.record.real_point import StepRow
@@ -109,7 +113,7 @@ def headroom_document(collected: Collected, workspace: Workspace) -> dict[str, A
 
 def _points(searched: Searched, collected: Collected, replays: StudyReplays) -> Iterator[HeadroomPoint]:
     slos = {(each.workload, each.seed): slo_of(each, collected.figure) for each in searched.repeats}
-    yield from _replayed(searched.points, SIM, BY_SECONDS, slos, replays)
+    yield from _replayed(searched.points, SIM, SECONDS, slos, replays)
     for each in searched.served:
         facts, policy = each.point.facts, each.policy
         yield HeadroomPoint(
@@ -216,7 +220,7 @@ def _traced(collected: Collected, replays: StudyReplays) -> Iterator[TracedPoint
         for point, each in zip(chosen, wanted, strict=True):
             yield _view(each, SIM, point)
         for served in searched.served:
-            if served.arrivals == BY_SECONDS and served.policy.search in (NONE, NAIVE):
+            if served.arrivals == SECONDS and served.policy.search in (NONE, NAIVE):
                 yield _view(served.wanted, REAL, served.replay)
 
 

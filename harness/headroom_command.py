@@ -7,7 +7,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-from experiments.kv_headroom.study import STUDY, Point
+from experiments.kv_headroom.study import Point
 from harness.door import json_errors
 from harness.engine.environment import Engine
 from harness.engine.model_store import ensure_model
@@ -22,6 +22,7 @@ from harness.headroom_tier import serve_points
 from harness.headroom_workloads import rows_of
 from harness.measure.conditions import check_writable, measuring
 from harness.progress import say
+from harness.record.headroom_tables import ORACLE, PREDICTED, PROBABILISTIC, STUDY
 from harness.spec.headroom import Grid
 from harness.state.machine import this_node
 from harness.study_figures import StudyCall
@@ -80,7 +81,7 @@ def _rows(asked: Asked, workload: str, workspace: Workspace) -> RowsBySeed:
 
 def _guesses(asked: Asked, rows: RowsBySeed, engine: Engine, workspace: Workspace) -> Mapping[int, Guesses]:
     """By seed; empty where no search asks for them."""
-    if not {"probabilistic", "predicted", "oracle"} & set(asked.searches):
+    if not {PROBABILISTIC, PREDICTED, ORACLE} & set(asked.searches):
         return {}
     lengths = {seed: [row.output_tokens for row in found] for seed, found in rows.items()}
     seeds = asked.grid.seeds

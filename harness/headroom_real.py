@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from experiments.kv_headroom.study import STUDY, Policy, workers_sha256
+from experiments.kv_headroom.study import Policy, workers_sha256
 from harness.analyse.step_time_fit import StepTimeFit, fit_step_time
 from harness.engine.environment import Engine
 from harness.engine.model_store import ModelFiles
@@ -18,6 +18,7 @@ from harness.headroom_workloads import place_documents
 from harness.measure.real_job import make_real_job
 from harness.measure.real_points import WantedPoint, make_points, missing_points
 from harness.measure.replay import engine_record
+from harness.record.headroom_tables import STEPS, STUDY
 from harness.record.real_point import RealEngine, RealParameters, RealPoint, read_real_point
 from harness.record.replay import Parameters, StepTime
 from harness.record.replay_rows import ReplayError
@@ -27,7 +28,6 @@ from harness.spec.models import find_model
 from harness.traces.calibration import calibration_rows
 from harness.workspace import Workspace
 
-BY_STEPS, BY_SECONDS = "steps", "seconds"
 STEP_CLOCK = StepTime(1.0, 0.0, 0.0, 0.0)  # a virtual second is an engine step
 _LONGEST = 2048  # tokens of a request: what opt-125m and its kind take
 _WARM_UP = 30  # steps of a calibration that are not used
@@ -109,7 +109,7 @@ def calibrate(tier: RealTier, declared: AnyWorkload) -> Calibration:
     for seed in (0, 1):
         rows = calibration_rows(engine, find_model(tier.model.name).config.vocabulary, seed)
         trace = place_documents(f"calibration-{seed}", rows, tier.workspace)
-        parameters = RealParameters(engine, BY_STEPS)
+        parameters = RealParameters(engine, STEPS)
         wanted.append(tier.wanted(f"calibration{seed}_{tier.model.name}", trace, parameters))
     fitted, held_out = tier.serve(wanted)
     return Calibration(fit_step_time(fitted.steps, held_out.steps, _WARM_UP), fitted, held_out)
@@ -125,7 +125,7 @@ def counterpart(point: WantedPoint, policy: Policy, step_time: StepTime) -> tupl
         headroom=policy.headroom,
         max_num_seqs=asked.engine.max_num_seqs,
         max_num_batched_tokens=asked.engine.max_num_batched_tokens,
-        step_time=STEP_CLOCK if asked.arrivals == BY_STEPS else step_time,
+        step_time=STEP_CLOCK if asked.arrivals == STEPS else step_time,
     )
     return point.stored.run / "trace.jsonl", parameters
 

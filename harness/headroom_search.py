@@ -6,8 +6,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from experiments.kv_headroom.study import (
-    ORACLE,
-    PREDICTED,
     Lengths,
     Point,
     Policy,
@@ -18,6 +16,7 @@ from experiments.kv_headroom.study import (
 )
 from harness.analyse.kv_bytes import kv_bytes
 from harness.headroom_workloads import place_trace
+from harness.record.headroom_tables import ORACLE, PREDICTED
 from harness.record.replay import Parameters, Replay, StepTime
 from harness.spec.headroom import AnyWorkload, Grid, HeadroomFigure
 from harness.spec.models import find_model

@@ -6,18 +6,16 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from experiments.kv_headroom.study import (
-    NONE,
-    PROBABILISTIC,
-    WATERMARK,
     Point,
     Policy,
     naive,
     target,
 )
-from harness.headroom_real import BY_SECONDS, BY_STEPS, RealTier, counterpart
+from harness.headroom_real import RealTier, counterpart
 from harness.headroom_search import Guesses, Repeat, capacity_of, offline_point
 from harness.headroom_workloads import place_trace
 from harness.measure.real_points import WantedPoint
+from harness.record.headroom_tables import NONE, PROBABILISTIC, SECONDS, STEPS, WATERMARK
 from harness.record.real_point import RealParameters, RealPoint
 from harness.spec.headroom import Real
 from harness.study_replays import StudyReplays, stored_replays
@@ -54,13 +52,13 @@ def serve_points(
     """
     traces = _traces(repeat, load, replays)
     policies = list(_policies(declared, guesses))
-    asked = [(policy, arrivals) for arrivals in (BY_STEPS, BY_SECONDS) for policy in policies]
+    asked = [(policy, arrivals) for arrivals in (STEPS, SECONDS) for policy in policies]
     wanted = []
     for policy, arrivals in asked:
         engine = tier.configured(repeat.declared)
-        parameters = RealParameters(engine, arrivals, policy.headroom, policy.watermark)
+        served = RealParameters(engine, arrivals, policy.headroom, policy.watermark)
         name = f"{repeat.workload}{repeat.seed}_{repeat.model}_{policy.name}_{arrivals}"
-        wanted.append(tier.wanted(name, traces[arrivals], parameters, traced))
+        wanted.append(tier.wanted(name, traces[arrivals], served, traced))
     found = []
     for (policy, arrivals), each, point in zip(asked, wanted, tier.serve(wanted), strict=True):
         trace, parameters = counterpart(each, policy, repeat.common.step_time)
@@ -91,5 +89,5 @@ def _traces(repeat: Repeat, load: float, replays: StudyReplays) -> dict[str, Pat
     step_s = counters.virtual_s / counters.steps
     by_step = [replace(row, arrival_s=float(math.floor(row.arrival_s / step_s))) for row in by_clock]
     name = f"{repeat.workload}-{repeat.seed}-real"
-    placed = {BY_SECONDS: (f"{name}-clock", by_clock), BY_STEPS: (f"{name}-steps", by_step)}
+    placed = {SECONDS: (f"{name}-clock", by_clock), STEPS: (f"{name}-steps", by_step)}
     return {arrivals: place_trace(*each, replays.workspace) for arrivals, each in placed.items()}

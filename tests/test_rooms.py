@@ -26,6 +26,7 @@ ACTS = {
 # Doors that touch the world only to hand on to the rooms that do: file → what it may import.
 DOORS = {
     "harness/bootstrap.py": {"subprocess"},  # makes .venv before any of ours can be imported
+    "experiments/model_free/worker_replay.py": {"multiprocessing"},  # forks itself once vLLM is imported
 }
 
 

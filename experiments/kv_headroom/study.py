@@ -6,13 +6,11 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from harness.record.headroom_tables import NAIVE, NONE, ORACLE, PREDICTED, PROBABILISTIC, STUDY, TARGET, WATERMARK
 from harness.record.replay import Parameters
 from harness.spec.headroom import Grid
 from harness.traces.check import TraceFacts
 
-STUDY = "kv_headroom"
-NONE, NAIVE, TARGET, WATERMARK = "none", "naive", "target", "watermark"
-PROBABILISTIC, PREDICTED, ORACLE = "probabilistic", "predicted", "oracle"
 SEARCHES = {
     "naive": (NAIVE,),
     "target": (TARGET,),

@@ -9,22 +9,20 @@ Source: vLLM 0.32.0 ``v1/core/sched/scheduler.py``, ``schedule`` and ``update_fr
 """
 
 from collections import defaultdict, deque
-from collections.abc import Callable, Iterator
-from operator import attrgetter
+from collections.abc import Callable
 from typing import Any
 
 from vllm.v1.core.sched.scheduler import Scheduler
 from vllm.v1.request import RequestStatus
 
-from experiments.model_free.worker_headroom import Headroom, Occupant
+from experiments.model_free.worker_headroom import Headroom
 from experiments.model_free.worker_recorder import Recorder
-from experiments.model_free.worker_sequence import Sequence
+from experiments.model_free.worker_sequence import Sequence, still_running
 from experiments.model_free.worker_step_loop import Step, StuckError
 from experiments.model_free.worker_step_time import StepTime
 from experiments.model_free.worker_trace import Trace
 
 Chunk = tuple[Sequence, int]  # a sequence that is not decoding, and the tokens that a step computes of it
-_by_place = attrgetter("place")
 
 
 class FastLoop:
@@ -46,7 +44,7 @@ class FastLoop:
         self._budget = scheduler.max_num_scheduled_tokens
         assert scheduler.scheduler_reserve_full_isl, "restated for vLLM's default: admitted is whose whole prompt fits"
         self._step_time, self._recorder, self._on_step = step_time, recorder, on_step
-        self._headroom = headroom
+        self._headroom, self._occupants = headroom, lambda: (each.occupant(self._step) for each in self.running)
         self._block_size, self._caching = trace.block_size, trace.with_contents
         self._rows = iter(trace)
         self._upcoming = next(self._rows, None)
@@ -88,7 +86,7 @@ class FastLoop:
     def _continue_decoding(self) -> list[Sequence]:
         """Give blocks to decoding sequences that need one, cache what they complete; returns whom that preempted."""
         preempted: list[Sequence] = []
-        for sequence in self._valid(self._due.pop(self._step, [])):
+        for sequence in still_running(self._due.pop(self._step, [])):
             if sequence.status is not RequestStatus.RUNNING:
                 continue  # preempted by one before it
             sequence.settle(self._step)
@@ -137,9 +135,8 @@ class FastLoop:
             tokens = min(sequence.num_tokens - hit, left)
             some_run = bool(self.running)
             if self._headroom is not None:
-                self.manager.watermark_blocks = self._headroom.keep_free(
-                    len(self.running), self._occupants, sequence.occupant(self._step)
-                )
+                asks = len(self.running), self._occupants, sequence.occupant(self._step)
+                self.manager.watermark_blocks = self._headroom.keep_free(*asks)
             admitted = self.manager.allocate_slots(
                 sequence, tokens, hit, blocks, full_sequence_must_fit=True, has_scheduled_reqs=some_run
             )
@@ -157,9 +154,6 @@ class FastLoop:
             self._refused = None
             chunks.append((sequence, tokens))
             left -= tokens
-
-    def _occupants(self) -> Iterator[Occupant]:
-        return (each.occupant(self._step) for each in self.running)
 
     def _still_refused(self) -> bool:
         """Whether the first in the queue, which did not fit, cannot fit yet.
@@ -186,7 +180,7 @@ class FastLoop:
             else:
                 prefill += tokens
         self._count(prefill, decode, context)
-        ended = self._valid(self._ending.pop(self._step - 1, []))
+        ended = still_running(self._ending.pop(self._step - 1, []))
         for sequence in ended:
             sequence.settle(self._step)
             self._decoding -= 1
@@ -245,11 +239,6 @@ class FastLoop:
         while self._now < arrival and self._step not in self._due and self._step not in self._ending:
             self._context += self._decoding
             self._count(0, self._decoding, self._context)
-
-    def _valid(self, entries: list[tuple[Sequence, int]]) -> list[Sequence]:
-        """Sequences of the calendar that run since the admission they were put down for, in the order of running."""
-        found = [each for each, place in entries if each.place == place and each.status is RequestStatus.RUNNING]
-        return sorted(found, key=_by_place)
 
     def _log(self, chunks: list[Chunk], preempted: list[Sequence]) -> None:
         """Report the step as the stock loop would."""

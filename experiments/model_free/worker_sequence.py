@@ -1,5 +1,7 @@
 """A request of the fast loop: what vLLM's KVCacheManager reads of one, and where it stands."""
 
+from operator import attrgetter
+
 from vllm.v1.core.kv_cache_utils import BlockHash
 from vllm.v1.request import RequestStatus
 
@@ -50,3 +52,12 @@ class Sequence:
             self.num_tokens += tokens
             self.sampled += tokens
             self.decode_from = step
+
+
+_by_place = attrgetter("place")
+
+
+def still_running(entries: list[tuple[Sequence, int]]) -> list[Sequence]:
+    """Of (sequence, place) those that run since the admission with that place, in the order of running."""
+    found = [each for each, place in entries if each.place == place and each.status is RequestStatus.RUNNING]
+    return sorted(found, key=_by_place)

@@ -34,7 +34,7 @@ class StudySide:
     node: str  # for people
 
 
-Draw = Callable[[Sequence[StudySide]], tuple[Drawing, list[RenderableType]]]
+Draw = Callable[[Sequence[StudySide]], tuple[Drawing | Sequence[Drawing], list[RenderableType]]]
 
 
 @dataclass(frozen=True)

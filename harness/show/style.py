@@ -1,16 +1,20 @@
 """How every figure looks and is saved: readable in print, safe for colour-blind readers, same data → same bytes."""
 
+import io
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import cache, lru_cache
 from pathlib import Path
 from typing import Any
 
 import matplotlib as mpl
+import numpy as np
+from matplotlib.backends.backend_pdf import PdfPages
 from matplotlib.figure import Figure
 from matplotlib.font_manager import FontProperties, findfont, get_font
 from matplotlib.ft2font import LoadFlags
+from matplotlib.image import imread, imsave
 from matplotlib.textpath import text_to_path
 
 from harness.errors import HarnessError
@@ -59,21 +63,24 @@ def style() -> Iterator[None]:
         yield
 
 
-def save(figure: Figure, folder: Path, name: str) -> list[Path]:
+def save(figure: Figure | Sequence[Figure], folder: Path, name: str) -> list[Path]:
     """Write ``name``.pdf and ``name``.png into ``folder``, each at once; returns their paths.
+
+    Several figures of one width are the pages of the PDF, and stand below each other in the PNG.
 
     Raises:
         HarnessError: the folder cannot be written.
     """
     paths = []
+    pages = [figure] if isinstance(figure, Figure) else list(figure)
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        for suffix, metadata in (("pdf", {"CreationDate": None}), ("png", {"Software": None})):
+        for suffix, write in (("pdf", _write_pdf), ("png", _write_png)):
             path = folder / f"{name}.{suffix}"
             unfinished = folder / f".{name}.{os.getpid()}.{suffix}"
             try:
                 with style():
-                    figure.savefig(unfinished, format=suffix, metadata=metadata)
+                    write(pages, unfinished)
                 os.replace(unfinished, path)
             finally:
                 unfinished.unlink(missing_ok=True)
@@ -81,6 +88,24 @@ def save(figure: Figure, folder: Path, name: str) -> list[Path]:
     except OSError as error:
         raise HarnessError(f"{folder}: cannot write {name}: {error.strerror}; name another folder with --out") from None
     return paths
+
+
+def _write_pdf(pages: Sequence[Figure], path: Path) -> None:
+    with PdfPages(path, metadata={"CreationDate": None}) as document:
+        for page in pages:
+            document.savefig(page)
+
+
+def _write_png(pages: Sequence[Figure], path: Path) -> None:
+    if len(pages) == 1:
+        pages[0].savefig(path, format="png", metadata={"Software": None})
+        return
+    images = []
+    for page in pages:
+        image = io.BytesIO()
+        page.savefig(image, format="png")
+        images.append(imread(io.BytesIO(image.getvalue())))
+    imsave(path, np.vstack(images), format="png", dpi=_RC["savefig.dpi"], metadata={"Software": None})  # type: ignore[dict-item]
 
 
 @cache

@@ -1,0 +1,109 @@
+"""The simulator against the real engine: the same points in both tiers, number by number.
+
+Where requests arrive by step, both must take the same decisions: counts are compared for equality. Where they arrive by
+the clock, the simulator's seconds are its step-time model's, and the throughput's difference says how good that is.
+"""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from harness.analyse.headroom_series import Points, Setting, points_of
+from harness.record.headroom_tables import CALIBRATION, HELD_OUT, REAL, REPLAYED, SECONDS, STEPS
+from harness.record.study_slot import StudySlot
+from harness.record.tables import Cell
+
+EXACT = ("preemptions", "blocks_recomputed", "recomputed_tokens", "blocks_swapped_out", "blocks_swapped_in")
+
+
+@dataclass(frozen=True)
+class Both:
+    """One metric of one point in both tiers."""
+
+    setting: Setting
+    repeat: int
+    arrivals: str
+    metric: str
+    simulated: float
+    real: float
+
+    @property
+    def error(self) -> float | None:
+        """(Simulated − real) ÷ real; None if the real one is 0."""
+        return (self.simulated - self.real) / self.real if self.real else None
+
+
+Tiers = Mapping[str, tuple[Points, Points]]  # arrivals → simulated and real points
+
+
+def tiers_of(rows: Sequence[tuple[Cell, ...]]) -> Tiers:
+    """The rows of points.csv by tier."""
+    return {
+        arrivals: (points_of(rows, REPLAYED, arrivals), points_of(rows, REAL, arrivals))
+        for arrivals in (SECONDS, STEPS)
+    }
+
+
+def in_both(tiers: Tiers, metric: str, arrivals: str) -> list[Both]:
+    """The metric of every point that was simulated and run, in the order of points.csv."""
+    simulated, real = tiers[arrivals]
+    found = []
+    for setting, metrics in real.items():
+        others = simulated.get(setting, {}).get(metric, {})
+        for repeat, value in metrics.get(metric, {}).items():
+            if repeat in others:
+                found.append(Both(setting, repeat, arrivals, metric, others[repeat], value))
+    return found
+
+
+@dataclass(frozen=True)
+class Agreement:
+    """``equal`` of ``compared`` points by step have all their counts equal; ``unequal`` names the others' metrics.
+
+    ``throughput_errors``: of the points by clock, as shares of the real throughput.
+    """
+
+    compared: int
+    equal: int
+    unequal: tuple[Both, ...]
+    throughput_errors: tuple[float, ...]
+
+
+def agreement(tiers: Tiers) -> Agreement:
+    """All points that are in both tiers."""
+    by_step = [both for metric in EXACT for both in in_both(tiers, metric, STEPS)]
+    points = {(both.setting, both.repeat) for both in by_step}
+    unequal = tuple(both for both in by_step if both.simulated != both.real)
+    errors = (both.error for both in in_both(tiers, "output_throughput", SECONDS))
+    return Agreement(
+        compared=len(points),
+        equal=len(points - {(both.setting, both.repeat) for both in unequal}),
+        unequal=unequal,
+        throughput_errors=tuple(error for error in errors if error is not None),
+    )
+
+
+@dataclass(frozen=True)
+class StepErrors:
+    """Of measured steps: how many, the median of |predicted − measured| ÷ measured, and the error of their sum."""
+
+    n: int
+    median: float
+    of_sum: float
+
+
+def step_errors(slot: StudySlot, model: str, part: str = HELD_OUT) -> StepErrors | None:
+    """What the step-time model is off by on steps of one part; None if there are none."""
+    at = {name: place for place, name in enumerate(CALIBRATION.columns)}
+    rows: Sequence[tuple[Cell, ...]] = slot.tables[CALIBRATION.name]
+    pairs = [
+        (float(row[at["measured_s"]]), float(row[at["predicted_s"]]))
+        for row in rows
+        if (row[at["model"]], row[at["part"]]) == (model, part)
+    ]
+    errors = sorted(abs(predicted - measured) / measured for measured, predicted in pairs if measured > 0)
+    if not errors:
+        return None
+    middle = (errors[(len(errors) - 1) // 2] + errors[len(errors) // 2]) / 2
+    measured = math.fsum(measured for measured, _ in pairs)
+    return StepErrors(len(errors), middle, math.fsum(predicted for _, predicted in pairs) / measured - 1)
