@@ -59,12 +59,12 @@ def make_points(wanted: Sequence[WantedPoint], model: ModelFiles, engine: Engine
     """
     if len({each.job.parameters.engine for each in wanted}) != 1:
         raise HarnessError("points of one call share an engine; give each configuration a call of its own")
+    _check_context(wanted[0].job.parameters.engine, model)
     for each in wanted:
         if each.stored.is_there:
             raise HarnessError(f"{each.stored.run} exists already; points are not overwritten")
     started = datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
     try:
-        _check_context(wanted[0].job.parameters.engine, model)
         for each in wanted:
             each.stored.define(each.definition)
             _making(each).begin(started, harness_facts())
@@ -85,7 +85,10 @@ def make_points(wanted: Sequence[WantedPoint], model: ModelFiles, engine: Engine
 
 def _check_context(engine: RealEngine, model: ModelFiles) -> None:
     """vLLM refuses a context that the model was not made for; its message is a page long."""
-    longest = json_object(model.path / "config.json").get("max_position_embeddings")
+    try:
+        longest = json_object(model.path / "config.json").get("max_position_embeddings")
+    except ReplayError as error:
+        raise HarnessError(str(error)) from None
     if isinstance(longest, int) and engine.max_model_len > longest:
         what = f"max_model_len {engine.max_model_len}: {model.name} takes {longest} tokens"
         raise HarnessError(f"{what}; leave longer requests out")
