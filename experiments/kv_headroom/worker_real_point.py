@@ -65,10 +65,10 @@ class Point:
             if upcoming is not None and not self._engine.has_unfinished_requests():
                 self._idle_until(upcoming.arrival_s)
             self.recorder.now = self._time()
+            begin, cpu = time.perf_counter(), time.process_time()
             while upcoming is not None and upcoming.arrival_s <= self.recorder.now:
                 self._add(upcoming)
                 upcoming = next(rows, None)
-            begin, cpu = time.perf_counter(), time.process_time()
             outputs = self._engine.step()
             seconds = time.perf_counter() - begin
             self.seconds["step_s"] += seconds

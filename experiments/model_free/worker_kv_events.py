@@ -62,7 +62,7 @@ def replay_with_both(asked: dict[str, Any]) -> dict[str, int]:
     filling = out.with_name(f".{out.name}.{os.getpid()}")
     filling.mkdir(parents=True)
     trace = Trace(Path(asked["trace"]), asked["block_size"], asked["limit"], with_contents=asked["prefix_caching"])
-    scheduler = scheduler_of(asked, kv_events=True)
+    scheduler = scheduler_of(asked | {"loop": "stock"}, kv_events=True)
     recorder = Recorder(filling, asked["block_size"], events=True)
     take_over(scheduler.kv_cache_manager.block_pool, RecordingPool, recorder, trace, None)
     report_manager(scheduler.kv_cache_manager, recorder, None)

@@ -7,7 +7,7 @@ that is said about errors, but pull on the fit no more than a step at ``HUBER`` 
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from typing import Any
 
 import numpy as np
@@ -65,8 +65,7 @@ def fit_step_time(steps: Sequence[StepRow], held_out: Sequence[StepRow], warm_up
 
 def predicted_seconds(step_time: StepTime, steps: Sequence[StepRow]) -> Array:
     """Seconds of each step on the virtual clock."""
-    one = step_time
-    seconds: Array = _terms(steps) @ [one.base_s, one.prefill_token_s, one.decode_seq_s, one.context_token_s]
+    seconds: Array = _terms(steps) @ astuple(step_time)
     return seconds
 
 
@@ -82,6 +81,20 @@ def step_errors(step_time: StepTime, steps: Sequence[StepRow]) -> StepErrors:
         p90_abs_pct_error=float(np.quantile(percent, 0.9)),
         total_pct_error=100 * float(predicted.sum() / seconds.sum() - 1),
     )
+
+
+def pace_of(step_time: StepTime, steps: Sequence[StepRow]) -> float:
+    """How long these steps took for each second that ``step_time`` gives them.
+
+    A machine that has other work, or another clock rate, than during its calibration is slower or faster at every
+    step: ``at_pace`` tells that from what a simulation gets wrong.
+    """
+    return float(_seconds(steps).sum() / predicted_seconds(step_time, steps).sum())
+
+
+def at_pace(step_time: StepTime, pace: float) -> StepTime:
+    """The same step times, each ``pace`` times as long."""
+    return StepTime(*(pace * each for each in astuple(step_time)))
 
 
 def _fit(terms: Array, seconds: Array) -> tuple[Array, Array]:

@@ -85,7 +85,10 @@ def make_points(wanted: Sequence[WantedPoint], model: ModelFiles, engine: Engine
 
 def _check_context(engine: RealEngine, model: ModelFiles) -> None:
     """vLLM refuses a context that the model was not made for; its message is a page long."""
-    longest = json_object(model.path / "config.json").get("max_position_embeddings")
+    try:
+        longest = json_object(model.path / "config.json").get("max_position_embeddings")
+    except ReplayError as error:
+        raise HarnessError(str(error)) from None
     if isinstance(longest, int) and engine.max_model_len > longest:
         what = f"max_model_len {engine.max_model_len}: {model.name} takes {longest} tokens"
         raise HarnessError(f"{what}; leave longer requests out")

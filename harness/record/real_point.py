@@ -56,9 +56,9 @@ class Seconds:
     """Where the point's time went; what is left of ``wall_s`` is the loop around the engine."""
 
     wall_s: float
-    step_s: float  # in engine steps
+    step_s: float  # in engine steps, and before each handing over the requests that were due
     step_cpu_s: float  # processor time of these: what is missing, other programs had
-    adding_s: float  # handing requests to the engine
+    adding_s: float  # handing over requests; of step_s
     idle_s: float  # nothing to do before the next arrival
 
 
@@ -84,7 +84,7 @@ class RealFacts:
 
 @dataclass(frozen=True, slots=True)
 class StepRow:
-    """One engine step that computed something. ``seconds``: all of ``LLMEngine.step()``."""
+    """One engine step that computed something. ``seconds``: handing over what was due, and ``LLMEngine.step()``."""
 
     step: int
     begin_s: float

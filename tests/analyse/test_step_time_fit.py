@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from harness.analyse.step_time_fit import fit_step_time, predicted_seconds, step_errors
+from harness.analyse.step_time_fit import at_pace, fit_step_time, pace_of, predicted_seconds, step_errors
 from harness.errors import HarnessError
 from harness.record.real_point import StepRow
 from harness.record.replay import StepTime
@@ -80,6 +80,13 @@ def test_errors_are_of_the_seconds_that_were_measured():
     assert errors.p90_abs_pct_error == pytest.approx(92)
     assert errors.total_pct_error == pytest.approx(-25)
     assert errors.r2 == pytest.approx(-2 / 13)  # squares: 10 of the errors, 26/3 around the mean
+
+
+@given(pace=st.floats(0.2, 5))
+def test_the_pace_of_a_machine_that_became_slower_or_faster_is_found(pace: float):
+    later = [replace(row, seconds=row.seconds * pace) for row in steps(SMALL, 2, 50)]
+    assert pace_of(SMALL, later) == pytest.approx(pace)
+    assert pace_of(at_pace(SMALL, pace), later) == pytest.approx(1)
 
 
 def test_warm_up_steps_count_nowhere():

@@ -1,6 +1,7 @@
 """Head-room on vLLM's real CPU engine: what it decides, step by step and block by block, is what a replay decides.
 
-One engine serves every point; each of their traces is then replayed by both loops, whose clock counts steps.
+One engine serves every point, so what one leaves behind would show in the next; each of their traces is then replayed
+by both loops, whose clock counts steps.
 """
 
 import gzip
@@ -38,13 +39,13 @@ POINTS: dict[str, RealParameters] = {
     "predicted": RealParameters(
         ENGINE, "steps", {"policy": "probabilistic", "sigmas": 0.5, "of": "residual", "quantiles": QUANTILES}
     ),
-    "none again": RealParameters(ENGINE, "steps"),
     "by seconds": RealParameters(ENGINE, "seconds", {"policy": "naive", "factor": 2.0}, limit=20),
 }
 BY_STEPS = [name for name, point in POINTS.items() if point.arrivals == "steps"]
 LOOPS = ("stock", "fast")
 CLOCK = {"base_s": 1.0, "prefill_token_s": 0.0, "decode_seq_s": 0.0, "context_token_s": 0.0}
 CONTEXT_S = 1e-9  # of each token of context, where the clock counts them too
+COUNTING = "none"  # the point of which this is asked
 LAST_S = 0.3  # of the workload by seconds: longer than its requests take, so that the engine idles
 
 
@@ -67,18 +68,15 @@ def write_trace(path: Path, by_seconds: bool) -> None:
 
 
 def replays(folder: Path, name: str) -> list[dict[str, Any]]:
-    """What the real engine did, to be done again: by both loops, and with the context's tokens on the clock."""
+    """What the real engine did, to be done again by both loops, and once with the context's tokens on the clock."""
     point = POINTS[name]
     asked = asdict(ENGINE) | {"headroom": point.headroom, "watermark": point.watermark, "offload": None}
     asked |= {"trace": str(folder / name / "trace.jsonl"), "limit": None, "policy": "lru", "scheduler_cls": None}
     asked |= {"events": True, "steps": True}
-    several = [asked | {"out": str(folder / f"{name}-{loop}"), "loop": loop, "step_time": CLOCK} for loop in LOOPS]
-    timed = {
-        "out": str(folder / f"{name}-context"),
-        "loop": "fast",
-        "step_time": CLOCK | {"context_token_s": CONTEXT_S},
-    }
-    return [*several, asked | timed]
+    several = [{"out": f"{name}-{loop}", "loop": loop, "step_time": CLOCK} for loop in LOOPS]
+    if name == COUNTING:
+        several.append({"out": f"{name}-context", "loop": "fast", "step_time": CLOCK | {"context_token_s": CONTEXT_S}})
+    return [asked | each | {"out": str(folder / each["out"])} for each in several]
 
 
 @pytest.fixture(scope="module")
@@ -97,12 +95,10 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
         for name, point in POINTS.items()
     ]
     asked = {"model": str(folder / "model"), "engine": asdict(ENGINE), "points": points}
+    again = [each for name in BY_STEPS for each in replays(folder, name)]
     for worker, request in (
         ("experiments.kv_headroom.worker_real_points", asked),
-        (
-            "experiments.model_free.worker_replay",
-            {"replays": [each for name in BY_STEPS for each in replays(folder, name)]},
-        ),
+        ("experiments.model_free.worker_replay", {"replays": again, "processes": 1}),
     ):
         paths = folder / "request.json", folder / f"{worker}.json"
         paths[0].write_text(json.dumps(request), encoding="utf-8")
@@ -163,12 +159,11 @@ def test_a_real_point_counts_what_its_replay_counts(made: Path, name: str) -> No
     assert differ <= {"wall_s", "max_rss_bytes"}
 
 
-@pytest.mark.parametrize("name", BY_STEPS)
-def test_what_a_step_computes_is_told_as_on_the_virtual_clock(made: Path, name: str) -> None:
-    steps, counters = read_steps(made / name), counted(made / f"{name}-stock")
+def test_what_a_step_computes_is_told_as_on_the_virtual_clock(made: Path) -> None:
+    steps, counters = read_steps(made / COUNTING), counted(made / f"{COUNTING}-stock")
     assert sum(each.prefill_tokens for each in steps) == counters["prefill_tokens_scheduled"]
     assert sum(each.decode_seqs for each in steps) == counters["decode_tokens_scheduled"]
-    longer = counted(made / f"{name}-context")["virtual_s"] - counters["virtual_s"]
+    longer = counted(made / f"{COUNTING}-context")["virtual_s"] - counters["virtual_s"]
     assert longer == pytest.approx(CONTEXT_S * sum(each.context_tokens for each in steps), rel=1e-6)
 
 
@@ -195,10 +190,8 @@ def rounded(row: Any) -> dict[str, Any]:
 
 def test_head_room_makes_the_difference_that_it_is_there_for(made: Path) -> None:
     preemptions = {name: read_counted(made / name)[0].preemptions for name in BY_STEPS}
-    assert preemptions["none"] == preemptions["none again"] > 2 * preemptions["naive"]
+    assert preemptions["none"] > 2 * preemptions["naive"]
     assert max(preemptions[name] for name in ("static", "target", "predicted")) < preemptions["none"]
-    first, again = (lines(made / name / "steps.jsonl") for name in ("none", "none again"))
-    assert first_difference(again, first) is None  # nothing of the points between is left in the engine
 
 
 def test_by_wall_clock_requests_join_when_they_are_due_and_the_engine_idles_in_between(made: Path) -> None:
@@ -211,7 +204,8 @@ def test_by_wall_clock_requests_join_when_they_are_due_and_the_engine_idles_in_b
         assert row.arrival_s <= row.scheduled_s <= row.first_token_s <= row.finished_s <= seconds.wall_s
     steps = read_steps(folder)
     assert sum(each.seconds for each in steps) == pytest.approx(seconds.step_s, rel=1e-3)
-    assert seconds.step_s + seconds.adding_s + seconds.idle_s <= seconds.wall_s
+    assert seconds.adding_s < seconds.step_s
+    assert 0.9 * seconds.wall_s < seconds.step_s + seconds.idle_s <= seconds.wall_s
 
 
 def test_the_trace_of_a_point_has_what_the_model_sampled(made: Path) -> None:

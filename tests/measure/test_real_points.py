@@ -185,6 +185,15 @@ def test_an_engine_that_cannot_be_is_refused_before_it_is_started(
     assert (worker.asked, left_of(asked)) == ([], {})
 
 
+def test_a_model_without_a_config_is_one_line(
+    worker: Worker, wanted: list[WantedPoint], model: ModelFiles, engine: Engine
+):
+    (model.path / "config.json").unlink()
+    with pytest.raises(HarnessError, match=r"config\.json: not readable \(No such file or directory\)$"):
+        make_points(wanted, model, engine, 60)
+    assert (worker.asked, left_of(wanted)) == ([], {})
+
+
 @pytest.mark.parametrize(
     ("changed", "message"),
     [
