@@ -93,6 +93,22 @@ def growing_answers(folder: Path) -> list[dict[str, Any]]:
     ]
 
 
+def small_host(folder: Path) -> dict[str, Any]:
+    """Lazy stores to a host that is smaller than the GPU, slowly: it forgets, and is given the same again and again."""
+    rows = mooncake_rows(9)
+    least = -(-longest_tokens(rows) // 128) + 1
+    return random_replay(9, folder) | {
+        "trace": str(write_trace(folder / "small-host.jsonl", rows)),
+        "out": str(folder / "small-host"),
+        "block_size": 128,
+        "num_blocks": least + least // 4 + 1,
+        "max_model_len": longest_tokens(rows) + 1,
+        "max_num_batched_tokens": 256,
+        "headroom": None,
+        "offload": {"cpu_blocks": least, "block_bytes": BLOCK_BYTES, "bandwidth_bytes_s": SLOW, "lazy": True},
+    }
+
+
 @dataclass(frozen=True)
 class Replayed:
     """Of one replay."""
@@ -123,6 +139,7 @@ def replays(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Replayed]:
         pytest.skip("the default engine is not installed: bash run_tests.sh --setup-only")
     folder = tmp_path_factory.mktemp("offload")
     asked = [random_replay(seed, folder) for seed in SEEDS] + growing_answers(folder)
+    asked.append(small_host(folder))
     request, result = folder / "request.json", folder / "result.json"
     request.write_text(json.dumps({"replays": asked}), encoding="utf-8")
     run_worker(engine.python, WORKER, (request, result), {"PYTHONDONTWRITEBYTECODE": "1"}, "the replays", 300)
@@ -130,7 +147,7 @@ def replays(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Replayed]:
     return {Path(one["out"]).name: Replayed(one, each) for one, each in zip(asked, seen, strict=True)}
 
 
-NAMES = [*map(str, SEEDS), *ANSWERS]
+NAMES = [*map(str, SEEDS), *ANSWERS, "small-host"]
 
 
 @pytest.mark.parametrize("name", NAMES)
