@@ -22,7 +22,7 @@ OPERATIONS = "operations"
 COLUMNS = (*LENGTHS, OPERATIONS)
 # What the events of blocks are called in the column `operations`; events of requests alone are no memory operations.
 CODES = {"alloc": 0, "hit": 1, "evict": 2, "store": 3, "free": 4, "preempt": 5}
-_OTHER_EVENTS = {"arrive", "admit", "first_token", "finish", "end"}
+_OTHER_EVENTS = {"arrive", "admit", "first_token", "finish", "end", "swap_out", "swapped_out", "swap_in", "swapped_in"}
 
 
 @dataclass(frozen=True)

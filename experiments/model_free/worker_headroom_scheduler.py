@@ -11,7 +11,7 @@ n})``, which is ``vllm_xargs`` of the HTTP API.
 Source: vLLM 0.32.0 ``v1/core/kv_cache_manager.py``, ``allocate_slots`` (when the watermark counts).
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from vllm.v1.core.sched.async_scheduler import AsyncScheduler
@@ -33,8 +33,10 @@ class _WithHeadroom:
 
         def allocate_slots(request: Request, *args: Any, **more: Any) -> Any:
             if self._policy is not None and request.status is not RequestStatus.RUNNING:
-                running = len(self._any.running)
-                manager.watermark_blocks = self._policy.keep_free(running, self._occupants, _occupant(request))
+                there = self._in_cache(request)
+                manager.watermark_blocks = self._policy.keep_free(
+                    len(there), lambda: map(_occupant, there), _occupant(request)
+                )
             return allocate(request, *args, **more)
 
         manager.allocate_slots = allocate_slots
@@ -55,8 +57,11 @@ class _WithHeadroom:
         self._policy = make_headroom(spec, blocks - 1, self._any.block_size)
         manager.watermark_blocks = self._static if watermark is None else int(watermark * blocks)
 
-    def _occupants(self) -> Iterator[Occupant]:
-        return map(_occupant, self._any.running)
+    def _in_cache(self, candidate: Request) -> list[Request]:
+        """Those that run, and with KV offload others than the candidate for which blocks are loaded, or were."""
+        others = [each for each in self._any._inflight_prefills if each.status is not RequestStatus.RUNNING]
+        loaded = [each for each in others if each is not candidate]
+        return [*self._any.running, *sorted(loaded, key=lambda each: str(each.request_id))]
 
 
 class HeadroomScheduler(_WithHeadroom, Scheduler):  # type: ignore[misc]  # vllm is not in the environment of the checks

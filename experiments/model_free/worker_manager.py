@@ -45,9 +45,13 @@ def report_manager(manager: KVCacheManager, recorder: Recorder, policy: PolicyQu
     def allocate_slots(request: Any, tokens: int, num_new_computed_tokens: int = 0, *args: Any, **more: Any) -> Any:
         recorder.current = record = recorder.record_of(request.request_id)
         found = allocate(request, tokens, num_new_computed_tokens, *args, **more)
-        if found is not None and request.status is not RequestStatus.RUNNING:
+        if found is None or request.status is RequestStatus.RUNNING:
+            return found
+        record.found_tokens += num_new_computed_tokens
+        if not more.get("delay_cache_blocks"):  # else it does not run yet, but waits for a transfer from the host
             resumed = request.status is RequestStatus.PREEMPTED
-            recorder.admit(record, num_new_computed_tokens, resumed)
+            recorder.admit(record, record.found_tokens, resumed)
+            record.found_tokens = 0
             if policy is not None and not resumed:
                 findable = record.row.contents[: (record.row.prompt_tokens - 1) // recorder.block_size]
                 policy.on_admit(findable)

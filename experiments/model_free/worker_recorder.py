@@ -39,6 +39,8 @@ class RequestRecord:
     allocated_blocks: int = 0
     preemptions: int = 0
     computed_before: int = 0  # tokens it had computed when it was last preempted
+    found_tokens: int = 0  # hit by an admission that waits for a transfer from the host
+    loaded_tokens: int = 0  # by that transfer
 
 
 class Recorder:
@@ -50,7 +52,7 @@ class Recorder:
         self.counts: Counter[str] = Counter()
         self.current: RequestRecord | None = None  # whose blocks are being allocated, hit or released
         self._folder = folder
-        self._occupancy = Occupancy()
+        self.occupancy = Occupancy()
         self._book = ContentBook()
         self._open: dict[str, RequestRecord] = {}
         self._in_order: deque[RequestRecord] = deque()
@@ -77,10 +79,10 @@ class Recorder:
         self._in_order.append(record)
         self.counts["requests"] += 1
         self.counts["prompt_tokens"] += row.prompt_tokens
-        self._occupancy.at(self.now)
-        self._occupancy.waiting += 1
+        self.occupancy.at(self.now)
+        self.occupancy.waiting += 1
         self._book.expect(row.contents)
-        self._write(
+        self.write(
             event="arrive",
             request=row.name,
             session=row.session,
@@ -97,17 +99,18 @@ class Recorder:
 
     def admit(self, record: RequestRecord, hit_tokens: int, resumed: bool) -> None:
         """A waiting request has its first blocks; ``resumed``: after a preemption."""
-        self._occupancy.at(self.now)
-        self._occupancy.waiting -= 1
+        self.occupancy.at(self.now)
+        self.occupancy.waiting -= 1
         if resumed:
-            self.counts["recomputed_tokens"] += max(0, record.computed_before - hit_tokens)
+            self.counts["recomputed_tokens"] += max(0, record.computed_before - hit_tokens - record.loaded_tokens)
         else:
             within = record.within_session_hit_blocks * self.block_size
             record.scheduled_s, record.hit_tokens = self.now, hit_tokens
             self.counts["hit_tokens"] += hit_tokens
             self.counts["hit_tokens_within_session"] += within
             self.counts["hit_tokens_across_sessions"] += hit_tokens - within
-        self._write(event="admit", request=record.row.name, hit_tokens=hit_tokens, resumed=resumed)
+        record.loaded_tokens = 0
+        self.write(event="admit", request=record.row.name, hit_tokens=hit_tokens, resumed=resumed)
 
     def preempt(self, record: RequestRecord, blocks: int, computed_tokens: int) -> None:
         """A running request is about to lose its blocks and waits again."""
@@ -115,21 +118,21 @@ class Recorder:
         record.computed_before = computed_tokens
         self.counts["preemptions"] += 1
         self.counts["preempted_blocks"] += blocks
-        self._occupancy.at(self.now)
-        self._occupancy.waiting += 1
-        self._write(event="preempt", request=record.row.name, blocks=blocks, computed_tokens=computed_tokens)
+        self.occupancy.at(self.now)
+        self.occupancy.waiting += 1
+        self.write(event="preempt", request=record.row.name, blocks=blocks, computed_tokens=computed_tokens)
 
     def first_token(self, record: RequestRecord) -> None:
         """The request's first output token is there."""
         record.first_token_s = self.now
-        self._write(event="first_token", request=record.row.name)
+        self.write(event="first_token", request=record.row.name)
 
     def finish(self, record: RequestRecord) -> None:
         """The request's last output token is there; it is about to release its blocks."""
         record.finished_s = self.now
         self.counts["finished"] += 1
         self.counts["output_tokens"] += record.row.output_tokens
-        self._write(event="finish", request=record.row.name)
+        self.write(event="finish", request=record.row.name)
         while self._in_order and self._in_order[0].finished_s is not None:
             self._rows.writerow(_request_row(self._in_order.popleft(), self.block_size))
 
@@ -137,8 +140,8 @@ class Recorder:
         """Cached blocks were given to the current request; ``newly_used`` of them had no user."""
         record = self._whose()
         resumed = record.scheduled_s is not None
-        self._occupancy.at(self.now)
-        self._occupancy.in_use += newly_used
+        self.occupancy.at(self.now)
+        self.occupancy.in_use += newly_used
         if resumed:
             self.counts["blocks_recovered"] += len(contents)
             self._book.use(contents, record.row.session, self.now)
@@ -152,17 +155,17 @@ class Recorder:
                 self._gaps.writerow((f"{gap:.9f}", int(inside), length))
         if self._events is not None:
             held = {"blocks": list(blocks), "contents": contents.tolist()}
-            self._write(event="hit", request=record.row.name, **held, resumed=resumed)
+            self.write(event="hit", request=record.row.name, **held, resumed=resumed)
 
     def alloc(self, count: int, blocks: Sequence[int]) -> None:
         """The current request took ``count`` free blocks (``blocks``, where events are wanted)."""
         record = self._whose()
         record.allocated_blocks += count
         self.counts["blocks_allocated"] += count
-        self._occupancy.at(self.now)
-        self._occupancy.in_use += count
+        self.occupancy.at(self.now)
+        self.occupancy.in_use += count
         if self._events is not None:
-            self._write(event="alloc", request=record.row.name, blocks=list(blocks))
+            self.write(event="alloc", request=record.row.name, blocks=list(blocks))
 
     def store(self, contents: Contents, blocks: Sequence[int]) -> None:
         """Full blocks of the current request can be found from now on."""
@@ -170,29 +173,29 @@ class Recorder:
         self.counts["blocks_stored"] += len(contents)
         self.counts["unique_blocks"] += self._book.store(contents, record.row.session, self.now)
         if self._events is not None:
-            self._write(event="store", request=record.row.name, blocks=list(blocks), contents=contents.tolist())
+            self.write(event="store", request=record.row.name, blocks=list(blocks), contents=contents.tolist())
 
     def evict(self, count: int, blocks: Sequence[int], contents: Sequence[int]) -> None:
         """What ``count`` blocks hold can no longer be found (named where events are wanted)."""
         self.counts["evictions"] += count
         if self._events is not None:
-            self._write(event="evict", blocks=list(blocks), contents=list(contents))
+            self.write(event="evict", blocks=list(blocks), contents=list(contents))
 
     def free(self, freed: int, blocks: Sequence[int], released: Sequence[int]) -> None:
         """The current request let go of ``released`` blocks; ``freed`` of them (``blocks``) have no user any more."""
         self.counts["blocks_freed"] += freed
-        self._occupancy.at(self.now)
-        self._occupancy.in_use -= freed
+        self.occupancy.at(self.now)
+        self.occupancy.in_use -= freed
         record = self._whose()
         if record.finished_s is not None:
             del self._open[record.row.request_id]
         if self._events is not None:
-            self._write(event="free", request=record.row.name, blocks=list(blocks), released=list(released))
+            self.write(event="free", request=record.row.name, blocks=list(blocks), released=list(released))
 
     def close(self, steps: int) -> dict[str, int]:
         """Write what is left, close all files; returns the counts."""
-        self._occupancy.at(self.now)
-        self._write(event="end", steps=steps)
+        self.occupancy.at(self.now)
+        self.write(event="end", steps=steps)
         for record in self._in_order:
             self._rows.writerow(_request_row(record, self.block_size))
         hits_file, hits = _table(self._folder / "block_hits.csv", ("hits", "blocks"))
@@ -200,7 +203,7 @@ class Recorder:
         occupancy_file, occupancy = _table(self._folder / "occupancy.csv", OCCUPANCY_COLUMNS)
         occupancy.writerows(
             (f"{begin:.9f}", f"{end:.9f}", f"{mean:.6f}", most, f"{waiting:.6f}", most_waiting)
-            for begin, end, mean, most, waiting, most_waiting in self._occupancy.rows()
+            for begin, end, mean, most, waiting, most_waiting in self.occupancy.rows()
         )
         for file in (self._rows_file, self._gaps_file, hits_file, occupancy_file, self._events):
             if file is not None:
@@ -211,7 +214,8 @@ class Recorder:
         assert self.current is not None, "blocks changed hands outside of a request"
         return self.current
 
-    def _write(self, **event: Any) -> None:
+    def write(self, **event: Any) -> None:
+        """Write an event down, if they are wanted."""
         if self._events is not None:
             self._events.write(json.dumps({"t": self.now, **event}, separators=(",", ":")) + "\n")
 

@@ -31,6 +31,7 @@ from vllm.v1.core.sched.scheduler import Scheduler
 from experiments.model_free.worker_fast_loop import FastLoop
 from experiments.model_free.worker_headroom import make_headroom
 from experiments.model_free.worker_manager import report_manager, report_scheduler
+from experiments.model_free.worker_offload import Offload
 from experiments.model_free.worker_policies import make_policy
 from experiments.model_free.worker_pool import FastPool, RecordingPool, take_over
 from experiments.model_free.worker_recorder import Recorder
@@ -79,7 +80,8 @@ def replay(asked: dict[str, Any]) -> dict[str, Any]:
             steps = FastLoop(scheduler, trace, step_time, recorder, headroom, on_step).run()
         else:
             report_scheduler(scheduler, recorder)
-            steps = run_steps(scheduler, trace, step_time, recorder, on_step)
+            offload = None if asked["offload"] is None else Offload(asked["offload"], scheduler, recorder)
+            steps = run_steps(scheduler, trace, step_time, recorder, on_step, offload)
     counts = recorder.close(steps)
     counters: dict[str, Any] = {
         **{name: counts.get(name, 0) for name in COUNTERS},
@@ -107,6 +109,7 @@ def scheduler_of(asked: dict[str, Any], kv_events: bool = False) -> Scheduler:
         watermark=asked["watermark"],
         scheduler_cls=asked["scheduler_cls"] or (_HEADROOM_SCHEDULER if asked["headroom"] and stock else None),
         headroom=asked["headroom"],
+        offload=asked["offload"],
         kv_events=kv_events,
     )
 

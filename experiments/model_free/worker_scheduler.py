@@ -17,6 +17,7 @@ from vllm.config import (
     CacheConfig,
     DeviceConfig,
     KVEventsConfig,
+    KVTransferConfig,
     ModelConfig,
     ParallelConfig,
     SchedulerConfig,
@@ -25,7 +26,7 @@ from vllm.config import (
 from vllm.utils.hashing import sha256
 from vllm.v1.core.kv_cache_utils import init_none_hash
 from vllm.v1.core.sched.scheduler import Scheduler
-from vllm.v1.kv_cache_interface import FullAttentionSpec, KVCacheConfig, KVCacheGroupSpec
+from vllm.v1.kv_cache_interface import FullAttentionSpec, KVCacheConfig, KVCacheGroupSpec, KVCacheTensor
 from vllm.v1.structured_output import StructuredOutputManager
 
 # One layer of full attention: what the scheduler asks of a model is its context length and its KV-cache groups.
@@ -57,12 +58,14 @@ def build_scheduler(
     watermark: float = 0.0,
     scheduler_cls: str | None = None,
     headroom: dict[str, Any] | None = None,
+    offload: dict[str, Any] | None = None,
     kv_events: bool = False,
 ) -> Scheduler:
     """A scheduler over ``num_blocks`` blocks (block 0 is vLLM's null block) of ``block_size`` tokens.
 
     ``scheduler_cls``: ``package.module:Class``, a subclass of vLLM's. ``headroom``: what a scheduler class with a
-    head-room policy is told (``worker_headroom_scheduler``). Async scheduling is off, as on the CPU engine.
+    head-room policy is told (``worker_headroom_scheduler``). ``offload``: harness/record/offload_spec.py. Async
+    scheduling is off, as on the CPU engine.
     """
     init_none_hash(sha256)
     with tempfile.TemporaryDirectory(prefix="model-free-") as folder:
@@ -82,6 +85,14 @@ def build_scheduler(
     )
     cache = CacheConfig(block_size=block_size, enable_prefix_caching=prefix_caching)
     events = KVEventsConfig(enable_kv_cache_events=True, publisher="null") if kv_events else None
+    spec = FullAttentionSpec(block_size=block_size, num_kv_heads=1, head_size=_HEAD, dtype=torch.float32)
+    page = spec.page_size_bytes  # of this model; how long a block takes is another matter
+    transfers = None
+    if offload is not None:
+        host = {"cpu_bytes_to_use": offload["cpu_blocks"] * page, "lazy_offload": offload["lazy"]}
+        transfers = KVTransferConfig(
+            kv_connector="SimpleCPUOffloadConnector", kv_role="kv_both", kv_connector_extra_config=host
+        )
     whole = VllmConfig(
         model_config=model,
         scheduler_config=scheduling,
@@ -89,16 +100,17 @@ def build_scheduler(
         parallel_config=ParallelConfig(),
         device_config=DeviceConfig("cpu"),
         kv_events_config=events,
+        kv_transfer_config=transfers,
         additional_config={"headroom": headroom} if headroom else {},
     )
     cache.num_gpu_blocks = num_blocks
     cache.block_size = block_size  # the CPU platform prefers its own
-    spec = FullAttentionSpec(block_size=block_size, num_kv_heads=1, head_size=_HEAD, dtype=torch.float32)
+    tensor = KVCacheTensor(num_blocks * page, ["layer"], layer_stride=num_blocks * page, block_stride=page)
     chosen: Any = Scheduler if scheduler_cls is None else _load(scheduler_cls)
     scheduler: Scheduler = chosen(
         vllm_config=whole,
         kv_cache_config=KVCacheConfig(
-            num_blocks=num_blocks, kv_cache_tensors=[], kv_cache_groups=[KVCacheGroupSpec(["layer"], spec)]
+            num_blocks=num_blocks, kv_cache_tensors=[tensor], kv_cache_groups=[KVCacheGroupSpec(["layer"], spec)]
         ),
         block_size=block_size,
         hash_block_size=block_size,

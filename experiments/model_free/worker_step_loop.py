@@ -1,7 +1,9 @@
 """The stock loop: vLLM's schedule() and update_from_output(), step by step, on a virtual clock.
 
 The model's answers are the trace's: every sequence samples the token that was recorded, or a filler, until its recorded
-length. A step takes what ``StepTime`` says; requests join when their arrival has passed, at the end of a step.
+length. A step takes what ``StepTime`` says; requests join when their arrival has passed, at the end of a step. Beside
+the steps run transfers to and from the host, if there are any; who waits for one does not run. If nothing can be
+scheduled before a transfer is over, time goes on to its end.
 """
 
 from collections.abc import Callable
@@ -14,6 +16,7 @@ from vllm.v1.core.sched.scheduler import Scheduler
 from vllm.v1.outputs import ModelRunnerOutput
 from vllm.v1.request import Request
 
+from experiments.model_free.worker_offload import Offload
 from experiments.model_free.worker_recorder import Recorder
 from experiments.model_free.worker_step_time import StepTime
 from experiments.model_free.worker_trace import PREDICTED, Trace, TraceRow
@@ -32,6 +35,7 @@ def run_steps(
     step_time: StepTime,
     recorder: Recorder,
     on_step: Callable[[Step], None] | None = None,
+    offload: Offload | None = None,
 ) -> int:
     """Replay the trace to its end; returns the number of engine steps.
 
@@ -45,6 +49,8 @@ def run_steps(
     now, steps = 0.0, 0
     while upcoming is not None or scheduler.has_unfinished_requests():
         if upcoming is not None and not scheduler.has_unfinished_requests():
+            if offload is not None:
+                offload.idle(now, max(now, upcoming.arrival_s))
             now = max(now, upcoming.arrival_s)
         recorder.now = now
         while upcoming is not None and upcoming.arrival_s <= now:
@@ -55,20 +61,32 @@ def run_steps(
         scheduled = scheduler.schedule()
         ids = list(scheduled.num_scheduled_tokens)
         tokens: list[list[int]] = []
+        begin = now = now if offload is None else offload.step_begin_s(scheduled, now)
         if ids:
             steps += 1
             if on_step is not None:
                 on_step(step_of(scheduled))
             tokens, seconds = _execute(scheduler, scheduled, outputs, step_time, recorder)
-            recorder.now = now = now + seconds
-        elif not scheduled.preempted_req_ids:
-            raise StuckError(f"nothing can be scheduled after {steps} steps, at {now:.3f} s")
+            now += seconds
+        if offload is not None:
+            offload.order(scheduled.kv_connector_metadata, begin, now)
+        if not ids and not scheduled.preempted_req_ids:
+            until = None if offload is None else offload.more_room_s()
+            if until is None:
+                raise StuckError(f"nothing can be scheduled after {steps} steps, at {now:.3f} s")
+            now = until if upcoming is None else min(until, upcoming.arrival_s)
+        recorder.now = now
         ran = ModelRunnerOutput(
-            req_ids=ids, req_id_to_index={each: index for index, each in enumerate(ids)}, sampled_token_ids=tokens
+            req_ids=ids,
+            req_id_to_index={each: index for index, each in enumerate(ids)},
+            sampled_token_ids=tokens,
+            kv_connector_output=None if offload is None else offload.finished(now),
         )
         scheduler.update_from_output(scheduled, ran)
         for each in scheduled.finished_req_ids:
             del outputs[each], requests.hashes[each]
+    if offload is not None:
+        offload.stop()
     return steps
 
 

@@ -1,7 +1,7 @@
 """A traced point's event log → the memory view: blocks in use and moved over time, and the lanes of its first requests.
 
-The log's events are those of docs/prefix-sharing.md, simulated or of a real engine; kinds that are none of them (a
-transfer to CPU blocks) move no GPU block here and are passed over.
+The log's events are those of docs/prefix-sharing.md, simulated or of a real engine. A transfer to the host holds blocks
+until it is over; one from the host fills blocks that a request holds, and moves none.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
@@ -17,7 +17,7 @@ from harness.record.tables import Cell
 MOST_BINS = 600
 FIRST_REQUESTS = 150
 MOVES = ("allocated", "freed", "hit", "evicted")  # blocks that an event moves
-_MOVED_BY = {"alloc": "allocated", "free": "freed", "hit": "hit", "evict": "evicted"}
+_MOVED_BY = {"alloc": "allocated", "free": "freed", "hit": "hit", "evict": "evicted", "swapped_out": "freed"}
 
 
 @dataclass(frozen=True)
@@ -89,12 +89,17 @@ class _Log:
         if kind in _MOVED_BY:
             blocks = event["blocks"]
             self._moves[_MOVED_BY[kind]].append((now, len(blocks)))
-            if kind == "free":
+            if kind in ("free", "swapped_out"):
                 self._in_use.difference_update(blocks)
-                self._held.pop(event["request"], None)
+                if kind == "free":
+                    self._held.pop(event["request"], None)
             elif kind != "evict":
                 self._in_use.update(blocks)
                 self._held[event["request"]] = self._held.get(event["request"], 0) + len(blocks)
+            self._times.append(now)
+            self._levels.append(len(self._in_use))
+        elif kind == "swap_out":
+            self._in_use.update(event["blocks"])
             self._times.append(now)
             self._levels.append(len(self._in_use))
         elif kind == "arrive":

@@ -21,7 +21,7 @@ class Blocks:
     def __init__(self) -> None:
         self.in_use = 0
         self._uses: Counter[int] = Counter()
-        self._held: dict[str, Counter[int]] = {}
+        self._held: dict[str | int, Counter[int]] = {}  # by request, or by the number of a transfer to the host
         self._content: dict[int, int] = {}  # block → content that can be found in it
 
     def held(self, request: str) -> int:
@@ -48,7 +48,21 @@ class Blocks:
                 raise ImpossibleError(f"content {content} is hit in block {block}, where it is not cached")
             self._take(request, block)
 
-    def _take(self, request: str, block: int) -> None:
+    def hold(self, transfer: int, blocks: Sequence[int]) -> None:
+        """Cached blocks to a transfer that copies them to the host."""
+        for block in blocks:
+            if block not in self._content:
+                raise ImpossibleError(f"block {block} is copied to the host, while nothing is cached in it")
+            self._take(transfer, block)
+
+    def fill(self, request: str, blocks: Sequence[int]) -> None:
+        """Blocks of a request are filled from the host: it must hold them, and nothing be cached in them."""
+        held = self._held.get(request, Counter())
+        for block in blocks:
+            if not held[block] or block in self._content:
+                raise ImpossibleError(f"block {block} is filled from the host, which is cached or not the request's")
+
+    def _take(self, request: str | int, block: int) -> None:
         self.in_use += self._uses[block] == 0
         self._uses[block] += 1
         self._held.setdefault(request, Counter())[block] += 1
@@ -71,13 +85,13 @@ class Blocks:
             if self._content.pop(block, None) != content:
                 raise ImpossibleError(f"content {content} is evicted from block {block}, where it is not cached")
 
-    def release(self, request: str, released: Sequence[int], idle: Sequence[int]) -> None:
-        """A request lets go of blocks; ``idle``, of which nobody holds any more, must be what is found here."""
+    def release(self, request: str | int, released: Sequence[int], idle: Sequence[int]) -> None:
+        """A request or a transfer lets go of blocks; ``idle``, which nobody holds now, must be what is found here."""
         held = self._held.get(request, Counter())
         found = []
         for block in released:
             if not held[block]:
-                raise ImpossibleError(f"block {block} is freed by a request that does not hold it")
+                raise ImpossibleError(f"block {block} is freed by {_who(request)} that does not hold it")
             held[block] -= 1
             self._uses[block] -= 1
             if not self._uses[block]:
@@ -87,6 +101,10 @@ class Blocks:
         self.in_use -= len(found)
         if not held.total():
             self._held.pop(request, None)
+
+
+def _who(holder: str | int) -> str:
+    return "a request" if isinstance(holder, str) else "a transfer"
 
 
 class Contents:

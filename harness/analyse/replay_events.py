@@ -6,12 +6,13 @@ tokens scheduled only the sum is known. Events and quantities: docs/prefix-shari
 
 from collections import Counter, deque
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from itertools import groupby
 from typing import Any
 
 from harness.analyse.replay_blocks import Blocks, Contents, ImpossibleError
 from harness.analyse.replay_occupancy import Levels, occupancy_rows
+from harness.analyse.replay_request import RequestSoFar
 from harness.record.replay_rows import GapRow, HitRow, OccupancyRow, ReplayError, RequestRow
 
 
@@ -24,23 +25,6 @@ class Recounted:
     gaps: list[GapRow]
     hits: list[HitRow]
     occupancy: list[OccupancyRow]
-
-
-@dataclass
-class _Request:
-    """A request so far."""
-
-    arrived: dict[str, Any]
-    state: str = "waiting"
-    found: int = 0  # blocks hit since it last waited
-    first: dict[str, float] = field(default_factory=dict)  # event → time of its first one
-    hit_tokens: int = 0
-    hit_blocks: int = 0
-    within: int = 0
-    allocated: int = 0
-    preemptions: int = 0
-    start: int = 0  # tokens that its current admission found computed
-    lost: int = 0  # tokens that it had computed when it was last preempted
 
 
 def recount(events: Iterable[tuple[int, dict[str, Any]]], block_size: int) -> Recounted:
@@ -72,15 +56,17 @@ class _Log:
         self._counts: Counter[str] = Counter()
         self._now = 0.0
         self._blocks, self._contents = Blocks(), Contents()
-        self._open: dict[str, _Request] = {}
-        self._in_order: deque[_Request] = deque()
+        self._open: dict[str, RequestSoFar] = {}
+        self._in_order: deque[RequestSoFar] = deque()
         self._rows: list[RequestRow] = []
         self._gaps: list[GapRow] = []
         self._waiting = 0
+        self._last_out = self._last_in = -1  # transfers to and from the host
         self._in_use_over_time, self._waiting_over_time = Levels(), Levels()
         self._on = {
             "arrive": self._arrive, "admit": self._admit, "hit": self._hit, "alloc": self._alloc, "store": self._store,
             "free": self._free, "preempt": self._preempt, "first_token": self._first_token, "finish": self._finish,
+            "swap_in": self._swap_in, "swapped_in": self._swapped_in,
         }  # fmt: skip
 
     def add(self, event: dict[str, Any]) -> None:
@@ -93,6 +79,11 @@ class _Log:
         elif kind == "evict":
             self._blocks.evict(event["blocks"], event["contents"])
             self._counts["evictions"] += len(event["blocks"])
+        elif kind == "swap_out":
+            self._swap_out(event)
+        elif kind == "swapped_out":
+            self._blocks.release(int(event["transfer"]), event["released"], event["blocks"])
+            self._counts["blocks_freed"] += len(event["blocks"])
         elif kind not in self._on:
             raise ImpossibleError(f"no event is called {kind}")
         elif kind == "arrive" or event["request"] in self._open:
@@ -107,7 +98,7 @@ class _Log:
             raise ImpossibleError("a request arrives that is there")
         if event["arrival_s"] > self._now:
             raise ImpossibleError("a request is there before its arrival")
-        self._open[name] = request = _Request(event)
+        self._open[name] = request = RequestSoFar(event)
         self._in_order.append(request)
         self._waiting += 1
         self._counts["requests"] += 1
@@ -149,20 +140,24 @@ class _Log:
         resumed = "admit" in request.first
         if event["resumed"] != resumed or hit != request.found * self._size or not self._blocks.held(name):
             raise ImpossibleError(f"admitted with {hit} tokens, resumed {event['resumed']}, which its blocks deny")
+        if request.loading:
+            raise ImpossibleError("admitted before its blocks are filled")
+        start = hit + request.loaded * self._size
         if resumed:
-            self._counts["recomputed_tokens"] += max(0, request.lost - hit)
+            self._counts["recomputed_tokens"] += max(0, request.lost - start)
         else:
             request.first["admit"], request.hit_tokens = self._now, hit
             self._counts["hit_tokens"] += hit
             self._counts["hit_tokens_within_session"] += request.within * self._size
-        request.state, request.start = "running", hit
+        request.state, request.start = "running", start
         self._waiting -= 1
 
     def _preempt(self, event: dict[str, Any], name: str) -> None:
         request = self._in_state(name, "running")
         if event["blocks"] != self._blocks.held(name):
             raise ImpossibleError(f"preempted with {event['blocks']} blocks, it holds {self._blocks.held(name)}")
-        request.state, request.found, request.lost = "waiting", 0, event["computed_tokens"]
+        request.state, request.found, request.loaded = "waiting", 0, 0
+        request.lost = event["computed_tokens"]
         request.preemptions += 1
         self._waiting += 1
         self._counts["preemptions"] += 1
@@ -195,9 +190,34 @@ class _Log:
         if request.state == "finished":
             del self._open[name]
             while self._in_order and self._in_order[0].state == "finished":
-                self._rows.append(_row(self._in_order.popleft(), self._size))
+                self._rows.append(self._in_order.popleft().row(self._size))
 
-    def _in_state(self, name: str, state: str) -> _Request:
+    def _swap_out(self, event: dict[str, Any]) -> None:
+        transfer, whose = int(event["transfer"]), event["request"]
+        if whose is not None and whose not in self._open:
+            raise ImpossibleError("swap_out of a request that has not arrived or is gone")
+        self._blocks.hold(transfer, event["blocks"])
+        self._counts["blocks_swapped_out"] += len(event["blocks"])
+        self._counts["swap_outs"] += transfer != self._last_out
+        self._last_out = transfer
+
+    def _swap_in(self, event: dict[str, Any], name: str) -> None:
+        request, blocks, transfer = self._in_state(name, "waiting"), event["blocks"], event["transfer"]
+        if request.loaded:
+            raise ImpossibleError("filled from the host a second time")
+        self._blocks.fill(name, blocks)
+        request.loaded, request.loading = len(blocks), True
+        self._counts["blocks_swapped_in"] += len(blocks)
+        self._counts["swapped_in_tokens"] += len(blocks) * self._size
+        self._counts["swap_ins"] += transfer != self._last_in
+        self._last_in = transfer
+
+    def _swapped_in(self, _: dict[str, Any], name: str) -> None:
+        if not self._open[name].loading:
+            raise ImpossibleError("filled from the host, while nothing is under way")
+        self._open[name].loading = False
+
+    def _in_state(self, name: str, state: str) -> RequestSoFar:
         request = self._open[name]
         if request.state != state:
             raise ImpossibleError(f"it is {request.state}, it should be {state}")
@@ -206,6 +226,8 @@ class _Log:
     def _end(self, event: dict[str, Any]) -> None:
         if self._open:
             raise ImpossibleError(f"the end, while {len(self._open)} requests have not let go of their blocks")
+        if self._blocks.in_use:
+            raise ImpossibleError(f"the end, while {self._blocks.in_use} blocks are held")
         self.ended = True
         self._counts["steps"] = event["steps"]
 
@@ -216,24 +238,3 @@ class _Log:
         hits = [HitRow(*each) for each in self._contents.histogram()]
         occupancy = occupancy_rows(self._in_use_over_time, self._waiting_over_time)
         return Recounted({**counts, "virtual_s": self._now}, self._rows, self._gaps, hits, occupancy)
-
-
-def _row(request: _Request, block_size: int) -> RequestRow:
-    arrived, first = request.arrived, request.first
-    return RequestRow(
-        request_id=arrived["request"],
-        session_id=arrived["session"],
-        turn=arrived["turn"],
-        arrival_s=arrived["arrival_s"],
-        scheduled_s=first["admit"],
-        first_token_s=first["first_token"],
-        finished_s=first["finish"],
-        prompt_tokens=arrived["prompt_tokens"],
-        output_tokens=arrived["output_tokens"],
-        prompt_blocks=-(-arrived["prompt_tokens"] // block_size),
-        hit_tokens=request.hit_tokens,
-        hit_blocks=request.hit_blocks,
-        within_session_hit_blocks=request.within,
-        allocated_blocks=request.allocated,
-        preemptions=request.preemptions,
-    )

@@ -100,6 +100,10 @@ def check_parameters(parameters: Parameters) -> None:
         raise HarnessError(f"scheduler {one.scheduler_cls}: only vLLM's own step loop (--stock) runs other schedulers")
     if one.offload is not None and one.loop != "stock":
         raise HarnessError("offload to host memory: only vLLM's own step loop (--stock) has it")
+    if one.offload is not None and not one.prefix_caching:
+        raise HarnessError("offload to host memory: it finds blocks by their contents; leave --no-prefix-caching out")
+    if one.offload is not None and one.policy != "lru":
+        raise HarnessError(f"--policy {one.policy}: offload to host memory reads vLLM's own queue, which is lru")
     if one.headroom is not None and one.watermark:
         raise HarnessError(f"--watermark {one.watermark}: a head-room policy takes its place; leave one of them out")
     try:
@@ -158,6 +162,8 @@ def _memory_bytes(job: Job) -> int:
     """What the worker takes at most. A token trace's contents are kept until the end, evicted or not."""
     facts, one = job.facts, job.parameters
     needed = _ENGINE_BYTES + job.num_blocks * BLOCK_BYTES
+    if one.offload is not None:
+        needed += one.offload["cpu_blocks"] * (BLOCK_BYTES + CONTENT_BYTES)
     if not one.prefix_caching:
         return needed
     if facts.format == "tokens":

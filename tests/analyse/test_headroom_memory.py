@@ -1,5 +1,7 @@
 """The memory view of an event log, against the toy's own account of its blocks."""
 
+from typing import Any
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -61,8 +63,24 @@ def test_only_the_first_requests_have_lanes_and_what_is_lost_is_what_was_held():
 
 def test_kinds_that_move_no_block_of_the_gpu_are_passed_over():
     toy = TOYS[0]
-    more = [event for each in toy.events for event in (each, {"t": each["t"], "event": "swap_out", "request": "x"})]
+    more = [event for each in toy.events for event in (each, {"t": each["t"], "event": "swapped_in", "request": "x"})]
     assert memory_view(enumerate(more), 20) == viewed(toy, 20, first=150)
+
+
+def test_a_block_is_in_use_until_its_copy_to_the_host_is_over():
+    events: list[dict[str, Any]] = [
+        {"t": 0.0, "event": "arrive", "request": "a"},
+        {"t": 0.0, "event": "alloc", "request": "a", "blocks": [1, 2]},
+        {"t": 0.0, "event": "admit", "request": "a", "resumed": False},
+        {"t": 1.0, "event": "swap_out", "request": "a", "transfer": 0, "blocks": [1]},
+        {"t": 2.0, "event": "finish", "request": "a"},
+        {"t": 2.0, "event": "free", "request": "a", "blocks": [2], "released": [2, 1]},
+        {"t": 3.0, "event": "swapped_out", "transfer": 0, "blocks": [1], "released": [1]},
+        {"t": 4.0, "event": "end", "steps": 4},
+    ]
+    bins = memory_view(enumerate(events), 4).bins
+    assert [each.mean_blocks_in_use for each in bins] == [2, 2, 1, 0]
+    assert [each.moved["freed"] for each in bins] == [0, 0, 1, 1]
 
 
 def test_a_log_without_time_has_no_bins():

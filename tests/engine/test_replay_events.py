@@ -45,6 +45,7 @@ def asked(seed: int, folder: Path) -> dict[str, Any]:
         "max_num_seqs": 16,
         "max_num_batched_tokens": chance.choice([256, 8192]),
         "max_model_len": longest + 1,
+        "loop": "stock",
         "scheduler_cls": None,
         "step_time": STEP_TIME,
         "limit": None,
