@@ -28,6 +28,7 @@ from harness.record.headroom_tables import (
     HELD_OUT,
     NAIVE,
     NONE,
+    PACED,
     REAL,
     RECOMPUTE,
     REPLAYED,
@@ -133,6 +134,7 @@ def _points(searched: Searched, collected: Collected, replays: StudyReplays) -> 
             slo=slos[each.replay.workload, each.replay.repeat],
         )
         yield from _replayed([each.replay], REPLAYED, each.arrivals, slos, replays)
+        yield from _replayed([each.paced] if each.paced else [], PACED, each.arrivals, slos, replays)
 
 
 def _replayed(
@@ -217,13 +219,13 @@ def _traced(collected: Collected, replays: StudyReplays) -> Iterator[TracedPoint
             chosen += sorted(factors, key=lambda each: abs(each.policy.parameter - _TRACED_FACTOR))[:1]
         wanted = replays.wanted(chosen, events=True)
         replays.make(wanted)
-        for point, each in zip(chosen, wanted, strict=True):
-            yield _view(each, SIM, point)
+        for point, each, plain in zip(chosen, wanted, replays.wanted(chosen), strict=True):
+            yield _view(each, plain.stored.case, SIM, point)
         for served in searched.served:
             if served.arrivals == SECONDS and served.policy.search in (NONE, NAIVE):
-                yield _view(served.wanted, REAL, served.replay)
+                yield _view(served.wanted, served.wanted.stored.case, REAL, served.replay)
 
 
-def _view(wanted: WantedReplay | WantedPoint, tier: str, point: Point) -> TracedPoint:
+def _view(wanted: WantedReplay | WantedPoint, case: str, tier: str, point: Point) -> TracedPoint:
     view = memory_view(read_events(wanted.stored.run / EVENTS))
-    return TracedPoint(wanted.stored.case, tier, point.workload, point.policy.search, point.policy.parameter, view)
+    return TracedPoint(case, tier, point.workload, point.policy.search, point.policy.parameter, view)

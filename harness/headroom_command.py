@@ -122,7 +122,7 @@ def _search(
         known = guesses[repeat.workload].get(repeat.seed)
         points += points_of(repeat, grid, asked.searches, capacity_of(replayed), known, workspace)
     replays.make(replays.wanted(points))
-    replays.make(replays.wanted([each.replay for each in served]))
+    replays.make(replays.wanted([point for each in served for point in (each.replay, each.paced) if point]))
     return Searched(model, files, calibration, tuple(repeats), tuple(points), tuple(served))
 
 

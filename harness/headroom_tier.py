@@ -11,6 +11,7 @@ from experiments.kv_headroom.study import (
     naive,
     target,
 )
+from harness.analyse.step_time_fit import at_pace, pace_of
 from harness.headroom_real import RealTier, counterpart
 from harness.headroom_search import Guesses, Repeat, capacity_of, offline_point
 from harness.headroom_workloads import place_trace
@@ -32,6 +33,7 @@ class Served:
     wanted: WantedPoint
     point: RealPoint
     replay: Point
+    paced: Point | None  # by the clock: the replay with step times at the machine's pace during the point
 
 
 def serve_points(
@@ -64,8 +66,15 @@ def serve_points(
         trace, parameters = counterpart(each, policy, repeat.common.step_time)
         facts = check_trace(trace, parameters.block_size)
         replay = Point(repeat.workload, repeat.seed, repeat.model, policy, trace, facts, parameters)
-        found.append(Served(policy, arrivals, each, point, replay))
+        paced = _at_its_pace(replay, point) if arrivals == SECONDS else None
+        found.append(Served(policy, arrivals, each, point, replay, paced))
     return found
+
+
+def _at_its_pace(replay: Point, point: RealPoint) -> Point:
+    step_time = replay.parameters.step_time
+    paced = at_pace(step_time, pace_of(step_time, point.steps))
+    return replace(replay, parameters=replace(replay.parameters, step_time=paced))
 
 
 def _policies(declared: Real, guesses: Guesses | None) -> Iterator[Policy]:

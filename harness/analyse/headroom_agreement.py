@@ -1,7 +1,8 @@
 """The simulator against the real engine: the same points in both tiers, number by number.
 
 Where requests arrive by step, both must take the same decisions: counts are compared for equality. Where they arrive by
-the clock, the simulator's seconds are its step-time model's, and the throughput's difference says how good that is.
+the clock, the simulator's seconds are its step-time model's, and the throughput's difference says how good that is; with
+step times at the machine's pace during the point, how good it would be on a machine that keeps its pace.
 """
 
 import math
@@ -9,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from harness.analyse.headroom_series import Points, Setting, points_of
-from harness.record.headroom_tables import CALIBRATION, HELD_OUT, REAL, REPLAYED, SECONDS, STEPS
+from harness.record.headroom_tables import CALIBRATION, HELD_OUT, PACED, REAL, REPLAYED, SECONDS, STEPS
 from harness.record.study_slot import StudySlot
 from harness.record.tables import Cell
 
@@ -33,15 +34,16 @@ class Both:
         return (self.simulated - self.real) / self.real if self.real else None
 
 
-Tiers = Mapping[str, tuple[Points, Points]]  # arrivals → simulated and real points
+Tiers = Mapping[str, tuple[Points, Points]]  # arrivals, or PACED → simulated and real points
 
 
 def tiers_of(rows: Sequence[tuple[Cell, ...]]) -> Tiers:
     """The rows of points.csv by tier."""
-    return {
+    tiers = {
         arrivals: (points_of(rows, REPLAYED, arrivals), points_of(rows, REAL, arrivals))
         for arrivals in (SECONDS, STEPS)
     }
+    return tiers | {PACED: (points_of(rows, PACED), points_of(rows, REAL))}
 
 
 def in_both(tiers: Tiers, metric: str, arrivals: str) -> list[Both]:
@@ -60,13 +62,14 @@ def in_both(tiers: Tiers, metric: str, arrivals: str) -> list[Both]:
 class Agreement:
     """``equal`` of ``compared`` points by step have all their counts equal; ``unequal`` names the others' metrics.
 
-    ``throughput_errors``: of the points by clock, as shares of the real throughput.
+    ``throughput_errors``: of the points by clock, as shares of the real throughput; ``paced_errors``: at its pace.
     """
 
     compared: int
     equal: int
     unequal: tuple[Both, ...]
     throughput_errors: tuple[float, ...]
+    paced_errors: tuple[float, ...]
 
 
 def agreement(tiers: Tiers) -> Agreement:
@@ -74,12 +77,16 @@ def agreement(tiers: Tiers) -> Agreement:
     by_step = [both for metric in EXACT for both in in_both(tiers, metric, STEPS)]
     points = {(both.setting, both.repeat) for both in by_step}
     unequal = tuple(both for both in by_step if both.simulated != both.real)
-    errors = (both.error for both in in_both(tiers, "output_throughput", SECONDS))
+    by_clock, paced = (
+        tuple(both.error for both in in_both(tiers, "output_throughput", kind) if both.error is not None)
+        for kind in (SECONDS, PACED)
+    )
     return Agreement(
         compared=len(points),
         equal=len(points - {(both.setting, both.repeat) for both in unequal}),
         unequal=unequal,
-        throughput_errors=tuple(error for error in errors if error is not None),
+        throughput_errors=by_clock,
+        paced_errors=paced,
     )
 
 

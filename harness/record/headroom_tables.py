@@ -15,7 +15,9 @@ from harness.record.tables import Table
 
 STUDY = "kv_headroom"
 
-SIM, REAL, REPLAYED = "sim", "real", "replayed"  # tiers; replayed: what the real engine answered, simulated
+# Tiers. Replayed: what the real engine answered, simulated; paced: the same by the clock, with step times scaled by the
+# machine's pace during the point, which tells a slower machine from what a simulation gets wrong.
+SIM, REAL, REPLAYED, PACED = "sim", "real", "replayed", "paced"
 NONE, NAIVE, TARGET, WATERMARK = "none", "naive", "target", "watermark"
 PROBABILISTIC, PREDICTED, ORACLE = "probabilistic", "predicted", "oracle"
 SEARCHES = (NONE, NAIVE, TARGET, WATERMARK, PROBABILISTIC, PREDICTED, ORACLE)

@@ -6,7 +6,7 @@ from matplotlib.axes import Axes
 
 from harness.analyse.headroom_agreement import Both, Tiers, in_both
 from harness.analyse.headroom_series import cells_of
-from harness.record.headroom_tables import CALIBRATION, FITTED, HELD_OUT, SECONDS, STEPS
+from harness.record.headroom_tables import CALIBRATION, FITTED, HELD_OUT, PACED, SECONDS, STEPS
 from harness.record.study_slot import StudySlot
 from harness.show.headroom_looks import MARK, WORKLOAD_MARKERS, Look, empty, from_zero, key, logarithmic
 from harness.show.style import BLACK, BLUE, GREY, SKY, VERMILLION
@@ -47,7 +47,11 @@ def throughput(axes: Axes, tiers: Tiers) -> None:
         mine: Sequence[Both] = [each for each in found if each.setting.group.workload == workload]
         axes.plot([each.real for each in mine], [each.simulated for each in mine], ls="", ms=MARK, mec=BLUE, mew=0.6,
                   mfc="none", marker=WORKLOAD_MARKERS[at % 6], label=f"{workload} (n={len(mine)})")  # fmt: skip
-    values = [value for each in found for value in (each.real, each.simulated)]
+    paced = [each for each in in_both(tiers, "output_throughput", PACED) if min(each.real, each.simulated) > 0]
+    if paced:
+        axes.plot([each.real for each in paced], [each.simulated for each in paced], ls="", ms=MARK, mec=BLACK, mew=0.6,
+                  marker="x", label=f"at its pace (n={len(paced)})")  # fmt: skip
+    values = [value for each in (*found, *paced) for value in (each.real, each.simulated)]
     low, high = 0.85 * min(values), 1.15 * max(values)
     axes.plot([low, high], [low, high], color=BLACK, lw=0.5, zorder=0)
     below, above = ([(1 + sign * _WITHIN) * each for each in (low, high)] for sign in (-1, 1))

@@ -65,6 +65,11 @@ def real_caption(side: StudySide, tiers: Tiers) -> list[str]:
             f"By the clock: simulated ÷ real throughput is off by {middle:.1%} in the median, {worst:+.1%} at most "
             f"(n={len(errors)} points, one run each, so no interval)."
         )
+    if paced := found.paced_errors:
+        sentences.append(
+            f"Crosses: with step times scaled by each point's own mean pace, {max(paced, key=abs):+.1%} at most: the rest "
+            "is a machine that was slower or faster than when it was calibrated."
+        )
     for model in _facts(side.slot, "step_time"):
         if errors_of := step_errors(side.slot, model):
             sentences.append(

@@ -7,7 +7,7 @@ import pytest
 
 from harness.analyse.headroom_agreement import agreement, in_both, step_errors, tiers_of
 from harness.analyse.headroom_rows import HeadroomPoint, point_rows
-from harness.record.headroom_tables import CALIBRATION, REAL, REPLAYED, SECONDS, STEPS
+from harness.record.headroom_tables import CALIBRATION, PACED, REAL, REPLAYED, SECONDS, STEPS
 from harness.record.study_slot import StudySlot
 from tests.headroom_slot import MODEL, made_point
 
@@ -27,6 +27,15 @@ def test_equal_counts_are_counted_and_throughput_is_compared_by_the_clock():
     (throughput,) = in_both(tiers, "output_throughput", SECONDS)
     assert found.throughput_errors == (pytest.approx(throughput.simulated / throughput.real - 1),)
     assert 0 < abs(throughput.simulated - throughput.real) < 0.05 * throughput.real
+    assert found.paced_errors == ()
+
+
+def test_replays_at_the_machines_pace_are_compared_apart_from_those_at_the_calibrations():
+    replayed, real = both("naive", 2, SECONDS)
+    paced = replace(real, case="paced", tier=PACED)
+    found = agreement(tiers_of(rows_of(replayed, real, paced)))
+    assert found.paced_errors == (0.0,)
+    assert found.throughput_errors != (0.0,)
 
 
 def test_a_count_that_differs_is_named_with_its_point():
