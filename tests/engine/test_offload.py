@@ -77,7 +77,7 @@ def growing_answers(folder: Path) -> list[dict[str, Any]]:
             "prompt_token_ids": [chance.randrange(1000) for _ in range(32)],
             "output_token_ids": [chance.randrange(1000) for _ in range(88)],
         }
-        for number in range(110)
+        for number in range(100)
     ]
     asked = random_replay(0, folder) | {"trace": str(write_trace(folder / "growing.jsonl", rows)), "headroom": None}
     asked |= {"block_size": 16, "num_blocks": 81, "max_num_seqs": 256, "max_model_len": 121}
@@ -231,3 +231,21 @@ def test_what_was_swapped_out_need_not_be_computed_again(replays: dict[str, Repl
 
 def test_a_slow_link_is_felt(replays: dict[str, Replayed]) -> None:
     assert replays["slow swap"].counters["virtual_s"] > replays["swap"].counters["virtual_s"]
+
+
+def test_a_step_that_preempts_waits_for_every_transfer_under_way(replays: dict[str, Replayed]) -> None:
+    events = replays["slow swap"].events
+    under_way: dict[int, float] = {}  # transfer → when it was ordered
+    waited = 0
+    for index, event in enumerate(events):
+        if event["event"] == "swap_out":
+            under_way.setdefault(event["transfer"], event["t"])
+        elif event["event"] == "swapped_out":
+            del under_way[event["transfer"]]
+        elif event["event"] == "preempt":
+            before = {transfer for transfer, ordered in under_way.items() if ordered < event["t"]}
+            later = [each for each in events[index:] if each["t"] > event["t"]]
+            step = [each for each in later if each["t"] == later[0]["t"]]  # what is known at its end
+            assert before <= {each["transfer"] for each in step if each["event"] == "swapped_out"}
+            waited += len(before)
+    assert waited > 10
