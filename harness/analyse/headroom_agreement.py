@@ -1,8 +1,8 @@
 """The simulator against the real engine: the same points in both tiers, number by number.
 
 Where requests arrive by step, both must take the same decisions: counts are compared for equality. Where they arrive by
-the clock, the simulator's seconds are its step-time model's, and the throughput's difference says how good that is; with
-step times at the machine's pace during the point, how good it would be on a machine that keeps its pace.
+the clock, the simulator's seconds are its step-time model's, and the throughput's difference says how good that is;
+with step times at the machine's pace during the point, how good it would be on a machine that keeps its pace.
 """
 
 import math

@@ -67,8 +67,8 @@ def real_caption(side: StudySide, tiers: Tiers) -> list[str]:
         )
     if paced := found.paced_errors:
         sentences.append(
-            f"Crosses: with step times scaled by each point's own mean pace, {max(paced, key=abs):+.1%} at most: the rest "
-            "is a machine that was slower or faster than when it was calibrated."
+            f"Crosses: with step times scaled by each point's own mean pace, {max(paced, key=abs):+.1%} at most: the "
+            "rest is a machine that was slower or faster than when it was calibrated."
         )
     for model in _facts(side.slot, "step_time"):
         if errors_of := step_errors(side.slot, model):
