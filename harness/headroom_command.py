@@ -114,7 +114,7 @@ def _search(
         first = next(each for each in repeats if each.workload == grid.real.workload)
         real = _at_real_size(first, tier, grid)
         known = guesses[real.workload].get(real.seed)
-        served = serve_points(tier, real, grid.real, grid.load, known, replays, asked.trace_memory)
+        served = serve_points(tier, real, grid.real, known, replays, asked.trace_memory)
     offline = replays.wanted([offline_point(each, workspace) for each in repeats])
     replays.make(offline)
     points: list[Point] = []

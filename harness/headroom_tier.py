@@ -40,7 +40,6 @@ def serve_points(
     tier: RealTier,
     repeat: Repeat,
     declared: Real,
-    load: float,
     guesses: Guesses | None,
     replays: StudyReplays,
     traced: bool,
@@ -52,7 +51,7 @@ def serve_points(
     Raises:
         HarnessError, MeasurementFailed: as ``RealTier.serve`` and ``StudyReplays.make``.
     """
-    traces = _traces(repeat, load, replays)
+    traces = _traces(repeat, declared.load, replays)
     policies = list(_policies(declared, guesses))
     asked = [(policy, arrivals) for arrivals in (STEPS, SECONDS) for policy in policies]
     wanted = []

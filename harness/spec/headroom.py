@@ -111,6 +111,7 @@ class Real(BaseModel):
     model_config = _FROZEN
     workload: str
     requests: Whole
+    load: Above  # as the grid's
     factors: tuple[From0, ...]
     targets: tuple[From1, ...]
     watermarks: tuple[Share, ...]
