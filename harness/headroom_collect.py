@@ -210,20 +210,29 @@ def _calibration_row(model: str, part: str, step: StepRow, predicted_s: float) -
 
 
 def _traced(collected: Collected, replays: StudyReplays) -> Iterator[TracedPoint]:
-    """Of each workload's first repeat: vLLM as it is, and one with head-room; and what the real engine served."""
+    """Of each workload's first repeat: vLLM as it is, and one with head-room; and what the real engine served.
+
+    The real engine's workload comes first, simulated and real: not all are drawn.
+    """
     for searched in collected.models:
         points = [each for each in searched.points if each.repeat == collected.grid.seeds[0] and not each.policy.swaps]
-        chosen = [each for each in points if each.policy.search == NONE]
-        for workload in dict.fromkeys(each.workload for each in points):
-            factors = [each for each in points if each.workload == workload and each.policy.search == NAIVE]
-            chosen += sorted(factors, key=lambda each: abs(each.policy.parameter - _TRACED_FACTOR))[:1]
-        wanted = replays.wanted(chosen, events=True)
-        replays.make(wanted)
-        for point, each, plain in zip(chosen, wanted, replays.wanted(chosen), strict=True):
-            yield _view(each, plain.stored.case, SIM, point)
-        for served in searched.served:
-            if served.arrivals == SECONDS and served.policy.search in (NONE, NAIVE):
-                yield _view(served.wanted, served.wanted.stored.case, REAL, served.replay)
+        names = sorted({each.workload for each in points}, key=lambda name: name != collected.grid.real.workload)
+        for name in names:
+            chosen = _chosen([each for each in points if each.workload == name])
+            wanted = replays.wanted(chosen, events=True)
+            replays.make(wanted)
+            for point, each, plain in zip(chosen, wanted, replays.wanted(chosen), strict=True):
+                yield _view(each, plain.stored.case, SIM, point)
+            for served in searched.served if name == collected.grid.real.workload else ():
+                if served.arrivals == SECONDS and served.policy in [point.policy for point in chosen]:
+                    yield _view(served.wanted, served.wanted.stored.case, REAL, served.replay)
+
+
+def _chosen(points: Sequence[Point]) -> list[Point]:
+    """vLLM as it is, and the naive search's point next to ``_TRACED_FACTOR``."""
+    factors = [each for each in points if each.policy.search == NAIVE]
+    nearest = sorted(factors, key=lambda each: abs(each.policy.parameter - _TRACED_FACTOR))[:1]
+    return [each for each in points if each.policy.search == NONE] + nearest
 
 
 def _view(wanted: WantedReplay | WantedPoint, case: str, tier: str, point: Point) -> TracedPoint:

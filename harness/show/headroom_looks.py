@@ -91,7 +91,7 @@ def logarithmic(axes: Axes, low: float, high: float) -> None:
     axes.set(xscale="log", yscale="log", xlim=(low, high), ylim=(low, high))
     digits = (1.0,) if high / low > 300 else (1.0, 2.0, 5.0)
     for axis in (axes.xaxis, axes.yaxis):
-        axis.set_major_locator(LogLocator(subs=digits))
+        axis.set_major_locator(LogLocator(subs=digits) if high / low > 10 else MaxNLocator(4))
         axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.6g}"))
         axis.set_minor_locator(NullLocator())
 
@@ -101,8 +101,10 @@ def percent(axis: Axis) -> None:
     axis.axes.set_xscale("symlog", linthresh=1, linscale=0.7)
     axis.axes.margins(x=0.08)
     low, high = axis.get_view_interval()
-    ticks = [sign * size for sign in (-1, 1) for size in (1, 10, 100, 1000)]
-    axis.set_major_locator(FixedLocator([0, *(tick for tick in ticks if low <= tick <= high)]))
+    ticks = [sign * size for sign in (-1, 1) for size in (1, 10, 100, 1000) if low <= sign * size <= high]
+    if len(ticks) > 5:  # they would run into each other
+        ticks = [tick for tick in ticks if abs(tick) in (1, 100)]
+    axis.set_major_locator(FixedLocator([0, *ticks]))
     axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:+,.0f}" if value else "0"))
     axis.set_minor_locator(NullLocator())
 
