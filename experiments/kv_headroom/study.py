@@ -97,13 +97,13 @@ def fixed_policies(grid: Grid, searches: Sequence[str], usual_blocks: float, tar
 def informed_policies(grid: Grid, searches: Sequence[str], lengths: Lengths) -> Iterator[Policy]:
     """Policies that know how long outputs are: as a distribution, by prediction, or exactly."""
     known = {
-        PROBABILISTIC: ("length", lengths.of_outputs),
-        PREDICTED: ("residual", lengths.of_errors),
-        ORACLE: ("residual", (0,)),
+        PROBABILISTIC: ("length", lengths.of_outputs, grid.sigmas),
+        PREDICTED: ("residual", lengths.of_errors, grid.sigmas),
+        ORACLE: ("residual", (0,), (0.0,)),  # nothing deviates
     }
-    for search, (of, quantiles) in known.items():
+    for search, (of, quantiles, all_sigmas) in known.items():
         if search in searches:
-            for sigmas in grid.sigmas:
+            for sigmas in all_sigmas:
                 spec = {"policy": "probabilistic", "sigmas": sigmas, "of": of, "quantiles": list(quantiles)}
                 yield Policy(search, sigmas, spec)
 

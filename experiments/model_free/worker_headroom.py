@@ -9,7 +9,7 @@ one sequence is always admitted into an empty cache: no policy can stop an engin
 """
 
 import math
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -18,7 +18,9 @@ import numpy as np
 from harness.record.headroom_spec import check_headroom
 
 _NAIVE_DIVISOR = 16  # sequences; the original study's: its blocks have 16 tokens, so that one in 16 steps needs one
-_HORIZONS = 48  # moments in the future at which the probabilistic policy looks
+_MOST_MOMENTS = 1024  # steps ahead that the probabilistic policy looks at; of longer outlooks, as many evenly
+
+Numbers = np.ndarray[Any, np.dtype[np.int64]]
 
 
 @dataclass(slots=True)
@@ -81,30 +83,40 @@ class Probabilistic:
 
     follows_frees = False
 
-    def __init__(self, sigmas: float, of: str, quantiles: list[int], block_size: int) -> None:
+    def __init__(self, sigmas: float, of: str, quantiles: Sequence[int], block_size: int) -> None:
         self._sigmas, self._around_prediction, self._block_size = sigmas, of == "residual", block_size
-        self._quantiles = np.sort(np.asarray(quantiles, np.float64))
+        ordered = np.sort(np.asarray(quantiles, np.int64))
+        self._least, self._most = int(ordered[0]), int(ordered[-1])
+        # How many quantiles are above least − 1, least, least + 1, …, most.
+        self._above = len(ordered) - np.searchsorted(ordered, np.arange(self._least - 1, self._most + 1), side="right")
 
     def keep_free(self, running: int, occupants: Callable[[], Iterable[Occupant]], candidate: Occupant) -> int:
         """Blocks by which the cache will fill up further, at the worst moment."""
         del running
         everyone = [*occupants(), candidate]
-        prompts, generated = (
-            np.asarray([getattr(each, name) for each in everyone], np.float64)
-            for name in ("prompt_tokens", "generated_tokens")
-        )
-        middle = np.asarray([each.predicted_tokens or 0 for each in everyone] if self._around_prediction else 0.0)
-        lengths = np.broadcast_to(middle[..., None] + self._quantiles, (len(everyone), len(self._quantiles)))
-        longest = float(max(lengths.max() - generated.min(), 1.0))
-        steps = np.unique(np.ceil(np.linspace(0.0, longest, _HORIZONS)))
-        # Shares of known lengths above what was generated; a sequence longer than all of them may end at any step.
-        above = (lengths[:, :, None] > (generated[:, None] + steps)[:, None, :]).sum(axis=1)
-        alive = above / np.maximum(above[:, :1], 1)
-        blocks = np.ceil((prompts[:, None] + generated[:, None] + steps) / self._block_size)
-        expected = (alive * blocks).sum(axis=0)
+        tokens, generated, expected = np.asarray(
+            [
+                (each.prompt_tokens + each.generated_tokens, each.generated_tokens, each.predicted_tokens or 0)
+                for each in everyone
+            ],
+            np.int64,
+        ).T
+        # Where each sequence stands on the axis of ``quantiles``.
+        at = generated - expected if self._around_prediction else generated
+        longest = max(self._most - int(at.min()), 1)
+        steps = np.arange(0, longest + 1, -(-longest // _MOST_MOMENTS), dtype=np.int64)
+        alive = self._count_above(at[:, None] + steps) / np.maximum(self._count_above(at), 1)[:, None]
+        alive[:, 0] = 1  # also who is longer than all that is known: it may end at any step
+        blocks = -(-(tokens[:, None] + steps) // self._block_size)
+        mean = (alive * blocks).sum(axis=0)
         spread = np.sqrt((alive * (1 - alive) * blocks**2).sum(axis=0))
-        now = np.ceil((prompts + generated) / self._block_size).sum()
-        return max(0, math.ceil(float((expected + self._sigmas * spread).max() - now)))
+        now = int((-(-tokens // self._block_size)).sum())
+        return max(0, math.ceil(float((mean + self._sigmas * spread).max()) - now))
+
+    def _count_above(self, lengths: Numbers) -> Numbers:
+        """Of each length, how many quantiles are longer."""
+        found: Numbers = self._above[np.clip(lengths, self._least - 1, self._most) - (self._least - 1)]
+        return found
 
 
 def make_headroom(spec: Mapping[str, Any] | None, usable_blocks: int, block_size: int) -> Headroom | None:

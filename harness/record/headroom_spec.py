@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 MAX_QUANTILES = 1001
+MAX_TOKENS = 1_000_000  # of a length or of an error
 
 
 def check_headroom(spec: Mapping[str, Any]) -> None:
@@ -40,7 +41,7 @@ def _at_least(least: float) -> Callable[[Any], bool]:
 
 def _are_lengths(value: Any) -> bool:
     right_size = isinstance(value, list | tuple) and 0 < len(value) <= MAX_QUANTILES
-    return right_size and all(type(each) is int for each in value)
+    return right_size and all(type(each) is int and abs(each) <= MAX_TOKENS for each in value)
 
 
 # Policy → parameter → whether a value can be, and what it must be.
@@ -50,6 +51,9 @@ _PARAMETERS: dict[str, dict[str, tuple[Callable[[Any], bool], str]]] = {
     "probabilistic": {
         "sigmas": (_at_least(0), "must be a number from 0"),
         "of": (lambda value: value in ("length", "residual"), "must be length or residual"),
-        "quantiles": (_are_lengths, f"must be a list of 1 to {MAX_QUANTILES} whole numbers of tokens"),
+        "quantiles": (
+            _are_lengths,
+            f"must be a list of 1 to {MAX_QUANTILES} whole numbers of at most {MAX_TOKENS:,} tokens",
+        ),
     },
 }

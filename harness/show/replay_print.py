@@ -32,6 +32,7 @@ def replay_lines(summary: Mapping[str, Any], over_time: Sequence[float]) -> list
         ("queueing [s]", _numbers(summary["queueing_s"], ("mean", "median", "p99", "max"))),
         ("KV blocks in use", f"mean {_number(occupancy['mean'])}  max {_number(occupancy['max'])}  {cache}"),
         ("  over time", f"{sparkline(over_time)}  0 … {summary['virtual_s']:,.1f} s"),
+        *_policy_rows(summary["parameters"]),
         *_model_rows(summary),
         ("trace", _trace(summary["trace"])),
         ("tokenizer", _tokenizer(summary["tokenizer"], summary["trace"]["format"])),
@@ -82,6 +83,17 @@ def _part(part: Mapping[str, Any]) -> str:
     gaps = part["reuse_gap_s"]
     median = "" if gaps is None else f", median gap {_number(gaps['median'])} s"
     return f"{part['hit_tokens']:,} tokens, {part['blocks_reused']:,} blocks{median}"
+
+
+def _policy_rows(parameters: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """What decided about admissions, where that was not vLLM alone."""
+    rows = []
+    if policy := parameters["headroom"]:
+        given = [f"{name} {value}" for name, value in policy.items() if isinstance(value, int | float | str)]
+        rows.append(("head-room", ", ".join(given)))
+    if parameters["scheduler_cls"]:
+        rows.append(("scheduler", parameters["scheduler_cls"]))
+    return rows
 
 
 def _model_rows(summary: Mapping[str, Any]) -> list[tuple[str, str]]:

@@ -24,9 +24,9 @@ EXTREME: tuple[dict[str, Any], ...] = (
     {"policy": "naive", "factor": 0.0},
     {"policy": "target", "blocks_per_sequence": 1.0},
     {"policy": "target", "blocks_per_sequence": 1e12},
-    {"policy": "probabilistic", "sigmas": 1e6, "of": "length", "quantiles": [10**9]},
+    {"policy": "probabilistic", "sigmas": 1e6, "of": "length", "quantiles": [10**6]},
     {"policy": "probabilistic", "sigmas": 3.0, "of": "length", "quantiles": [0]},
-    {"policy": "probabilistic", "sigmas": 1.0, "of": "residual", "quantiles": [-(10**9), 10**9]},
+    {"policy": "probabilistic", "sigmas": 1.0, "of": "residual", "quantiles": [-(10**6), 10**6]},
     {"policy": "probabilistic", "sigmas": 0.0, "of": "length", "quantiles": [1, 2, 5, 25, 120]},
 )
 SEEDS = range(3)

@@ -62,6 +62,20 @@ def test_one_sequence_whose_length_is_known_needs_the_blocks_it_will_grow_by() -
     assert kept(exact, [], new(32, 87, 88)) == 0
 
 
+def test_a_sequence_longer_than_all_known_ones_is_expected_to_end_and_to_make_room() -> None:
+    policy = made({"policy": "probabilistic", "sigmas": 0.0, "of": "length", "quantiles": [40]})
+    assert kept(policy, [], new(16)) == 3
+    assert kept(policy, [new(16, 41)], new(16)) == 0  # four blocks come free
+    assert kept(policy, [new(1, 41)] * 5, new(16)) == 0
+
+
+def test_the_worst_moment_is_found_even_if_it_is_a_single_step() -> None:
+    """Two sequences grow into a block each at their 15th step; one ends there."""
+    exact = made({"policy": "probabilistic", "sigmas": 0.0, "of": "residual", "quantiles": [0]})
+    assert kept(exact, [new(2, 0, 16)], new(2, 0, 16)) == 2
+    assert kept(exact, [new(2, 0, 15)], new(2, 0, 15)) == 0
+
+
 def test_sequences_that_end_make_room_for_those_that_stay() -> None:
     exact = made({"policy": "probabilistic", "sigmas": 0.0, "of": "residual", "quantiles": [0]})
     alone = kept(exact, [], new(160, 0, 320))
@@ -119,6 +133,7 @@ def test_a_replay_without_a_policy_has_none() -> None:
         ({"policy": "probabilistic", "sigmas": 1, "of": "width", "quantiles": [1]}, "of must be length or residual"),
         ({"policy": "probabilistic", "sigmas": 1, "of": "length", "quantiles": []}, "quantiles must be a list"),
         ({"policy": "probabilistic", "sigmas": 1, "of": "length", "quantiles": [1.5]}, "quantiles must be a list"),
+        ({"policy": "probabilistic", "sigmas": 1, "of": "length", "quantiles": [10**7]}, "at most 1,000,000 tokens"),
     ],
 )
 def test_what_cannot_be_a_policy_is_refused_in_one_line(spec: dict[str, Any], said: str) -> None:

@@ -1,0 +1,220 @@
+"""``run_figure.sh headroom`` from what is typed to what is drawn; replays and real points are made up."""
+
+import json
+import shutil
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from harness import cli, cli_figure, headroom_command
+from harness.analyse.step_time_fit import StepErrors, StepTimeFit
+from harness.engine.environment import Engine
+from harness.engine.model_store import ModelFiles
+from harness.errors import HarnessError
+from harness.headroom_real import Calibration
+from harness.measure import real_points
+from harness.measure import replay as measured
+from harness.record.atomic import write_json
+from harness.record.headroom_tables import HEADROOM_TABLES, POINTS, STUDY
+from harness.record.real_point import read_real_point
+from harness.record.replay import StepTime
+from harness.record.study_slot import read_study_slot
+from harness.spec.pin import load_pin
+from harness.workspace import Workspace
+from tests.checkout import Done
+from tests.real_point_folder import write_point
+from tests.real_point_folder import write_tables as write_real_tables
+from tests.replay_folder import small_toy
+from tests.sharing_slot import made_replay, write_tables
+
+PIN = "vllm-0.32.0-cpu"
+NAMES = ("TRACE", "DATA", "ENGINE", "SMOKE", "SEARCH", "WORKLOAD", "TRACE_MEMORY", "MODELS")
+
+
+@dataclass
+class Fake:
+    """A checkout with a small declaration, and workers that count what they are asked for."""
+
+    workspace: Workspace
+    call: Callable[..., Done]
+    asked: list[dict[str, Any]] = field(default_factory=list)  # replays
+    served: list[dict[str, Any]] = field(default_factory=list)  # points
+    fails_after: int | None = None  # replays in all
+
+    def replay(self, _: Path, module: str, paths: tuple[Path, Path], *__: Any) -> None:
+        """In the place of the worker that replays."""
+        assert module == measured.WORKER
+        for request in json.loads(paths[0].read_text())["replays"]:
+            if len(self.asked) == self.fails_after:
+                raise HarnessError("replaying failed (exit 1): out of memory")
+            self.asked.append(request)
+            names = ("block_size", "prefix_caching", "watermark", "headroom", "offload", "loop")
+            given = {name: request[name] for name in names} | {"step_time": StepTime(**request["step_time"])}
+            write_tables(Path(request["out"]), made_replay("single-turn", 0, num_blocks=request["num_blocks"], **given))
+        write_json(paths[1], {})
+
+    def serve(self, _: Path, module: str, paths: tuple[Path, Path], *__: Any) -> None:
+        """In the place of the worker with the real engine."""
+        assert module == real_points.WORKER
+        for point in json.loads(paths[0].read_text())["points"]:
+            self.served.append(point)
+            write_real_tables(Path(point["out"]), small_toy(blocks=10))
+            shutil.copy(point["trace"], Path(point["out"]) / "trace.jsonl")
+        write_json(paths[1], {})
+
+    @property
+    def stored(self) -> list[Path]:
+        return sorted(self.workspace.runs.glob("*/kv_headroom/*/1"))
+
+
+def calibration(folder: Path) -> Calibration:
+    """One that was made before."""
+    write_point(folder)
+    point, errors = read_real_point(folder), StepErrors(100, 0.9, 5.0, 12.0, 1.0)
+    return Calibration(StepTimeFit(StepTime(0.004, 1e-5, 1e-4, 1e-8), 3, errors, errors), point, point)
+
+
+def small_declaration() -> dict[str, Any]:
+    declared = yaml.safe_load((Workspace().figure("headroom") / "figure.yaml").read_text())
+    del declared["workloads"]["dialogues"]  # needs a tokenizer
+    declared["smoke"] |= {
+        "requests": 40,
+        "factors": {"least": 0, "most": 4, "step": 2},
+        "targets": {"least": 2, "most": 3, "step": 1},
+        "sigmas": [1.0],
+    }
+    return dict(declared)
+
+
+@pytest.fixture
+def fake(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Fake:
+    root = tmp_path / "checkout"
+    folder = root / "figures" / "figure-headroom"
+    folder.mkdir(parents=True)
+    (folder / "figure.yaml").write_text(yaml.safe_dump(small_declaration()))
+    (folder / "plot.py").write_text("print('drawn')\n")  # the drawing has tests of its own
+
+    def call(*arguments: object) -> Done:
+        monkeypatch.setattr("sys.argv", ["harness", "figure", "headroom", *map(str, arguments)])
+        with pytest.raises(SystemExit) as ended:
+            cli.main()
+        return Done(int(ended.value.code or 0), *capsys.readouterr())
+
+    found = Fake(Workspace(root), call)
+    engine = Engine(load_pin(PIN), root / "engines" / PIN)
+    files = ModelFiles(root / "models" / "opt-125m-twin", "opt-125m", True, None, "3" * 64)
+    files.path.mkdir(parents=True)
+    (files.path / "config.json").write_text('{"max_position_embeddings": 2048}')
+    made = calibration(tmp_path / "calibration")
+    monkeypatch.setattr(cli_figure, "Workspace", lambda: found.workspace)
+    monkeypatch.setattr(headroom_command, "set_up", lambda *_: engine)
+    monkeypatch.setattr(headroom_command, "ensure_model", lambda *_, **__: files)
+    monkeypatch.setattr(headroom_command, "calibrate", lambda *_: made)
+    monkeypatch.setattr(headroom_command, "learn", lambda *_: pytest.fail("nobody asked for lengths"))
+    monkeypatch.setattr(measured, "run_worker", found.replay)
+    monkeypatch.setattr(real_points, "run_worker", found.serve)
+    for name in NAMES:
+        monkeypatch.delenv(f"HARNESS_{name}", raising=False)
+    return found
+
+
+def mooncake(fake: Fake, requests: int = 200) -> Path:
+    path = fake.workspace.root / "mooncake.jsonl"
+    rows = (
+        {"timestamp": 100 * n, "input_length": 1000, "output_length": 40, "hash_ids": [0, n + 1]}
+        for n in range(requests)
+    )
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    return path
+
+
+def test_the_naive_search_is_replayed_served_stored_collected_and_drawn(fake: Fake) -> None:
+    done = fake.call("--smoke", "--search", "naive", "--json", "--trace", mooncake(fake))
+    assert (done.code, len(done.out.splitlines())) == (0, 1), done.err
+    assert "drawn" in done.err.splitlines()
+    document = json.loads(done.out)
+    slot = read_study_slot(Path(document["slot"]), HEADROOM_TABLES, STUDY)
+    columns = list(POINTS.columns)
+    rows = [dict(zip(columns, row, strict=True)) for row in slot.tables[POINTS.name]]
+    assert {row["workload"] for row in rows} == {"original", "mooncake"}
+    of_naive = {
+        row["parameter"] for row in rows if (row["search"], row["tier"], row["mode"]) == ("naive", "sim", "recompute")
+    }
+    assert of_naive == {0.0, 2.0, 4.0}
+    assert {row["search"] for row in rows} == {"none", "naive"}
+    assert {row["tier"] for row in rows} == {"sim", "real", "replayed", "paced"}
+    assert slot.manifest["models"]["opt-125m"]["twin"] is True
+    assert slot.manifest["workloads"]["original"]["seeds"] == [0, 1]
+
+
+def test_requests_arrive_faster_the_faster_the_engine_serves_them_at_once(fake: Fake) -> None:
+    fake.call("--smoke", "--search", "naive", "--workload", "original")
+    offline = [each for each in fake.asked if "offline" in each["trace"] and each["block_size"] == 16]
+    loaded = [each for each in fake.asked if "plain" in each["trace"]]
+    assert len({each["trace"] for each in offline}) == 2  # a seed each
+    assert len({each["trace"] for each in loaded}) == 2
+    rows = [json.loads(line) for line in Path(loaded[0]["trace"]).read_text().splitlines()]
+    capacity = 12 / 13.0  # of the made-up replay: its requests in its virtual time
+    assert (len(rows) - 1) / rows[-1]["arrival_s"] == pytest.approx(2.0 * capacity, rel=0.2)
+
+
+def test_what_is_stored_is_not_made_again_and_the_slot_is_the_same(fake: Fake) -> None:
+    arguments = ("--smoke", "--search", "naive", "--workload", "original")
+    assert fake.call(*arguments).code == 0
+    slot = fake.workspace.figure("headroom") / "node0"
+    before, made = {path.name: path.read_bytes() for path in slot.iterdir()}, (len(fake.asked), len(fake.served))
+    assert fake.call(*arguments).code == 0
+    assert (len(fake.asked), len(fake.served)) == made
+    assert {path.name: path.read_bytes() for path in slot.iterdir()} == before
+
+
+def test_a_search_that_was_interrupted_goes_on_where_it_stopped(fake: Fake) -> None:
+    arguments = ("--smoke", "--search", "naive", "--workload", "original")
+    fake.fails_after = 7
+    done = fake.call(*arguments)
+    assert done.code == 1
+    assert "out of memory" in done.err.splitlines()[-1]
+    fake.fails_after = None
+    assert fake.call(*arguments).code == 0
+    assert len({request["out"] for request in fake.asked}) == len(fake.asked)
+    assert list(fake.workspace.runs.rglob("*partial*")) == []
+
+
+def test_a_dry_run_writes_nothing_and_counts_every_point(fake: Fake) -> None:
+    before = sorted(fake.workspace.root.rglob("*"))
+    done = fake.call("--dry-run", "--smoke", "--search", "naive", "--workload", "original", "--json")
+    assert done.code == 0
+    document = json.loads(done.out.splitlines()[-1])
+    points = {row["tier"]: row["points"] for row in document["rows"]}
+    # none, three factors and the offline replay, of two seeds; in swap none and two factors; real by steps and clock.
+    assert points == {"simulated": 10, "simulated, swap": 6, "real engine": 4}
+    assert sorted(fake.workspace.root.rglob("*")) == before
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("--search", "lucky"), "--search lucky: it is one of naive, target, all"),
+        (("--workload", "nobody"), "--workload nobody: it is one of original, mooncake"),
+        (("--workload", "mooncake"), "--workload mooncake: it needs Mooncake's conversation_trace.jsonl"),
+        (("--models", "opt-126m"), "unknown model 'opt-126m'"),
+        (("--engine", "vllm-0.31.0-cpu"), "engine vllm-0.31.0-cpu has 0.31.0; leave --engine out"),
+        (("--trace", "nowhere.jsonl"), "nowhere.jsonl: no such file"),
+        (("--eager",), "figure headroom does not take --eager"),
+    ],
+)
+def test_wrong_use_is_one_line(fake: Fake, arguments: tuple[str, ...], said: str) -> None:
+    done = fake.call("--smoke", *arguments)
+    assert done.code == 2
+    assert said in done.err.splitlines()[-1]
+    assert fake.stored == []
+
+
+def test_a_trace_that_is_too_short_for_its_repeats_says_how_many_it_needs(fake: Fake) -> None:
+    done = fake.call("--smoke", "--search", "naive", "--workload", "mooncake", "--trace", mooncake(fake, 100))
+    assert done.code == 2
+    assert "it has 100 requests, 120 are wanted" in done.err.splitlines()[-1]
