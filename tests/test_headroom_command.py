@@ -3,7 +3,7 @@
 import json
 import shutil
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -54,7 +54,9 @@ class Fake:
             self.asked.append(request)
             names = ("block_size", "prefix_caching", "watermark", "headroom", "offload", "loop")
             given = {name: request[name] for name in names} | {"step_time": StepTime(**request["step_time"])}
-            write_tables(Path(request["out"]), made_replay("single-turn", 0, num_blocks=request["num_blocks"], **given))
+            replay = made_replay("single-turn", 0, num_blocks=request["num_blocks"], **given)
+            counters = replace(replay.facts.counters, steps=100)
+            write_tables(Path(request["out"]), replace(replay, facts=replace(replay.facts, counters=counters)))
         write_json(paths[1], {})
 
     def serve(self, _: Path, module: str, paths: tuple[Path, Path], *__: Any) -> None:
@@ -95,7 +97,7 @@ def fake(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Capture
     root = tmp_path / "checkout"
     folder = root / "figures" / "figure-headroom"
     folder.mkdir(parents=True)
-    (folder / "figure.yaml").write_text(yaml.safe_dump(small_declaration()))
+    (folder / "figure.yaml").write_text(yaml.safe_dump(small_declaration(), sort_keys=False))
     (folder / "plot.py").write_text("print('drawn')\n")  # the drawing has tests of its own
 
     def call(*arguments: object) -> Done:
