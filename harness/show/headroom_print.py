@@ -9,7 +9,6 @@ from rich.text import Text
 from harness.analyse.headroom_agreement import Tiers, agreement
 from harness.analyse.headroom_choice import RULE, Chosen, best, normalised, pareto_front
 from harness.analyse.headroom_findings import (
-    MIXED,
     PREEMPTIONS,
     THROUGHPUT,
     TTFT,
@@ -86,9 +85,12 @@ def _against(found: Chosen, naive: Chosen) -> str:
         paired(naive.metrics.get(metric, {}), found.metrics.get(metric, {})) for metric in (PREEMPTIONS, THROUGHPUT)
     )
     text = f"{found.search} (z={found.parameter:g}) against the best factor (o={naive.parameter:g}): {judged}"
-    if judged == MIXED and preempted:
-        fewer = preempted.difference < 0
-        text += f" ({'fewer' if fewer else 'more'} preemptions, {'less' if fewer else 'more'} throughput)"
+    shown = []
+    if preempted and preempted.sign:
+        shown.append("fewer preemptions" if preempted.sign < 0 else "more preemptions")
+    if output and output.sign_of_ratio:
+        shown.append("more throughput" if output.sign_of_ratio > 0 else "less throughput")
+    text += f" ({', '.join(shown)}{'' if len(shown) == 2 else ' alone'})" if shown else ""
     n = preempted.n if preempted else 0
     return f"{text}; preemptions {_difference(preempted)}, throughput {_percent(output)} %, n={n}."
 

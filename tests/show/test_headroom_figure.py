@@ -102,7 +102,7 @@ def test_what_is_printed_states_the_findings(whole: tuple[list[Figure], list[str
     assert "original, opt-125m, recompute: against none (160.7 preemptions), n=3 seeds" in printed
     assert "chosen on the other seeds and reported on the one left out" in printed
     assert "original, opt-125m, recompute: probabilistic (z=2) against the best factor" in printed
-    assert ": better; preemptions" in printed
+    assert ": better (fewer preemptions" in printed
     assert "dialogues, opt-125m, recompute: target 1.8 never binds (1 of 6 points" in printed
     assert "original, opt-125m, recompute: on the Pareto front preemptions–throughput: naive" in printed
     assert "by step, 12 of 12 points have all counts equal" in printed
