@@ -12,6 +12,7 @@ from harness.spec.models import find_model
 from harness.spec.pin import Pin
 from harness.study_figures import StudyCall
 from harness.study_replays import replaying_pin
+from harness.traces.rows import MooncakeRow, read_trace
 from harness.workspace import Workspace
 
 
@@ -51,6 +52,10 @@ def asked_of(call: StudyCall, workspace: Workspace) -> Asked:
     if call.workload not in (None, *figure.workloads):
         raise HarnessError(f"--workload {call.workload}: it is one of {', '.join(figure.workloads)}")
     trace = mooncake_trace(call.trace, workspace)
+    if trace is not None and not isinstance(next(read_trace(trace))[1], MooncakeRow):
+        raise HarnessError(f"{trace}: a trace of recorded tokens, not of Mooncake's hash_ids; --data takes dialogues")
+    if call.data is not None and not call.data.is_file():
+        raise HarnessError(f"{call.data}: no such file; name dialogues as ShareGPT's JSON or JSONL with --data")
     names = [name for name in figure.workloads if call.workload in (None, name)]
     lacking = [name for name in names if trace is None and isinstance(figure.workloads[name], Divided)]
     if lacking and call.workload:

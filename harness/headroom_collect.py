@@ -16,7 +16,7 @@ from harness.engine.model_store import ModelFiles
 from harness.headroom_real import Calibration
 from harness.headroom_search import Repeat
 from harness.headroom_slot import HeadroomSource, TracedPoint, write_headroom_slot
-from harness.headroom_tier import Served
+from harness.headroom_tier import Replayed
 from harness.measure.real_points import WantedPoint
 from harness.measure.replay import engine_record
 from harness.measure.replay_batch import WantedReplay
@@ -59,7 +59,7 @@ class Searched:
     calibration: Calibration
     repeats: tuple[Repeat, ...]
     points: tuple[Point, ...]
-    served: tuple[Served, ...]
+    served: tuple[Replayed, ...]
 
 
 @dataclass(frozen=True)
@@ -106,7 +106,7 @@ def headroom_document(collected: Collected, workspace: Workspace) -> dict[str, A
         "figure": figure.figure,
         "slot": str(folder / figure.slots[0]),
         "drawn": [str(folder / f"figure-{figure.figure}.{kind}") for kind in ("pdf", "png")],
-        "points": sum(len(each.points) + 2 * len(each.served) for each in collected.models),
+        "points": sum(len(each.points) + len(each.served) for each in collected.models),
         "step_time": {each.model: _step_time(each.calibration) for each in collected.models},
         "findings": [dict(zip(FINDINGS.columns, row, strict=True)) for row in slot.tables[FINDINGS.name]],
     }
@@ -115,12 +115,13 @@ def headroom_document(collected: Collected, workspace: Workspace) -> dict[str, A
 def _points(searched: Searched, collected: Collected, replays: StudyReplays) -> Iterator[HeadroomPoint]:
     slos = {(each.workload, each.seed): slo_of(each, collected.figure) for each in searched.repeats}
     yield from _replayed(searched.points, SIM, SECONDS, slos, replays)
-    for each in searched.served:
-        facts, policy = each.point.facts, each.policy
+    for found in searched.served:
+        each, facts, policy = found.served, found.served.point.facts, found.served.policy
+        slo = slos[found.replay.workload, found.replay.repeat]
         yield HeadroomPoint(
             case=each.wanted.stored.case,
-            workload=each.replay.workload,
-            repeat=each.replay.repeat,
+            workload=found.replay.workload,
+            repeat=found.replay.repeat,
             model=searched.model,
             tier=REAL,
             search=policy.search,
@@ -129,12 +130,12 @@ def _points(searched: Searched, collected: Collected, replays: StudyReplays) -> 
             counters=asdict(facts.counters),
             gpu_blocks=facts.parameters.engine.num_blocks - 1,
             block_size=facts.parameters.engine.block_size,
+            slo=slo,
             arrivals=each.arrivals,
             occupancy=each.point.occupancy,
-            slo=slos[each.replay.workload, each.replay.repeat],
         )
-        yield from _replayed([each.replay], REPLAYED, each.arrivals, slos, replays)
-        yield from _replayed([each.paced] if each.paced else [], PACED, each.arrivals, slos, replays)
+        yield from _replayed([found.replay], REPLAYED, each.arrivals, slos, replays)
+        yield from _replayed([found.paced] if found.paced else [], PACED, each.arrivals, slos, replays)
 
 
 def _replayed(
@@ -197,8 +198,8 @@ def _step_time(calibration: Calibration) -> dict[str, Any]:
 
 def _calibration(searched: Searched) -> Iterator[Row]:
     calibration = searched.calibration
-    for part, point in ((FITTED, calibration.fitted), (HELD_OUT, calibration.held_out)):
-        steps = point.steps[:: max(1, math.ceil(len(point.steps) / _CALIBRATION_ROWS))]
+    for part, of_part in ((FITTED, calibration.fitted), (HELD_OUT, calibration.held_out)):
+        steps = of_part[:: max(1, math.ceil(len(of_part) / _CALIBRATION_ROWS))]
         predicted = predicted_seconds(calibration.step_time, steps)
         for step, seconds in zip(steps, predicted.tolist(), strict=True):
             yield _calibration_row(searched.model, part, step, seconds)
@@ -223,9 +224,11 @@ def _traced(collected: Collected, replays: StudyReplays) -> Iterator[TracedPoint
             replays.make(wanted)
             for point, each, plain in zip(chosen, wanted, replays.wanted(chosen), strict=True):
                 yield _view(each, plain.stored.case, SIM, point)
-            for served in searched.served if name == collected.grid.real.workload else ():
-                if served.arrivals == SECONDS and served.policy in [point.policy for point in chosen]:
-                    yield _view(served.wanted, served.wanted.stored.case, REAL, served.replay)
+            policies = [point.policy for point in chosen]
+            for found in searched.served if name == collected.grid.real.workload else ():
+                served = found.served
+                if served.traced is not None and served.policy in policies:
+                    yield _view(served.traced, served.wanted.stored.case, REAL, found.replay)
 
 
 def _chosen(points: Sequence[Point]) -> list[Point]:

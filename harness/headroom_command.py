@@ -6,6 +6,7 @@ import os
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from statistics import fmean
 
 from experiments.kv_headroom.study import Point
 from harness.door import json_errors
@@ -16,13 +17,13 @@ from harness.headroom_asked import Asked, asked_of
 from harness.headroom_collect import Collected, Searched, headroom_document, write_collected
 from harness.headroom_lengths import learn
 from harness.headroom_plan import print_headroom_plan
-from harness.headroom_real import RealTier, calibrate
+from harness.headroom_real import RealTier, calibrated, calibration_steps
 from harness.headroom_search import Guesses, Repeat, capacity_of, offline_point, points_of, repeat_of
-from harness.headroom_tier import serve_points
+from harness.headroom_tier import Served, replays_of, serve_points
 from harness.headroom_workloads import rows_of
 from harness.measure.conditions import check_writable, measuring
 from harness.progress import say
-from harness.record.headroom_tables import ORACLE, PREDICTED, PROBABILISTIC, STUDY
+from harness.record.headroom_tables import ORACLE, PREDICTED, PROBABILISTIC, SECONDS, STUDY
 from harness.spec.headroom import Grid
 from harness.state.machine import this_node
 from harness.study_figures import StudyCall
@@ -71,11 +72,11 @@ def _measure(asked: Asked, workspace: Workspace) -> Collected:
 
 
 def _rows(asked: Asked, workload: str, workspace: Workspace) -> RowsBySeed:
-    """The requests of every repeat, and of the unseen one."""
-    declared, grid = asked.figure.workloads[workload], asked.grid
+    """The requests of every repeat, and of the unseen one, which of a trace is what came before."""
+    declared, requests = asked.figure.workloads[workload], asked.grid.requests
     return {
-        seed: rows_of(declared, seed, grid.requests, say, workspace, data=asked.data, trace=asked.trace)
-        for seed in (*grid.seeds, asked.unseen_seed)
+        seed: rows_of(declared, seed, requests, say, workspace, stretch=number, data=asked.data, trace=asked.trace)
+        for number, seed in enumerate((asked.unseen_seed, *asked.grid.seeds))
     }
 
 
@@ -101,29 +102,54 @@ def _search(
     figure, grid, workspace = asked.figure, asked.grid, replays.workspace
     files = ensure_model(model, lambda: replays.engine.python, workspace.models, announce=say)
     tier = RealTier(figure, files, replays.engine, replays.node, workspace)
+    of_real = figure.workloads[grid.real.workload]
     say(f"timing engine steps of {model} …")
-    calibration = calibrate(tier, figure.workloads[grid.real.workload])
+    before = calibration_steps(tier, of_real, 0)
+    served: list[Served] = []
+    if grid.real.workload in asked.workloads:
+        say(f"serving points with {model} on the real engine …")
+        seed = grid.seeds[0]
+        requests, roughly = rows[grid.real.workload][seed], calibrated(before, before).step_time
+        first = repeat_of(figure, grid.real.workload, seed, model, requests, roughly)
+        known = guesses[first.workload].get(seed)
+        real = _at_real_size(first, tier, grid)
+        served = serve_points(tier, real, grid.real, known, replays, asked.trace_memory)
+        say(f"timing engine steps of {model} again …")
+    after = calibration_steps(tier, of_real, 1)  # what changed meanwhile is in the fit
+    seen = [step for each in served if each.arrivals == SECONDS for step in each.point.steps]
+    calibration = calibrated([*before, *after], seen) if seen else calibrated(before, after)
     repeats = [
         repeat_of(figure, name, seed, model, rows[name][seed], calibration.step_time)
         for name in asked.workloads
         for seed in grid.seeds
     ]
-    served = []
-    if grid.real.workload in asked.workloads:
-        say(f"serving points with {model} on the real engine …")
-        first = next(each for each in repeats if each.workload == grid.real.workload)
-        real = _at_real_size(first, tier, grid)
-        known = guesses[real.workload].get(real.seed)
-        served = serve_points(tier, real, grid.real, known, replays, asked.trace_memory)
-    offline = replays.wanted([offline_point(each, workspace) for each in repeats])
-    replays.make(offline)
-    points: list[Point] = []
-    for repeat, replayed in zip(repeats, stored_replays(offline), strict=True):
-        known = guesses[repeat.workload].get(repeat.seed)
-        points += points_of(repeat, grid, asked.searches, capacity_of(replayed), known, workspace)
+    points = _points(asked, repeats, guesses, replays)
     replays.make(replays.wanted(points))
-    replays.make(replays.wanted([point for each in served for point in (each.replay, each.paced) if point]))
-    return Searched(model, files, calibration, tuple(repeats), tuple(points), tuple(served))
+    replayed = []
+    if served:
+        real = _at_real_size(next(each for each in repeats if each.workload == grid.real.workload), tier, grid)
+        replayed = replays_of(served, real)
+        replays.make(replays.wanted([point for each in replayed for point in (each.replay, each.paced) if point]))
+    return Searched(model, files, calibration, tuple(repeats), tuple(points), tuple(replayed))
+
+
+def _points(
+    asked: Asked,
+    repeats: Sequence[Repeat],
+    guesses: Mapping[str, Mapping[int, Guesses]],
+    replays: StudyReplays,
+) -> list[Point]:
+    """Every point of the search, once the repeats' capacities are known."""
+    offline = replays.wanted([offline_point(each, replays.workspace) for each in repeats])
+    replays.make(offline)
+    capacities = list(map(capacity_of, stored_replays(offline)))
+    found: list[Point] = []
+    for repeat, capacity in zip(repeats, capacities, strict=True):
+        same = [other for each, other in zip(repeats, capacities, strict=True) if each.workload == repeat.workload]
+        usual_blocks = repeat.usable_blocks / fmean(each.sequences for each in same)
+        known = guesses[repeat.workload].get(repeat.seed)
+        found += points_of(repeat, asked.grid, asked.searches, capacity, usual_blocks, known, replays.workspace)
+    return found
 
 
 def _at_real_size(repeat: Repeat, tier: RealTier, grid: Grid) -> Repeat:

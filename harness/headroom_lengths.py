@@ -11,10 +11,11 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from experiments.kv_headroom.study import Lengths
+from experiments.kv_headroom.study import LEARNING, Lengths, sources_sha256
 from harness.analyse.sequences import make_settings
 from harness.engine.environment import Engine
 from harness.headroom_search import Guesses
+from harness.measure.replay import engine_record
 from harness.measure.sequence_models import Training, predict_lengths, train_sequence
 from harness.workspace import Workspace
 
@@ -31,7 +32,8 @@ def learn(
         HarnessError: the model cannot be trained or asked.
     """
     settings = make_settings("regression", WINDOW, None, np.asarray(known, np.int64))
-    named = json.dumps([list(known), WINDOW, _TRAINING.__dict__]).encode()
+    by = [sources_sha256(LEARNING), engine_record(engine)]
+    named = json.dumps([list(known), WINDOW, _TRAINING.__dict__, by]).encode()
     folder = workspace.caches / "sequence-models" / hashlib.sha256(named).hexdigest()[:16]
     if not folder.is_dir():
         folder.parent.mkdir(parents=True, exist_ok=True)

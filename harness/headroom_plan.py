@@ -15,6 +15,7 @@ from harness.headroom_asked import Asked
 _REQUEST_S, _STOCK_REQUEST_S, _REAL_REQUEST_S = 6e-4, 4e-3, 2.5e-2
 _ONCE_S = 120.0
 _NOTHING = Lengths((1,), (0,))
+_SOME_BLOCKS = 1003.0  # per sequence: no target of the declared range falls together with one that fits
 
 
 def print_headroom_plan(asked: Asked, as_json: bool) -> None:
@@ -34,7 +35,9 @@ def print_headroom_plan(asked: Asked, as_json: bool) -> None:
 
 def _rows(asked: Asked) -> Iterator[dict[str, Any]]:
     grid, searches = asked.grid, asked.searches
-    fast = len(list(fixed_policies(grid, searches, 1.0))) + len(list(informed_policies(grid, searches, _NOTHING)))
+    fast = len(list(fixed_policies(grid, searches, _SOME_BLOCKS))) + len(
+        list(informed_policies(grid, searches, _NOTHING))
+    )
     stock = len(list(swapping_policies(grid, searches)))
     for model in asked.figure.models:
         for workload in asked.workloads:

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from experiments.kv_headroom.study import Policy, workers_sha256
+from experiments.kv_headroom.study import SERVING, Policy, sources_sha256
 from harness.analyse.step_time_fit import StepTimeFit, fit_step_time
 from harness.engine.environment import Engine
 from harness.engine.model_store import ModelFiles
@@ -19,7 +19,7 @@ from harness.measure.real_job import make_real_job
 from harness.measure.real_points import WantedPoint, make_points, missing_points
 from harness.measure.replay import engine_record
 from harness.record.headroom_tables import STEPS, STUDY
-from harness.record.real_point import RealEngine, RealParameters, RealPoint, read_real_point
+from harness.record.real_point import RealEngine, RealParameters, RealPoint, StepRow, read_real_point
 from harness.record.replay import Parameters, StepTime
 from harness.record.replay_rows import ReplayError
 from harness.record.replay_store import StoredReplay
@@ -30,7 +30,7 @@ from harness.workspace import Workspace
 
 STEP_CLOCK = StepTime(1.0, 0.0, 0.0, 0.0)  # a virtual second is an engine step
 _LONGEST = 2048  # tokens of a request: what opt-125m and its kind take
-_WARM_UP = 30  # steps of a calibration that are not used
+_WARM_UP = 30  # first steps of an engine
 
 
 @dataclass(frozen=True)
@@ -66,7 +66,7 @@ class RealTier:
             "parameters": asdict(parameters),
             "events": events,
             "engine": {**engine_record(self.engine), "patches_sha256": patches_sha256(self.engine.pin)},
-            "workers_sha256": workers_sha256(),
+            "workers_sha256": sources_sha256(SERVING),
         }
         return WantedPoint(
             StoredReplay.of(self.workspace.runs, self.node, STUDY, f"real_{name}", definition), definition, job
@@ -86,11 +86,11 @@ class RealTier:
 
 @dataclass(frozen=True)
 class Calibration:
-    """Step times of a model on this machine: fitted to the steps of one workload, checked on those of another."""
+    """Step times of a model on this machine. ``fit`` is told apart by ``fitted`` steps and those it never saw."""
 
     fit: StepTimeFit
-    fitted: RealPoint
-    held_out: RealPoint
+    fitted: Sequence[StepRow]
+    held_out: Sequence[StepRow]
 
     @property
     def step_time(self) -> StepTime:
@@ -98,21 +98,23 @@ class Calibration:
         return self.fit.step_time
 
 
-def calibrate(tier: RealTier, declared: AnyWorkload) -> Calibration:
-    """Step times, from two calibration workloads on an engine with the workload's cache.
+def calibration_steps(tier: RealTier, declared: AnyWorkload, seed: int) -> list[StepRow]:
+    """Timed steps of every kind, on an engine with the workload's cache; those of its warm-up are left out.
 
     Raises:
         HarnessError: as ``RealTier.serve``.
     """
     engine = tier.configured(declared)
-    wanted = []
-    for seed in (0, 1):
-        rows = calibration_rows(engine, find_model(tier.model.name).config.vocabulary, seed)
-        trace = place_documents(f"calibration-{seed}", rows, tier.workspace)
-        parameters = RealParameters(engine, STEPS)
-        wanted.append(tier.wanted(f"calibration{seed}_{tier.model.name}", trace, parameters))
-    fitted, held_out = tier.serve(wanted)
-    return Calibration(fit_step_time(fitted.steps, held_out.steps, _WARM_UP), fitted, held_out)
+    rows = calibration_rows(engine, find_model(tier.model.name).config.vocabulary, seed)
+    trace = place_documents(f"calibration-{seed}", rows, tier.workspace)
+    name = f"calibration{seed}_{tier.model.name}"
+    (point,) = tier.serve([tier.wanted(name, trace, RealParameters(engine, STEPS))])
+    return list(point.steps)[_WARM_UP:]
+
+
+def calibrated(fitted: Sequence[StepRow], held_out: Sequence[StepRow]) -> Calibration:
+    """Step times fitted to some steps, with their error on others. Raises HarnessError: too few steps."""
+    return Calibration(fit_step_time(fitted, held_out), fitted, held_out)
 
 
 def counterpart(point: WantedPoint, policy: Policy, step_time: StepTime) -> tuple[Path, Parameters]:

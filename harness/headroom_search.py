@@ -96,12 +96,17 @@ def points_of(
     grid: Grid,
     searches: Sequence[str],
     capacity: Capacity,
+    usual_blocks: float,
     guesses: Guesses | None,
     workspace: Workspace,
 ) -> list[Point]:
-    """Every point of the repeat. ``guesses``: None where no search needs them."""
+    """Every point of the repeat.
+
+    ``usual_blocks``: of the cache, per sequence in it without head-room, over all repeats: they are to have the same
+    targets. ``guesses``: None where no search needs them.
+    """
     loaded = at_rate(repeat.rows, capacity.requests_per_s * grid.load)
-    policies = list(fixed_policies(grid, searches, repeat.usable_blocks / capacity.sequences))
+    policies = list(fixed_policies(grid, searches, usual_blocks))
     rows: dict[str, Sequence[TokenRow]] = {PLAIN: loaded}
     if guesses is not None:
         policies += informed_policies(grid, searches, guesses.lengths)

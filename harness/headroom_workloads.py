@@ -13,16 +13,15 @@ from pathlib import Path
 from typing import Any
 
 from harness.errors import HarnessError
-from harness.sharing_workloads import Announce, dialogue_folders
+from harness.sharing_workloads import Announce, dialogue_folder
 from harness.spec.headroom import AnyWorkload, Conversations, Divided, Synthetic
-from harness.spec.sharing import Dialogues
 from harness.traces.making import MULTI
-from harness.traces.rows import MooncakeRow, TokenRow, read_trace
+from harness.traces.rows import PREDICTED, MooncakeRow, TokenRow, read_trace
 from harness.traces.study_rows import divided_rows, drawn_rows
 from harness.workspace import Workspace
 
 _ARRIVAL_RATE = 2.0  # dialogues per second, before all times are stretched
-_NO_GUESS = "predicted_output_tokens"
+_BLOCK = 16  # tokens, of the facts that are checked with the dialogues
 
 
 def rows_of(
@@ -32,12 +31,14 @@ def rows_of(
     announce: Announce,
     workspace: Workspace,
     *,
+    stretch: int,
     data: Path | None,
     trace: Path | None,
 ) -> list[TokenRow]:
     """The requests of one repeat, with their nominal arrivals.
 
-    ``data``: somebody's dialogues; ``trace``: Mooncake's, whose repeats are stretches of it, one after the other.
+    What is drawn comes from the ``seed``. Of ``data`` (somebody's dialogues) and ``trace`` (Mooncake's) the repeat is
+    the stretch with this number: stretches share no request.
 
     Raises:
         HarnessError: dialogues cannot be made, or the trace is damaged or too short.
@@ -47,9 +48,12 @@ def rows_of(
         lengths = (output.mean, output.shape, output.most)
         return list(drawn_rows((prompt.least, prompt.most), lengths, requests, seed))
     if isinstance(declared, Conversations):
-        return _turns(declared, seed, requests, announce, workspace, data)
+        if data is not None:
+            everything = _turns(declared, 0, stretch + 1, announce, workspace, data)
+            return _whole(everything[stretch * requests : (stretch + 1) * requests], requests, declared)
+        return _whole(_turns(declared, seed, 1, announce, workspace, None)[:requests], requests, declared)
     assert trace is not None, "a workload without its trace is left out before"
-    return _part(declared, seed, requests, trace)
+    return _part(declared, stretch, requests, trace)
 
 
 def place_trace(name: str, rows: Sequence[TokenRow], workspace: Workspace) -> Path:
@@ -80,44 +84,29 @@ def token_rows(path: Path) -> list[TokenRow]:
 
 
 def _turns(
-    declared: Conversations, seed: int, requests: int, announce: Announce, workspace: Workspace, data: Path | None
+    declared: Conversations, seed: int, times: int, announce: Announce, workspace: Workspace, data: Path | None
 ) -> list[TokenRow]:
-    dialogues = Dialogues(
-        conversations=declared.conversations,
-        seeds=(seed,),
-        arrival_rate=_ARRIVAL_RATE,
-        block_size=16,
-        block_sizes=(16,),
-        policies=("lru",),
-        size_step=2,
-    )
-    (folder,) = dialogue_folders(dialogues, data, workspace)
+    """The turns of ``times`` as many conversations as are declared."""
+    folder = dialogue_folder(declared.conversations * times, seed, _ARRIVAL_RATE, _BLOCK, data, workspace)
     folder.make(announce, workspace)
-    rows = token_rows(folder.folder / MULTI)
+    return token_rows(folder.folder / MULTI)
+
+
+def _whole(rows: list[TokenRow], requests: int, declared: Conversations) -> list[TokenRow]:
     if len(rows) < requests:
         what = f"{declared.conversations} conversations have {len(rows)} turns, {requests} are wanted"
         raise HarnessError(f"{what}; declare more conversations, or give more --data")
-    return rows[:requests]
-
-
-def _part(declared: Divided, seed: int, requests: int, trace: Path) -> list[TokenRow]:
-    mooncake = (row for _, row in read_trace(trace) if isinstance(row, MooncakeRow))
-    first = seed * requests
-    rows = list(
-        divided_rows(
-            itertools.islice(mooncake, first + requests),
-            declared.prompt_divisor,
-            declared.output_divisor,
-            first,
-            requests,
-        )
-    )
-    if len(rows) < requests:
-        raise HarnessError(
-            f"{trace}: it has {first + len(rows)} requests, {first + requests} are wanted; give it whole"
-        )
     return rows
 
 
+def _part(declared: Divided, stretch: int, requests: int, trace: Path) -> list[TokenRow]:
+    first = stretch * requests
+    found = itertools.islice((row for _, row in read_trace(trace) if isinstance(row, MooncakeRow)), first + requests)
+    mooncake = list(found)
+    if len(mooncake) < first + requests:
+        raise HarnessError(f"{trace}: it has {len(mooncake)} requests, {first + requests} are wanted; give it whole")
+    return list(divided_rows(mooncake, declared.prompt_divisor, declared.output_divisor, first, requests))
+
+
 def _document(row: TokenRow) -> dict[str, Any]:
-    return {name: value for name, value in asdict(row).items() if name != _NO_GUESS or value is not None}
+    return {name: value for name, value in asdict(row).items() if name != PREDICTED or value is not None}

@@ -84,25 +84,35 @@ def dialogue_folders(declared: Dialogues, data: Path | None, workspace: Workspac
     Raises:
         HarnessError: ``data`` cannot be read.
     """
+    return [
+        dialogue_folder(declared.conversations, seed, declared.arrival_rate, declared.block_size, data, workspace)
+        for seed in declared.seeds
+    ]
+
+
+def dialogue_folder(
+    conversations: int, seed: int, arrival_rate: float, block_size: int, data: Path | None, workspace: Workspace
+) -> DialogueFolder:
+    """The traces of so many conversations, of which ``arrival_rate`` begin per second.
+
+    Raises:
+        HarnessError: ``data`` cannot be read.
+    """
     if data is not None and not data.is_file():
         raise HarnessError(f"{data}: no such file; name dialogues as ShareGPT's JSON or JSONL with --data")
     named: dict[str, Any] = {
         "dialogues": None if data is None else file_sha256(data),
         "sources": _sources_sha256(),
         "tokenizer": recipe(),
-        "conversations": declared.conversations,
-        "arrival_rate": declared.arrival_rate,
-        "block_size": declared.block_size,
+        "conversations": conversations,
+        "arrival_rate": arrival_rate,
+        "block_size": block_size,
     }
     identity = hashlib.sha256(json.dumps(named, sort_keys=True).encode()).hexdigest()[:8]
     kind = "generated" if data is None else "dialogues"
-    found = []
-    for seed in declared.seeds:
-        folder = workspace.caches / "workloads" / f"{kind}-{declared.conversations}-seed{seed}-{identity}"
-        arrivals = Arrivals(declared.arrival_rate, seed)
-        asked = Asked(data, folder, None, declared.conversations, declared.block_size, arrivals, plots=False)
-        found.append(DialogueFolder(seed, folder, asked))
-    return found
+    folder = workspace.caches / "workloads" / f"{kind}-{conversations}-seed{seed}-{identity}"
+    asked = Asked(data, folder, None, conversations, block_size, Arrivals(arrival_rate, seed), plots=False)
+    return DialogueFolder(seed, folder, asked)
 
 
 def mooncake_trace(typed: Path | None, workspace: Workspace) -> Path | None:

@@ -11,22 +11,19 @@ import pytest
 import yaml
 
 from harness import cli, cli_figure, headroom_command
-from harness.analyse.step_time_fit import StepErrors, StepTimeFit
 from harness.engine.environment import Engine
 from harness.engine.model_store import ModelFiles
 from harness.errors import HarnessError
-from harness.headroom_real import Calibration
 from harness.measure import real_points
 from harness.measure import replay as measured
 from harness.record.atomic import write_json
 from harness.record.headroom_tables import HEADROOM_TABLES, POINTS, STUDY
-from harness.record.real_point import read_real_point
+from harness.record.real_point import StepRow
 from harness.record.replay import StepTime
 from harness.record.study_slot import read_study_slot
 from harness.spec.pin import load_pin
 from harness.workspace import Workspace
 from tests.checkout import Done
-from tests.real_point_folder import write_point
 from tests.real_point_folder import write_tables as write_real_tables
 from tests.replay_folder import small_toy
 from tests.sharing_slot import made_replay, write_tables
@@ -73,11 +70,9 @@ class Fake:
         return sorted(self.workspace.runs.glob("*/kv_headroom/*/1"))
 
 
-def calibration(folder: Path) -> Calibration:
-    """One that was made before."""
-    write_point(folder)
-    point, errors = read_real_point(folder), StepErrors(100, 0.9, 5.0, 12.0, 1.0)
-    return Calibration(StepTimeFit(StepTime(0.004, 1e-5, 1e-4, 1e-8), 3, errors, errors), point, point)
+def timed_steps() -> list[StepRow]:
+    """Steps of a machine that needs 4 ms, and 0.1 ms for a sequence."""
+    return [StepRow(n, n / 100, 0.004 + 1e-4 * (1 + n % 9), n % 3, 1 + n % 9, 10 + n, 0) for n in range(60)]
 
 
 def small_declaration() -> dict[str, Any]:
@@ -85,6 +80,7 @@ def small_declaration() -> dict[str, Any]:
     del declared["workloads"]["dialogues"]  # needs a tokenizer
     declared["smoke"] |= {
         "requests": 40,
+        "real": declared["smoke"]["real"] | {"requests": 20},
         "factors": {"least": 0, "most": 4, "step": 2},
         "targets": {"least": 2, "most": 3, "step": 1},
         "sigmas": [1.0],
@@ -111,11 +107,10 @@ def fake(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Capture
     files = ModelFiles(root / "models" / "opt-125m-twin", "opt-125m", True, None, "3" * 64)
     files.path.mkdir(parents=True)
     (files.path / "config.json").write_text('{"max_position_embeddings": 2048}')
-    made = calibration(tmp_path / "calibration")
     monkeypatch.setattr(cli_figure, "Workspace", lambda: found.workspace)
     monkeypatch.setattr(headroom_command, "set_up", lambda *_: engine)
     monkeypatch.setattr(headroom_command, "ensure_model", lambda *_, **__: files)
-    monkeypatch.setattr(headroom_command, "calibrate", lambda *_: made)
+    monkeypatch.setattr(headroom_command, "calibration_steps", lambda *_: timed_steps())
     monkeypatch.setattr(headroom_command, "learn", lambda *_: pytest.fail("nobody asked for lengths"))
     monkeypatch.setattr(measured, "run_worker", found.replay)
     monkeypatch.setattr(real_points, "run_worker", found.serve)
@@ -206,6 +201,7 @@ def test_a_dry_run_writes_nothing_and_counts_every_point(fake: Fake) -> None:
         (("--models", "opt-126m"), "unknown model 'opt-126m'"),
         (("--engine", "vllm-0.31.0-cpu"), "engine vllm-0.31.0-cpu has 0.31.0; leave --engine out"),
         (("--trace", "nowhere.jsonl"), "nowhere.jsonl: no such file"),
+        (("--data", "nowhere.json", "--workload", "original"), "nowhere.json: no such file"),
         (("--eager",), "figure headroom does not take --eager"),
     ],
 )
@@ -217,6 +213,6 @@ def test_wrong_use_is_one_line(fake: Fake, arguments: tuple[str, ...], said: str
 
 
 def test_a_trace_that_is_too_short_for_its_repeats_says_how_many_it_needs(fake: Fake) -> None:
-    done = fake.call("--smoke", "--search", "naive", "--workload", "mooncake", "--trace", mooncake(fake, 100))
+    done = fake.call("--smoke", "--search", "naive", "--workload", "mooncake", "--trace", mooncake(fake, 80))
     assert done.code == 2
-    assert "it has 100 requests, 120 are wanted" in done.err.splitlines()[-1]
+    assert "it has 80 requests, 120 are wanted" in done.err.splitlines()[-1]

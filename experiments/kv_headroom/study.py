@@ -16,7 +16,10 @@ SEARCHES = {
     "target": (TARGET,),
     "all": (NAIVE, TARGET, WATERMARK, PROBABILISTIC, PREDICTED, ORACLE),
 }
-_ROOTS = (Path(__file__).resolve().parents[1] / "model_free", Path(__file__).resolve().parent)
+REPLAYING = ("model_free/worker_*.py",)
+SERVING = (*REPLAYING, "kv_headroom/worker_live_pool.py", "kv_headroom/worker_real_*.py")
+LEARNING = ("kv_headroom/worker_sequence_*.py",)
+_EXPERIMENTS = Path(__file__).resolve().parents[1]
 
 
 @dataclass(frozen=True)
@@ -72,7 +75,7 @@ class Point:
             "trace": {"sha256": self.facts.sha256, "format": self.facts.format},
             "parameters": asdict(self.parameters),
             "engine": engine,
-            "workers_sha256": workers_sha256(),
+            "workers_sha256": sources_sha256(REPLAYING),
         }
 
 
@@ -132,10 +135,10 @@ def with_policy(common: Parameters, policy: Policy, offload: Mapping[str, Any]) 
     return replace(found, offload=dict(offload), loop="stock") if policy.swaps else found
 
 
-def workers_sha256() -> str:
-    """Identity of the code that replays and of the code that drives the real engine."""
+def sources_sha256(patterns: Sequence[str]) -> str:
+    """Identity of the workers that decide a result: ``REPLAYING``, ``SERVING`` or ``LEARNING``."""
     digest = hashlib.sha256()
-    for root in _ROOTS:
-        for path in sorted(root.glob("worker_*.py")):
+    for pattern in patterns:
+        for path in sorted(_EXPERIMENTS.glob(pattern)):
             digest.update(path.name.encode() + b"\0" + path.read_bytes())
     return digest.hexdigest()

@@ -105,9 +105,11 @@ class Probabilistic:
         at = generated - expected if self._around_prediction else generated
         longest = max(self._most - int(at.min()), 1)
         steps = np.arange(0, longest + 1, -(-longest // _MOST_MOMENTS), dtype=np.int64)
-        alive = self._count_above(at[:, None] + steps) / np.maximum(self._count_above(at), 1)[:, None]
-        alive[:, 0] = 1  # also who is longer than all that is known: it may end at any step
+        known = self._count_above(at)
+        alive = self._count_above(at[:, None] + steps) / np.maximum(known, 1)[:, None]
         blocks = -(-(tokens[:, None] + steps) // self._block_size)
+        beyond = known == 0  # longer than all that is known: nobody can count on its end, nor on its growth
+        alive[beyond], blocks[beyond] = 1, blocks[beyond, :1]
         mean = (alive * blocks).sum(axis=0)
         spread = np.sqrt((alive * (1 - alive) * blocks**2).sum(axis=0))
         now = int((-(-tokens // self._block_size)).sum())

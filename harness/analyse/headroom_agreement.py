@@ -2,7 +2,7 @@
 
 Where requests arrive by step, both must take the same decisions: counts are compared for equality. Where they arrive by
 the clock, the simulator's seconds are its step-time model's, and the throughput's difference says how good that is;
-with step times at the machine's pace during the point, how good it would be on a machine that keeps its pace.
+with step times scaled to the other points' steps, how much of it is one factor for all: the machine's, or the model's.
 """
 
 import math

@@ -10,7 +10,8 @@
     mean_running        Σ (finish − first admission) ÷ makespan: sequences begun and not finished, also while preempted
     peak_blocks         most blocks that were in use for any time
     preemptions         a running request lost its blocks
-    swap_operations     stores to and loads from CPU blocks
+    swap_operations     stores to and loads from CPU blocks; vLLM stores whatever fills up, preempted or not
+    swap_ins            the loads among them: of preempted requests, and of prefixes that only the host still has
     blocks_recomputed   blocks that preempted requests lost, where nothing brings them back (mode recompute); of those,
                         prefix caching finds some again, so what was computed twice is recomputed_tokens
 
@@ -119,4 +120,5 @@ def _counts(counters: Mapping[str, float], mode: str) -> Metrics:
         found["blocks_recomputed"] = (float(counters["preempted_blocks"]), "blocks")
     if "swap_outs" in counters and "swap_ins" in counters:
         found["swap_operations"] = (float(counters["swap_outs"] + counters["swap_ins"]), "operations")
+        found["swap_ins"] = (float(counters["swap_ins"]), "operations")
     return found

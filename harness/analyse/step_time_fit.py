@@ -87,7 +87,7 @@ def pace_of(step_time: StepTime, steps: Sequence[StepRow]) -> float:
     """How long these steps took for each second that ``step_time`` gives them.
 
     A machine that has other work, or another clock rate, than during its calibration is slower or faster at every
-    step: ``at_pace`` tells that from what a simulation gets wrong.
+    step, and so is a model that is wrong for all steps alike: ``at_pace`` takes both out.
     """
     return float(_seconds(steps).sum() / predicted_seconds(step_time, steps).sum())
 

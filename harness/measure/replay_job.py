@@ -104,6 +104,8 @@ def check_parameters(parameters: Parameters) -> None:
         raise HarnessError("offload to host memory: it finds blocks by their contents; leave --no-prefix-caching out")
     if one.offload is not None and one.policy != "lru":
         raise HarnessError(f"--policy {one.policy}: offload to host memory reads vLLM's own queue, which is lru")
+    if one.headroom is not None and one.scheduler_cls is not None:
+        raise HarnessError(f"--scheduler-cls {one.scheduler_cls}: it decides itself; leave it or --headroom out")
     if one.headroom is not None and one.watermark:
         raise HarnessError(f"--watermark {one.watermark}: a head-room policy takes its place; leave one of them out")
     try:

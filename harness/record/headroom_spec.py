@@ -19,7 +19,7 @@ def check_headroom(spec: Mapping[str, Any]) -> None:
     """Raises ValueError, in one line, for an unknown policy or a parameter that is missing, unknown or out of range."""
     given = dict(spec)
     name = given.pop("policy", None)
-    if name not in _PARAMETERS:
+    if not isinstance(name, str) or name not in _PARAMETERS:
         raise ValueError(f"head-room policy {str(name)[:60]!r}: it is one of {', '.join(_PARAMETERS)}")
     known = _PARAMETERS[name]
     if given.keys() != known.keys():

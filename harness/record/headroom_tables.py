@@ -15,8 +15,8 @@ from harness.record.tables import Table
 
 STUDY = "kv_headroom"
 
-# Tiers. Replayed: what the real engine answered, simulated; paced: the same by the clock, with step times scaled by the
-# machine's pace during the point, which tells a slower machine from what a simulation gets wrong.
+# Tiers. Replayed: what the real engine answered, simulated; paced: the same by the clock, with step times scaled by how
+# long the other points' steps took.
 SIM, REAL, REPLAYED, PACED = "sim", "real", "replayed", "paced"
 NONE, NAIVE, TARGET, WATERMARK = "none", "naive", "target", "watermark"
 PROBABILISTIC, PREDICTED, ORACLE = "probabilistic", "predicted", "oracle"

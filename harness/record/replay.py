@@ -21,7 +21,8 @@ from harness.record.replay_rows import ReplayError as ReplayError
 from harness.record.runcheck import fits
 
 # 1 (2026-11-29): first version.
-SCHEMA_VERSION = 1
+# 2 (2026-11-29): parameters headroom and offload; counters of swapping.
+SCHEMA_VERSION = 2
 FILE = "replay.json"
 EVENTS = "events.jsonl.gz"
 POLICIES = ("lru", "fifo", "lfu", "oracle")

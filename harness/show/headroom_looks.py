@@ -45,7 +45,7 @@ LINE, MARK = 0.9, 2.8
 def mode_key() -> list[Line2D]:
     """Modes as lines, swap transfers, and vLLM as it is."""
     found = [Line2D([], [], lw=LINE, label=mode, **look) for mode, look in MODES.items()]
-    found.append(Line2D([], [], lw=LINE, label="swap: stores and loads", **TRANSFERS))
+    found.append(Line2D([], [], lw=LINE, label="swap: loads", **TRANSFERS))
     return [*found, Line2D([], [], label="none (vLLM as it is)", **WITHOUT)]
 
 

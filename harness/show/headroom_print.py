@@ -18,7 +18,7 @@ from harness.analyse.headroom_findings import (
     verdict,
 )
 from harness.analyse.headroom_series import Group, Points, Setting, groups_of, of_search
-from harness.record.headroom_tables import FORESEEING, NAIVE, NONE, SEARCHES, TARGET
+from harness.record.headroom_tables import FORESEEING, NAIVE, NONE, PREDICTED, PROBABILISTIC, SEARCHES, TARGET
 
 
 def findings_tables(points: Points) -> Iterator[Table]:
@@ -76,15 +76,19 @@ def _verdicts(points: Points, group: Group) -> Iterator[str]:
     for search in FORESEEING:
         found = best(points, group, search)
         if naive and found:
-            yield f"{_named(group)}: {_against(found, naive)}"
+            yield f"{_named(group)}: {_against(found, naive, f'the best factor (o={naive.parameter:g})')}"
+    unpredicted, predicted = (best(points, group, search) for search in (PROBABILISTIC, PREDICTED))
+    if unpredicted and predicted:
+        other = f"the same without predictions (z={unpredicted.parameter:g})"
+        yield f"{_named(group)}: {_against(predicted, unpredicted, other)}"
 
 
-def _against(found: Chosen, naive: Chosen) -> str:
-    judged = verdict(naive.metrics, found.metrics)
+def _against(found: Chosen, other: Chosen, named: str) -> str:
+    judged = verdict(other.metrics, found.metrics)
     preempted, output = (
-        paired(naive.metrics.get(metric, {}), found.metrics.get(metric, {})) for metric in (PREEMPTIONS, THROUGHPUT)
+        paired(other.metrics.get(metric, {}), found.metrics.get(metric, {})) for metric in (PREEMPTIONS, THROUGHPUT)
     )
-    text = f"{found.search} (z={found.parameter:g}) against the best factor (o={naive.parameter:g}): {judged}"
+    text = f"{found.search} (z={found.parameter:g}) against {named}: {judged}"
     shown = []
     if preempted and preempted.sign:
         shown.append("fewer preemptions" if preempted.sign < 0 else "more preemptions")
@@ -140,7 +144,7 @@ def real_sentence(tiers: Tiers) -> str:
             )
     for clock, errors in (
         ("clock", found.throughput_errors),
-        ("clock, at the machine's pace then", found.paced_errors),
+        ("clock, at the pace of the other points", found.paced_errors),
     ):
         if errors:
             within = sum(abs(error) <= 0.05 for error in errors)

@@ -27,12 +27,12 @@ def _both(metric: str) -> Lines:
 _COLUMNS: tuple[tuple[str, Lines, bool], ...] = (
     ("output tokens/s", _both("output_throughput"), False),
     ("input tokens/s", _both("input_traffic"), False),
-    ("operations", [*_both("preemptions"), (SWAP, TRANSFERS, ("swap_operations",))], True),
+    ("operations", [*_both("preemptions"), (SWAP, TRANSFERS, ("swap_ins",))], True),
     (
         "blocks moved",
         [
             (RECOMPUTE, MODES[RECOMPUTE], ("blocks_recomputed",)),
-            (SWAP, MODES[SWAP], ("blocks_swapped_out", "blocks_swapped_in")),
+            (SWAP, MODES[SWAP], ("blocks_swapped_in",)),
         ],
         True,
     ),

@@ -23,8 +23,9 @@ def sweeps_caption(side: StudySide, model: str) -> list[str]:
         "change against none (seeds differ more from each other), of counts that of the mean; dotted: none (vLLM as it "
         "is), in its mode's colour.",
         f"Output and input tokens/s: of all requests ÷ (last finish − first arrival), in virtual seconds. Operations: "
-        f"preemptions, and in mode {SWAP} stores to and loads from CPU blocks. Blocks moved: in mode {RECOMPUTE} those "
-        f"that preempted requests lost, in mode {SWAP} swapped out + in. Operations and blocks: logarithmic from 1 on.",
+        f"preemptions, and in mode {SWAP} loads from CPU blocks. Blocks moved: in mode {RECOMPUTE} those that "
+        f"preempted requests lost, in mode {SWAP} those loaded (stored are all that fill up, whatever is preempted: "
+        "points.csv). Operations and blocks: logarithmic from 1 on.",
         _clock(slot, model),
         _cache(slot),
     ]
@@ -41,7 +42,8 @@ def tradeoff_caption(side: StudySide) -> list[str]:
         _whose(side),
         f"Every dot is one parameter, means over {_seeds(side.slot)}; throughput ÷ that of none on the same requests "
         "and in the same mode (geometric mean), so none (★) is at 1. Lines: settings that no other beats in one "
-        "without losing in the other. Preemptions: logarithmic from 1 on.",
+        "without losing in the other, of these means: with other seeds neighbours may change places. Preemptions: "
+        "logarithmic from 1 on.",
         f"Costs: each policy at its best parameter, {how}; the rule: {RULE}. Bars: 95 % t interval of the "
         "paired seeds' log ratio.",
         _slo(side.slot),
@@ -67,14 +69,15 @@ def real_caption(side: StudySide, tiers: Tiers) -> list[str]:
         )
     if paced := found.paced_errors:
         sentences.append(
-            f"Crosses: with step times scaled by each point's own mean pace, {max(paced, key=abs):+.1%} at most: the "
-            "rest is a machine that was slower or faster than when it was calibrated."
+            f"Crosses: with step times scaled by how long the other points' steps took, {max(paced, key=abs):+.1%} at "
+            "most: such a factor mends a machine of another pace than in its calibration, or a step-time model that is "
+            "wrong for all of them alike. Real throughputs are one run each: not to compare policies by."
         )
     for model in _facts(side.slot, "step_time"):
         if errors_of := step_errors(side.slot, model):
             sentences.append(
-                f"Step times of {model}: {errors_of.n} held-out steps are off by {errors_of.median:.1%} in the median, "
-                f"their sum by {errors_of.of_sum:+.1%}."
+                f"Step times of {model}: {errors_of.n} held-out steps (of points by the clock, if there are any) are "
+                f"off by {errors_of.median:.1%} in the median, their sum by {errors_of.of_sum:+.1%}."
             )
         sentences.append(_clock(side.slot, model))
     return sentences

@@ -169,6 +169,8 @@ class HeadroomFigure(BaseModel):
         for grid in (self.full, self.smoke):
             if grid.real.workload not in self.workloads:
                 raise ValueError(f"real.workload is '{grid.real.workload}', no workload of this name is declared")
+            if grid.real.requests > grid.requests:
+                raise ValueError(f"real.requests is {grid.real.requests}, of {grid.requests} requests of a repeat")
         return self
 
 

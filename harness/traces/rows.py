@@ -24,7 +24,7 @@ Format = Literal["tokens", "mooncake"]
 MOONCAKE_BLOCK = 512  # tokens that one hash id stands for
 MAX_TOKENS = 10_000_000  # of a prompt or of an answer
 MAX_TOKEN_ID = 2**31 - 1
-_PREDICTED = "predicted_output_tokens"
+PREDICTED = "predicted_output_tokens"
 MAX_HASH_ID = 2**53 - 1  # what every JSON reader keeps exactly
 
 
@@ -106,7 +106,7 @@ def format_of(document: dict[str, Any]) -> Format:
 
 def token_row(document: dict[str, Any]) -> TokenRow:
     """A request of recorded tokens. Raises RowError."""
-    predicted = document.get(_PREDICTED)
+    predicted = document.get(PREDICTED)
     return TokenRow(
         request_id=_name(document, "request_id"),
         session_id=None if document.get("session_id") is None else _name(document, "session_id"),
@@ -114,7 +114,7 @@ def token_row(document: dict[str, Any]) -> TokenRow:
         arrival_s=instant(document, "arrival_s"),
         prompt_token_ids=_ids(document, "prompt_token_ids", MAX_TOKEN_ID),
         output_token_ids=_ids(document, "output_token_ids", MAX_TOKEN_ID),
-        predicted_output_tokens=predicted if predicted is None else whole(document, _PREDICTED, 0, MAX_TOKENS),
+        predicted_output_tokens=predicted if predicted is None else whole(document, PREDICTED, 0, MAX_TOKENS),
     )
 
 

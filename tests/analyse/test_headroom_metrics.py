@@ -63,6 +63,7 @@ def test_two_requests_by_hand():
         "recomputed_tokens": (90.0, "tokens"),
         "blocks_recomputed": (7.0, "blocks"),
         "swap_operations": (3.0, "operations"),
+        "swap_ins": (1.0, "operations"),
     }
 
 

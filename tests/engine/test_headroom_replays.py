@@ -35,7 +35,7 @@ FACTORS = (0.0, 8.0, 64.0, 256.0)
 
 @pytest.fixture(scope="module")
 def replayed(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Every policy on a cache that just holds the longest request, by both loops; and one workload under pressure."""
+    """Every policy on caches that just hold the longest request, by both loops; and one workload under pressure."""
     engine = engine_of(load_pin(DEFAULT_CPU_PIN))
     if engine.installed_as() is None:
         pytest.skip("the default engine is not installed: bash run_tests.sh --setup-only")
@@ -46,8 +46,16 @@ def replayed(tmp_path_factory: pytest.TempPathFactory) -> Path:
         trace = write_trace(folder / f"{seed}.jsonl", rows)
         longest = -(-longest_tokens(rows) // BLOCK)
         for number, spec in enumerate(EXTREME):
+            chance = random.Random(f"{seed} {number}")
+            limits = {
+                "num_blocks": longest + 1 + chance.choice([0, 0, 1, longest // 3]),
+                "prefix_caching": chance.random() < 0.8,
+                "max_num_seqs": chance.choice([1, 3, 64]),
+                "max_num_batched_tokens": chance.choice([64, 97, 512]),
+            }
             for loop in ("fast", "stock"):
-                replays.append(asked(folder / f"{seed}-{number}-{loop}", trace, spec, loop, longest + 1, rows))
+                out = folder / f"{seed}-{number}-{loop}"
+                replays.append(asked(out, trace, spec, loop, longest + 1, rows) | limits)
     rows = pressing_rows()
     trace = write_trace(folder / "pressing.jsonl", rows)
     for factor in FACTORS:

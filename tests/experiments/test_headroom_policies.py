@@ -62,11 +62,11 @@ def test_one_sequence_whose_length_is_known_needs_the_blocks_it_will_grow_by() -
     assert kept(exact, [], new(32, 87, 88)) == 0
 
 
-def test_a_sequence_longer_than_all_known_ones_is_expected_to_end_and_to_make_room() -> None:
+def test_nobody_counts_on_the_end_of_a_sequence_that_is_longer_than_all_known_ones() -> None:
     policy = made({"policy": "probabilistic", "sigmas": 0.0, "of": "length", "quantiles": [40]})
     assert kept(policy, [], new(16)) == 3
-    assert kept(policy, [new(16, 41)], new(16)) == 0  # four blocks come free
-    assert kept(policy, [new(1, 41)] * 5, new(16)) == 0
+    assert kept(policy, [new(16, 41)], new(16)) == 3
+    assert kept(policy, [new(16, 39)], new(16)) == 0  # its last token: four blocks come free
 
 
 def test_the_worst_moment_is_found_even_if_it_is_a_single_step() -> None:
@@ -129,6 +129,7 @@ def test_a_replay_without_a_policy_has_none() -> None:
         ({"policy": "target", "blocks_per_sequence": 0.9}, "blocks_per_sequence must be a number from 1"),
         ({"policy": "lucky"}, "head-room policy 'lucky': it is one of naive, target, probabilistic"),
         ({}, "head-room policy 'None'"),
+        ({"policy": []}, "head-room policy '[]'"),
         ({"policy": "probabilistic", "sigmas": -1, "of": "length", "quantiles": [1]}, "sigmas must be a number from 0"),
         ({"policy": "probabilistic", "sigmas": 1, "of": "width", "quantiles": [1]}, "of must be length or residual"),
         ({"policy": "probabilistic", "sigmas": 1, "of": "length", "quantiles": []}, "quantiles must be a list"),

@@ -27,7 +27,7 @@ def test_a_folder_reads_back_as_it_was_written(tmp_path: Path, blocks: int, cach
 
 def test_the_schema_version_comes_first(tmp_path: Path):
     write_replay(tmp_path / "replay")
-    assert (tmp_path / "replay" / "replay.json").read_text().startswith('{\n "schema_version": 1,')
+    assert (tmp_path / "replay" / "replay.json").read_text().startswith('{\n "schema_version": 2,')
 
 
 def lines_changed(name: str, change: Callable[[str], str]) -> Callable[[Path], None]:
@@ -61,7 +61,7 @@ def linked(folder: Path) -> None:
         (linked, "requests.csv: not readable (not a regular file)"),
         (lines_changed("replay.json", lambda text: text[:40]), "replay.json: not readable (not JSON: "),
         (lines_changed("replay.json", lambda _: "[]"), "replay.json: not a JSON object"),
-        (document_changed(lambda it: it.update(schema_version=2)), "schema_version is 2, this harness reads 1"),
+        (document_changed(lambda it: it.update(schema_version=3)), "schema_version is 3, this harness reads 2"),
         (document_changed(lambda it: it.pop("counters")), "missing or unknown keys: counters"),
         (document_changed(lambda it: it["counters"].pop("steps")), "counters: missing or unknown keys: steps"),
         (document_changed(lambda it: it["counters"].update(steps=-1)), "counters: steps has a value that cannot be"),
