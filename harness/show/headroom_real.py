@@ -50,7 +50,7 @@ def throughput(axes: Axes, tiers: Tiers) -> None:
     paced = [each for each in in_both(tiers, "output_throughput", PACED) if min(each.real, each.simulated) > 0]
     if paced:
         axes.plot([each.real for each in paced], [each.simulated for each in paced], ls="", ms=MARK, mec=BLACK, mew=0.6,
-                  marker="x", label=f"at its pace (n={len(paced)})")  # fmt: skip
+                  marker="x", label=f"at the others' pace (n={len(paced)})")  # fmt: skip
     values = [value for each in (*found, *paced) for value in (each.real, each.simulated)]
     low, high = 0.85 * min(values), 1.15 * max(values)
     axes.plot([low, high], [low, high], color=BLACK, lw=0.5, zorder=0)

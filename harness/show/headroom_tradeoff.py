@@ -5,6 +5,7 @@ Both axes are of paired repeats: a setting's throughput is divided by that of no
 
 from collections.abc import Sequence
 
+import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FixedLocator
@@ -25,7 +26,7 @@ from harness.show.headroom_looks import (
     key,
     percent,
 )
-from harness.show.style import BLACK, GREY
+from harness.show.style import BLACK, GREY, SMALLEST_PT
 
 COSTS = {
     THROUGHPUT: "throughput",
@@ -35,6 +36,7 @@ COSTS = {
     "tpot_p50": "TPOT p50",
     "tpot_p99": "TPOT p99",
 }
+_LEAST = 0.93  # throughput ÷ none, of what is drawn
 _X = "preemptions per 1,000 requests"
 _Y = "output throughput ÷ none"
 _FRONTS = ("-", "--", "-.", ":")
@@ -124,4 +126,9 @@ def _axes(axes: Axes) -> None:
     axes.axhline(1, color=GREY, lw=0.5, zorder=0)
     axes.set(xlabel=_X, ylabel=_Y)
     from_zero(axes, "x")
+    if axes.get_ylim()[0] < _LEAST:  # head-room that costs more is told of, not drawn: it would flatten everything else
+        dots = np.concatenate([line.get_ydata() for line in axes.lines if line.get_marker() != "None"])
+        axes.set_ylim(_LEAST, max(1.0, dots.max()) + 0.005)
+        told = f"{(dots < _LEAST).sum()} points below {_LEAST:g}"
+        axes.text(0.98, 0.03, told, transform=axes.transAxes, ha="right", fontsize=SMALLEST_PT)
     few_ticks(axes.yaxis)
