@@ -7,10 +7,15 @@ import sys
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from harness.state.filesystem import filesystem_of
 from tests.checkout import Checkout, make_checkout
 from tests.state.cached_files import make_file
+
+# No test is judged by its time: beside others on a busy machine, any example may take long.
+settings.register_profile("untimed", deadline=None)
+settings.load_profile("untimed")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

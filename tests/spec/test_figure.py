@@ -2,7 +2,7 @@ import re
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from harness.errors import HarnessError
@@ -147,7 +147,6 @@ def test_a_state_that_cannot_be_is_refused_by_its_field(tmp_path: Path, more: st
     assert re.search(expected, refusal("2", checkout(tmp_path, f2=f"{GOOD}{more}\n")))
 
 
-@settings(deadline=None)
 @given(name=st.text(max_size=12))
 def test_whatever_is_asked_for_is_a_known_figure_or_refused_with_the_list(name: str):
     workspace = Workspace()

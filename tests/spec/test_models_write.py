@@ -22,7 +22,7 @@ def path(tmp_path: Path) -> Path:
     return copy
 
 
-@settings(max_examples=20, deadline=None)  # each reads the file three times
+@settings(max_examples=20)  # each reads the file three times
 @given(st.dictionaries(st.sampled_from(NAMES), COMMITS, min_size=1))
 @example({"yi-6b": "1" * 40})  # a number, if it stood there without quotes
 def test_only_the_revision_and_its_source_of_the_named_models_change(

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 import yaml
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import BaseModel, ConfigDict
 
@@ -116,7 +116,6 @@ def test_a_file_that_cannot_be_read_is_refused(tmp_path: Path):
 ALPHABET = st.sampled_from("ab01 :-[]{}\n'\"#,&*!?|>%@`~\t\\=.x")
 
 
-@settings(deadline=None)
 @given(data=(st.text(ALPHABET, max_size=40) | st.text(max_size=20)).map(str.encode) | st.binary(max_size=20))
 def test_whatever_a_file_holds_it_is_read_or_refused_in_one_line(data: bytes):
     with tempfile.TemporaryDirectory() as folder:
@@ -131,7 +130,6 @@ def test_whatever_a_file_holds_it_is_read_or_refused_in_one_line(data: bytes):
         assert len(answer.splitlines()) == 1
 
 
-@settings(deadline=None)
 @given(sizes=st.lists(st.integers(0, 9), min_size=1, max_size=8), data=st.data())
 def test_the_line_is_that_of_the_bad_entry_wherever_it_is(sizes: list[int], data: st.DataObject):
     bad = data.draw(st.integers(0, len(sizes) - 1))

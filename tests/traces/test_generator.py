@@ -74,7 +74,7 @@ CORPORA = st.lists(
 )
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(corpus=CORPORA, words=st.integers(1, 5), seed=st.integers(0, 9))
 def test_any_shape_makes_dialogues_even_with_too_few_words(
     corpus: list[list[list[int]]], words: int, seed: int
