@@ -217,7 +217,8 @@ def _traced(collected: Collected, replays: StudyReplays) -> Iterator[TracedPoint
     """
     for searched in collected.models:
         points = [each for each in searched.points if each.repeat == collected.grid.seeds[0] and not each.policy.swaps]
-        names = sorted({each.workload for each in points}, key=lambda name: name != collected.grid.real.workload)
+        workloads = dict.fromkeys(each.workload for each in points)  # no set: same store, same bytes
+        names = sorted(workloads, key=lambda name: name != collected.grid.real.workload)
         for name in names:
             chosen = _chosen([each for each in points if each.workload == name])
             wanted = replays.wanted(chosen, events=True)

@@ -11,7 +11,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from experiments.kv_headroom.study import LEARNING, Lengths, sources_sha256
+from experiments.kv_headroom.study import LEARNING, Lengths
+from experiments.model_free.sources import sources_sha256
 from harness.analyse.sequences import make_settings
 from harness.engine.environment import Engine
 from harness.headroom_search import Guesses

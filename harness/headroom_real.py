@@ -8,7 +8,8 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from experiments.kv_headroom.study import SERVING, Policy, sources_sha256
+from experiments.kv_headroom.study import SERVING, Policy
+from experiments.model_free.sources import sources_sha256
 from harness.analyse.step_time_fit import StepTimeFit, fit_step_time
 from harness.engine.environment import Engine
 from harness.engine.model_store import ModelFiles

@@ -5,12 +5,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from experiments.kv_headroom.study import (
-    Point,
-    Policy,
-    naive,
-    target,
-)
+from experiments.kv_headroom.study import Point, Policy, foreseeing, naive, target
 from harness.analyse.step_time_fit import at_pace, pace_of
 from harness.headroom_real import RealTier, counterpart
 from harness.headroom_search import Guesses, Repeat, capacity_of, offline_point
@@ -105,8 +100,7 @@ def _policies(declared: Real, guesses: Guesses | None) -> Iterator[Policy]:
     yield from (Policy(WATERMARK, share, watermark=share) for share in declared.watermarks)
     if guesses is not None:
         for sigmas in declared.sigmas:
-            spec = {"policy": "probabilistic", "sigmas": sigmas, "of": "length"}
-            yield Policy(PROBABILISTIC, sigmas, spec | {"quantiles": list(guesses.lengths.of_outputs)})
+            yield foreseeing(PROBABILISTIC, sigmas, "length", guesses.lengths.of_outputs)
 
 
 def _traces(repeat: Repeat, load: float, replays: StudyReplays) -> dict[str, Path]:

@@ -57,7 +57,8 @@ class StudyReplays:
 
     def wanted(self, points: Sequence[ReplayPoint], events: bool = False) -> list[WantedReplay]:
         """Where each replay belongs; ``events``: that with an event log. Raises HarnessError, as ``make_job``."""
-        return [self._wanted(point, events) for point in points]
+        engine = {**engine_record(self.engine), "patches_sha256": patches_sha256(self.engine.pin)}
+        return [self._wanted(point, engine, events) for point in points]
 
     def make(self, wanted: Sequence[WantedReplay]) -> int:
         """Make those that are not stored; returns how many.
@@ -74,8 +75,8 @@ class StudyReplays:
             done += len(batch)
         return len(todo)
 
-    def _wanted(self, point: ReplayPoint, events: bool) -> WantedReplay:
-        definition = point.definition({**engine_record(self.engine), "patches_sha256": patches_sha256(self.engine.pin)})
+    def _wanted(self, point: ReplayPoint, engine: dict[str, Any], events: bool) -> WantedReplay:
+        definition = point.definition(engine)
         definition |= {"events": True} if events else {}
         stored = StoredReplay.of(self.workspace.runs, self.node, self.study, point.name, definition)
         return WantedReplay(

@@ -1,11 +1,11 @@
 """The KV head-room study: which head-room policies are searched on a workload, with which parameters."""
 
-import hashlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from experiments.model_free.sources import REPLAYING, sources_sha256
 from harness.record.headroom_tables import NAIVE, NONE, ORACLE, PREDICTED, PROBABILISTIC, STUDY, TARGET, WATERMARK
 from harness.record.replay import Parameters
 from harness.spec.headroom import Grid
@@ -16,10 +16,8 @@ SEARCHES = {
     "target": (TARGET,),
     "all": (NAIVE, TARGET, WATERMARK, PROBABILISTIC, PREDICTED, ORACLE),
 }
-REPLAYING = ("model_free/worker_*.py",)
 SERVING = (*REPLAYING, "kv_headroom/worker_live_pool.py", "kv_headroom/worker_real_*.py")
 LEARNING = ("kv_headroom/worker_sequence_*.py",)
-_EXPERIMENTS = Path(__file__).resolve().parents[1]
 
 
 @dataclass(frozen=True)
@@ -107,8 +105,7 @@ def informed_policies(grid: Grid, searches: Sequence[str], lengths: Lengths) -> 
     for search, (of, quantiles, all_sigmas) in known.items():
         if search in searches:
             for sigmas in all_sigmas:
-                spec = {"policy": "probabilistic", "sigmas": sigmas, "of": of, "quantiles": list(quantiles)}
-                yield Policy(search, sigmas, spec)
+                yield foreseeing(search, sigmas, of, quantiles)
 
 
 def swapping_policies(grid: Grid, searches: Sequence[str]) -> Iterator[Policy]:
@@ -129,16 +126,13 @@ def target(blocks: float) -> Policy:
     return Policy(TARGET, blocks, {"policy": "target", "blocks_per_sequence": blocks})
 
 
+def foreseeing(search: str, sigmas: float, of: str, quantiles: Sequence[int]) -> Policy:
+    """Room for what is expected of the sequences; parameters: ``harness/record/headroom_spec.py``."""
+    spec = {"policy": "probabilistic", "sigmas": sigmas, "of": of, "quantiles": list(quantiles)}
+    return Policy(search, sigmas, spec)
+
+
 def with_policy(common: Parameters, policy: Policy, offload: Mapping[str, Any]) -> Parameters:
     """How the point is replayed. Only vLLM's own loop has the offload connector."""
     found = replace(common, headroom=policy.headroom, watermark=policy.watermark)
     return replace(found, offload=dict(offload), loop="stock") if policy.swaps else found
-
-
-def sources_sha256(patterns: Sequence[str]) -> str:
-    """Identity of the workers that decide a result: ``REPLAYING``, ``SERVING`` or ``LEARNING``."""
-    digest = hashlib.sha256()
-    for pattern in patterns:
-        for path in sorted(_EXPERIMENTS.glob(pattern)):
-            digest.update(path.name.encode() + b"\0" + path.read_bytes())
-    return digest.hexdigest()

@@ -1,18 +1,17 @@
 """The prefix-sharing study: which traces are replayed through vLLM's block manager, with which parameters."""
 
-import hashlib
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from experiments.model_free.sources import REPLAYING, sources_sha256
 from harness.record.replay import Parameters
 from harness.record.sharing_tables import SINGLE
 from harness.spec.sharing import Dialogues, Mooncake
 from harness.traces.check import TraceFacts
 
 STUDY = "prefix_sharing"
-_WORKERS = Path(__file__).resolve().parents[1] / "model_free"
 
 
 @dataclass(frozen=True)
@@ -108,7 +107,4 @@ def _longest(workload: Workload, base: Parameters) -> int:
 
 def workers_sha256() -> str:
     """Identity of the code that replays: every worker of the model-free engine."""
-    digest = hashlib.sha256()
-    for path in sorted(_WORKERS.glob("worker_*.py")):
-        digest.update(path.name.encode() + b"\0" + path.read_bytes())
-    return digest.hexdigest()
+    return sources_sha256(REPLAYING)

@@ -62,7 +62,8 @@ def in_both(tiers: Tiers, metric: str, arrivals: str) -> list[Both]:
 class Agreement:
     """``equal`` of ``compared`` points by step have all their counts equal; ``unequal`` names the others' metrics.
 
-    ``throughput_errors``: of the points by clock, as shares of the real throughput; ``paced_errors``: at its pace.
+    ``throughput_errors``: of the points by clock, as shares of the real throughput; ``paced_errors``: at the
+    other points' pace.
     """
 
     compared: int

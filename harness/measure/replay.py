@@ -37,6 +37,11 @@ def replay_engine(pin: str | None, workspace: Workspace) -> Engine:
     if engine.pin.vllm_version != VLLM:
         what = f"replays are written for the scheduler of vLLM {VLLM}, this is {engine.pin.vllm_version}"
         raise HarnessError(f"--engine {engine.pin.name}: {what}; leave --engine and HARNESS_ENGINE out")
+    return installed(engine)
+
+
+def installed(engine: Engine) -> Engine:
+    """The engine, whose environment is there. Raises HarnessError: it is not; says how to install it."""
     if not engine.is_complete:
         how = f"python -m harness engines install --pin {engine.pin.name}"
         raise HarnessError(f"engine {engine.pin.name} is not installed; install it with: {how}")

@@ -17,7 +17,7 @@ from harness.engine.environment import Engine, engine_of
 from harness.engine.model_files import file_sha256
 from harness.engine.study_worker import run_worker
 from harness.errors import HarnessError
-from harness.measure.replay import engine_record
+from harness.measure.replay import engine_record, installed
 from harness.measure.sequence_folder import (
     MODEL_FILE,
     MODELS,
@@ -57,11 +57,7 @@ class Predictions:
 
 def sequence_engine(pin: str | None, workspace: Workspace) -> Engine:
     """The engine whose torch is used: the CPU pin's if none is named. Raises HarnessError if it is not installed."""
-    engine = engine_of(load_pin(pin or DEFAULT_CPU_PIN), workspace)
-    if not engine.is_complete:
-        how = f"python -m harness engines install --pin {engine.pin.name}"
-        raise HarnessError(f"engine {engine.pin.name} is not installed; install it with: {how}")
-    return engine
+    return installed(engine_of(load_pin(pin or DEFAULT_CPU_PIN), workspace))
 
 
 def train_sequence(
