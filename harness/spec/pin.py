@@ -1,7 +1,8 @@
 """A pin: one exact engine build, with its lock, its patch set and the environment it is run in.
 
 A *release* is a pin without a patch set (``patches/releases/<name>/``): it is started as it was published, never
-patched and never traced, so that a start of it is known only by its length and its log.
+patched and never traced, so that a start of it is known only by its length and its log. A *serving* pin
+(``patches/serving/<name>/``) is a release together with what serves it on several replicas.
 """
 
 import hashlib
@@ -16,6 +17,7 @@ from harness.spec.yamlfile import load_yaml
 PATCHES = Path(__file__).resolve().parents[2] / "patches"
 DEFAULT_CPU_PIN = "vllm-0.32.0-cpu"
 DEFAULT_CUDA_PIN = "vllm-0.10.1.1-cuda"
+_UNPATCHED = ("releases", "serving")
 
 
 class PatchedFile(BaseModel):
@@ -38,6 +40,7 @@ class Pin(BaseModel):
     python: tuple[str, ...]  # minor versions it installs on, e.g. 3.11
     torch: str  # requirement, installed after the lock: its build depends on the index (TORCH_INDEX_URL)
     environment: dict[str, str]  # variables every run of this pin gets
+    also: tuple[str, ...] = ()  # requirements beside the engine's own; the lock holds what they resolve to
     lacks: dict[str, str] = {}  # phase, or argument=value, that this engine does not have → why, in a few words
     files: dict[str, PatchedFile]  # path relative to the folder that holds vllm/ → content
     installed_gb: float = Field(default=10.0, gt=0, allow_inf_nan=False)  # what its environment takes on disk, about
@@ -84,25 +87,31 @@ def release_names() -> list[str]:
     return sorted(path.parent.name for path in PATCHES.glob("releases/*/pin.yaml"))
 
 
+def serving_names() -> list[str]:
+    """Every pin that serves several replicas."""
+    return sorted(path.parent.name for path in PATCHES.glob("serving/*/pin.yaml"))
+
+
 def load_pin(name: str) -> Pin:
-    """Read a pin's or a release's ``pin.yaml``.
+    """Read the ``pin.yaml`` of a pin, a release or a serving pin.
 
     Raises:
         HarnessError: no such pin (lists the known ones), or a bad field.
     """
-    if name not in pin_names() + release_names():
-        releases = f"; releases: {', '.join(release_names())}" if release_names() else ""
-        raise HarnessError(f"unknown engine pin '{name}'; known: {', '.join(pin_names())}{releases}")
+    if name not in pin_names() + release_names() + serving_names():
+        others = {"releases": release_names(), "serving": serving_names()}
+        rest = "".join(f"; {kind}: {', '.join(names)}" for kind, names in others.items() if names)
+        raise HarnessError(f"unknown engine pin '{name}'; known: {', '.join(pin_names())}{rest}")
     path = _folder(name) / "pin.yaml"
     pin = load_yaml(path, Pin)
     where = path.relative_to(PATCHES.parent)
     if pin.name != name:
         raise HarnessError(f"{where}: field 'name' is '{pin.name}'; it must equal its folder '{name}'")
-    if pin.files and name in release_names():
+    if pin.files and name not in pin_names():
         raise HarnessError(f"{where}: a release has no patched files; a pin with patches belongs into patches/{name}/")
     return pin
 
 
 def _folder(name: str) -> Path:
-    release = PATCHES / "releases" / name
-    return release if (release / "pin.yaml").is_file() else PATCHES / name
+    unpatched = [PATCHES / kind / name for kind in _UNPATCHED]
+    return next((folder for folder in unpatched if (folder / "pin.yaml").is_file()), PATCHES / name)

@@ -1,9 +1,9 @@
-"""Make the locks of unpatched releases: ``.venv/bin/python patches/releases/make_locks.py --uv UV [NAME…]``.
+"""Make the locks of unpatched releases and serving pins: ``make_locks.py --uv UV [NAME…]``, run by .venv/bin/python.
 
-UV is a uv program (``pip install uv`` into an environment of its own; made with 0.13.9). For each release (default: all
-that have a folder here) it resolves what pin.yaml names for x86-64 Linux and the pin's Pythons, as of half a day after
-the release was published, and writes requirements.lock. A release gives most of its dependencies lower bounds only; the
-versions of that day are what it was tested with.
+UV is a uv program (``pip install uv`` into an environment of its own; made with 0.13.9). For each (default: all) it
+resolves what pin.yaml names for x86-64 Linux and the pin's Pythons, as of half a day after the newest of it was
+published, and writes requirements.lock. A release gives most of its dependencies lower bounds only; the versions of that
+day are what it was tested with.
 
 Only hashes of files that fit are kept: wheels for these Pythons, and the source archive where a Python has no wheel.
 Resolving again writes the same lock, as long as the index holds the same files. Torch of CPU releases stays out: its
@@ -26,7 +26,7 @@ from packaging.markers import Marker
 from packaging.tags import Tag, compatible_tags, cpython_tags
 from packaging.utils import parse_wheel_filename
 
-from harness.spec.pin import Pin, load_pin, release_names
+from harness.spec.pin import Pin, load_pin, release_names, serving_names
 
 FITS_AFTER = timedelta(hours=12)
 WITHOUT_TORCH = ("sympy", "networkx", "filelock", "jinja2", "fsspec", "setuptools<82")  # torch's pure dependencies
@@ -69,7 +69,7 @@ def make_lock(pin: Pin, uv: str) -> str:
     """The lock's text. Raises SystemExit with uv's reason if there is no solution."""
     change = CHANGES.get(pin.name, Change(""))
     asked = Asked(
-        inputs=(f"{pin.distribution}=={pin.version}", *(WITHOUT_TORCH if pin.device == "cpu" else ())),
+        inputs=(f"{pin.distribution}=={pin.version}", *(WITHOUT_TORCH if pin.device == "cpu" else ()), *pin.also),
         without=(*(NOT_FOR_CPU if pin.device == "cpu" else ()), *change.without),
         instead=change.instead,
         until=(_published(pin, uv) + FITS_AFTER).strftime("%Y-%m-%dT%H:%M:%SZ"),
@@ -84,10 +84,10 @@ def make_lock(pin: Pin, uv: str) -> str:
 
 
 def _published(pin: Pin, uv: str) -> datetime:
-    """When the release itself was published: its CUDA wheel, whichever build the pin is of."""
-    (package,) = _compile(pin, uv, Asked((f"vllm=={pin.vllm_version}",)), "--no-deps")
-    when: datetime = min(wheel["upload-time"] for wheel in package["wheels"])
-    return when
+    """When the release itself was published: its CUDA wheel, whichever build the pin is of; what serves it, if later."""
+    exact = [f"vllm=={pin.vllm_version}", *(each for each in pin.also if "==" in each)]
+    packages = [_compile(pin, uv, Asked((each,)), "--no-deps")[0] for each in exact]
+    return max(min(wheel["upload-time"] for wheel in package["wheels"]) for package in packages)
 
 
 def _compile(pin: Pin, uv: str, asked: Asked, *options: str) -> list[dict[str, Any]]:
@@ -188,9 +188,9 @@ def main() -> None:
     """Make the locks that were asked for."""
     parser = argparse.ArgumentParser(description="Make the locks of unpatched releases.")
     parser.add_argument("--uv", required=True, help="the uv program")
-    parser.add_argument("names", nargs="*", metavar="NAME", help="releases; default: all")
+    parser.add_argument("names", nargs="*", metavar="NAME", help="releases and serving pins; default: all")
     arguments = parser.parse_args()
-    for name in arguments.names or release_names():
+    for name in arguments.names or release_names() + serving_names():
         pin = load_pin(name)
         print(name, file=sys.stderr)
         pin.lock.write_text(make_lock(pin, arguments.uv), encoding="utf-8")
