@@ -10,7 +10,7 @@
     simulated.csv  one number of a simulated run a row: the same routers over replicas without a model
     findings.csv   strategies against a baseline, over the repeats that both have: one statistic a row
 
-``repeat`` is the number of a run of its case: runs of the same repeat send the same requests at the same times. ``phase``
+``repeat`` is the number of a run of its case: runs of the same repeat send the same requests at the same times. Phase
 ``warm`` is the same load a second time without a restart. Replicas are numbered in the order of their ids; ``all`` is
 their sum or, of a mean, the mean over all their requests. What does not exist has no row.
 """

@@ -2,8 +2,8 @@
 
 UV is a uv program (``pip install uv`` into an environment of its own; made with 0.13.9). For each (default: all) it
 resolves what pin.yaml names for x86-64 Linux and the pin's Pythons, as of half a day after the newest of it was
-published, and writes requirements.lock. A release gives most of its dependencies lower bounds only; the versions of that
-day are what it was tested with.
+published, and writes requirements.lock. A release gives most of its dependencies lower bounds only; the versions of
+that day are what it was tested with.
 
 Only hashes of files that fit are kept: wheels for these Pythons, and the source archive where a Python has no wheel.
 Resolving again writes the same lock, as long as the index holds the same files. Torch of CPU releases stays out: its
@@ -84,7 +84,7 @@ def make_lock(pin: Pin, uv: str) -> str:
 
 
 def _published(pin: Pin, uv: str) -> datetime:
-    """When the release itself was published: its CUDA wheel, whichever build the pin is of; what serves it, if later."""
+    """When the release was published: its CUDA wheel, whichever build the pin is of, or what serves it, if later."""
     exact = [f"vllm=={pin.vllm_version}", *(each for each in pin.also if "==" in each)]
     packages = [_compile(pin, uv, Asked((each,)), "--no-deps")[0] for each in exact]
     return max(min(wheel["upload-time"] for wheel in package["wheels"]) for package in packages)
