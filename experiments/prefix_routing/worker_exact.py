@@ -51,6 +51,10 @@ class ExactCaches:
         tokens = [] if text is None else self._tokenizer.encode(text).ids
         return len(tokens), {each: self._index.matched(each.unique_id, tokens, self._block_size) for each in replicas}
 
+    def blocks(self, replica: ReplicaID) -> int:
+        """How many different contents the replica has cached, as of the last reading."""
+        return self._index.blocks(replica.unique_id)
+
     def _read(self) -> None:
         for name, socket in self._sockets.items():
             while socket.poll(0):

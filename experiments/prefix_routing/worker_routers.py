@@ -121,7 +121,8 @@ class Random(DecisionLog, _RandomChoice):  # type: ignore[misc]
 
 
 class _ExactChoice(RequestRouter):
-    """To whoever has most of the prompt cached; of several, and of all if nobody has any, the shortest queue."""
+    """To whoever has most of the prompt cached; of several, and of all if nobody has any, the shortest queue,
+    then the least cached."""
 
     caches: ExactCaches
 
@@ -148,8 +149,10 @@ class _ExactChoice(RequestRouter):
             return [candidate_replicas]
         rule = "most cached" if most else "nothing cached: shortest queue"
         self.reason = Reason(f"{rule}{missed}", most, of, "tokens")
-        best = [each for each in candidate_replicas if matched[each.replica_id] == most]
-        rest = [each for each in candidate_replicas if matched[each.replica_id] != most]
+        # Ray takes the first of those with the shortest queue: that is to be the one that has cached least so far.
+        emptiest = sorted(candidate_replicas, key=lambda each: self.caches.blocks(each.replica_id))
+        best = [each for each in emptiest if matched[each.replica_id] == most]
+        rest = [each for each in emptiest if matched[each.replica_id] != most]
         return [best, rest] if rest else [best]
 
     def update_replicas(self, replicas: list[RunningReplica]) -> None:
