@@ -10,6 +10,7 @@ from harness import (
     cli_claims,
     cli_doctor,
     cli_engines,
+    cli_load,
     cli_predict,
     cli_recorded,
     cli_replay,
@@ -116,6 +117,7 @@ def compare(
     raise typer.Exit(run_compare(Workspace().runs, a, b, kind.value, gate, as_json))
 
 
+app.command()(cli_load.load)
 app.command()(cli_trace.trace)
 app.command()(cli_slots.bundle)
 app.command()(cli_slots.merge)

@@ -9,10 +9,12 @@ import math
 import random
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import accumulate
 
 THINK_S = 20.0  # mean of the exponential think time
 FIRST_TOKEN_S = 0.5
 TOKEN_S = 0.02
+_DECIMALS = 6  # of a second
 
 
 @dataclass(frozen=True)
@@ -41,6 +43,16 @@ class Arrivals:
 def response_s(output_tokens: int) -> float:
     """How long an answer of this length is assumed to take."""
     return FIRST_TOKEN_S + TOKEN_S * output_tokens
+
+
+def request_times(requests: int, rate: float, seed: int) -> list[float]:
+    """Seconds at which so many requests of a load arrive: Poisson, ``rate`` per second, the first at 0; inf: all at 0.
+
+    The one schedule of a load: its trace has these times, and its client sends at them.
+    """
+    stream = random.Random(f"{seed} requests")
+    gaps = (_exponential(stream, 1 / rate) for _ in range(requests - 1))
+    return [round(at_s, _DECIMALS) for at_s in accumulate(gaps, initial=0.0)]
 
 
 def _exponential(stream: random.Random, mean: float) -> float:
