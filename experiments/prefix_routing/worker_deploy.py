@@ -2,8 +2,9 @@
 
 ASKED: ``model`` (folder), ``name``, ``replicas``, ``engine`` (vLLM's engine arguments), ``max_ongoing_requests`` (of a
 replica), ``bundle`` (what Ray sets aside for a replica), ``router`` (module.Class), ``router_parameters``, ``port``,
-``address`` (of a Ray that runs already; null: one is started), ``log_folder``, ``events_folder`` (short: sockets lie in
-it), ``stdout`` and ``stderr`` (files that this process writes to from now on), ``environment`` (variables of replicas).
+``address`` (of a Ray that runs already; null: one is started), ``scratch`` and, in it, ``events_folder`` (short: sockets
+lie there), ``log_folder``, ``stdout`` and ``stderr`` (files that this process writes to from now on), ``environment``
+(variables of replicas and router).
 
 READY appears when queries are answered: ``url``, ``replicas``, ``app``. Then the deployment stays until SIGTERM or
 Ctrl-C; both end what was started here: the application, and Ray unless it ran before.
@@ -37,12 +38,13 @@ def deploy(asked: dict[str, Any], ready: Path) -> None:
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
-    environment = {**asked["environment"], "PYTHONPATH": os.environ["PYTHONPATH"]}
+    environment = asked["environment"]
     if asked["address"] is None:
         ray.init(
             address="local",
             num_cpus=_CPUS,
             include_dashboard=False,
+            _temp_dir=str(Path(asked["scratch"]) / "ray"),
             object_store_memory=_OBJECT_STORE_BYTES,
             logging_level="WARNING",
         )

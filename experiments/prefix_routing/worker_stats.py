@@ -75,5 +75,4 @@ def _served(finished: Any) -> dict[str, Any]:
         "inference_s": finished.inference_time,
         "e2e_s": finished.e2e_latency,
         "preemptions": finished.num_preemptions,
-        "finish": str(finished.finish_reason),
     }

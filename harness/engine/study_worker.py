@@ -32,10 +32,10 @@ def run_worker(
     except subprocess.TimeoutExpired:
         raise HarnessError(f"{what} took more than {limit_s:.0f} s; try again") from None
     if done.returncode != 0 or not paths[1].exists():
-        raise HarnessError(f"{what} failed (exit {done.returncode}, {engine_python}): {_said(done.stderr)}")
+        raise HarnessError(f"{what} failed (exit {done.returncode}, {engine_python}): {last_words(done.stderr)}")
 
 
-def _said(stderr: str) -> str:
+def last_words(stderr: str) -> str:
     """The exception that ended it, which libraries' farewells may follow; else its last line."""
     lines = stderr.strip().splitlines() or ["no message"]
     traces = [number for number, line in enumerate(lines) if line.startswith("Traceback (most recent call last)")]

@@ -1,10 +1,12 @@
 """What engines leave in /dev/shm: memory that stays taken after their processes have ended.
 
-Only told, never deleted: names do not say whose they are, and another program of the same user may use them.
+Names do not say whose they are, and another program of the same user may use them: of a start they are only told. Where
+many starts follow each other (``remove_unused``), what came meanwhile and no process has mapped is removed.
 """
 
 import os
 import stat
+from contextlib import suppress
 from pathlib import Path
 
 from harness.record.plain import printable
@@ -40,3 +42,34 @@ def _taken_bytes(entry: os.DirEntry[str]) -> int | None:
     except OSError:
         return None
     return facts.st_blocks * 512 if stat.S_ISREG(facts.st_mode) and facts.st_uid == os.geteuid() else None
+
+
+def remove_unused(before: dict[str, int]) -> list[str]:
+    """Remove what has come since ``before`` and no process has mapped; returns the names."""
+    mapped = _mapped()
+    removed = [name for name in left_behind(before, inventory()) if str(SHM / name) not in mapped]
+    for name in removed:
+        with suppress(OSError):
+            (SHM / name).unlink()
+    return removed
+
+
+def _mapped() -> set[str]:
+    """Files below ``SHM`` that a process of this user has mapped or open."""
+    found: set[str] = set()
+    for folder in Path("/proc").glob("[0-9]*"):
+        with suppress(OSError):
+            for line in (folder / "maps").read_text(encoding="utf-8", errors="replace").splitlines():
+                _, _, path = line.partition(f"{SHM}/")
+                if path:
+                    found.add(f"{SHM}/{path.removesuffix(' (deleted)')}")
+        with suppress(OSError):
+            found |= {os.readlink(each.path) for each in os.scandir(folder / "fd") if _is_link(each)}
+    return found
+
+
+def _is_link(entry: os.DirEntry[str]) -> bool:
+    try:
+        return entry.is_symlink()
+    except OSError:
+        return False

@@ -1,0 +1,147 @@
+"""A deployment of Ray Serve LLM, up for the time of a block: replicas behind one router, and nothing left afterwards.
+
+The driver (experiments/prefix_routing/worker_deploy.py) runs under the engine's Python in a process tree of its own, so
+that everything that it started ends with the block, whoever ends it. What Ray writes lies in a scratch folder that goes
+with it. In a Ray that was there before (RAY_ADDRESS), only the application is ended.
+"""
+
+import json
+import os
+import shutil
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from harness.engine.environment import Engine
+from harness.engine.process_tree import Tree, process_tree
+from harness.engine.study_worker import last_words
+from harness.errors import HarnessError, MeasurementFailed
+from harness.measure.address import Address
+from harness.record.atomic import write_json
+from harness.record.plain import printable
+from harness.state.shared_memory import inventory, remove_unused
+from harness.workspace import ROOT
+
+WORKER = "experiments.prefix_routing.worker_deploy"
+_SHOWN = 300  # characters of what a driver said last
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What is to be deployed. ``router``: class and parameters; ``engine``: vLLM's engine arguments."""
+
+    name: str  # of the model, towards clients
+    model: Path
+    replicas: int
+    router: Mapping[str, Any]
+    engine: Mapping[str, Any]
+    max_ongoing_requests: int
+    bundle: Mapping[str, float]
+    port: int
+    address: str | None  # of a Ray that runs already
+
+
+@dataclass(frozen=True)
+class Files:
+    """Where a deployment writes: workers' logs, and what the driver and all below it say."""
+
+    logs: Path
+    stdout: Path
+    stderr: Path
+
+
+@dataclass(frozen=True)
+class Deployment:
+    """A deployment that answers. ``replicas``: Ray's id → the URL of its metrics."""
+
+    url: str
+    replicas: Mapping[str, str]
+    tree: Tree
+
+    def check(self) -> None:
+        """Raise MeasurementFailed if its driver has ended."""
+        if not self.tree.running:
+            raise MeasurementFailed("the deployment's driver ended by itself")
+
+
+def refuse_taken_port(port: int) -> None:
+    """Raise HarnessError if something listens there already."""
+    if Address(port=port).listens():
+        raise HarnessError(f"port {port} is in use; end what listens there, or give another: --port {port + 1}")
+
+
+@contextmanager
+def deployed(wanted: Wanted, engine: Engine, files: Files, ready_s: float, limit_s: float) -> Iterator[Deployment]:
+    """Deploy, and end it when the block is left. ``limit_s``: of the whole, from now on.
+
+    Raises:
+        HarnessError: the port is taken.
+        MeasurementFailed: no query was answered within ``ready_s``, or the driver ended (its last words are quoted).
+    """
+    refuse_taken_port(wanted.port)
+    files.logs.mkdir(parents=True, exist_ok=True)
+    scratch = Path(tempfile.mkdtemp(prefix="route-"))  # short: paths of sockets have 107 characters at most
+    shared = inventory()
+    try:
+        asked, ready = scratch / "asked.json", scratch / "ready.json"
+        write_json(asked, _asked(wanted, engine, files, scratch))
+        command = [str(engine.python), "-m", WORKER, str(asked), str(ready)]
+        environment = {**os.environ, **_of_replicas(engine, wanted)}
+        environment.pop("RAY_ADDRESS", None)  # asked.json says it
+        with process_tree(command, environment, files.stderr, ROOT, limit_s, scratch) as tree:
+            tree.wait(until=_within(ready, ready_s, tree))
+            if not ready.exists():
+                raise MeasurementFailed(_why(tree, files, ready_s))
+            said = json.loads(ready.read_text(encoding="utf-8"))
+            urls = {each["replica"]: each["metrics_url"] for each in said["replicas"]}
+            yield Deployment(said["url"], urls, tree)
+    finally:
+        remove_unused(shared)
+        shutil.rmtree(scratch, ignore_errors=True)
+
+
+def _asked(wanted: Wanted, engine: Engine, files: Files, scratch: Path) -> dict[str, Any]:
+    events = scratch / "kv"
+    events.mkdir()
+    return {
+        "model": str(wanted.model.resolve()),
+        "name": wanted.name,
+        "replicas": wanted.replicas,
+        "engine": dict(wanted.engine),
+        "max_ongoing_requests": wanted.max_ongoing_requests,
+        "bundle": dict(wanted.bundle),
+        "router": wanted.router["class"],
+        "router_parameters": wanted.router["parameters"],
+        "port": wanted.port,
+        "address": wanted.address,
+        "scratch": str(scratch),
+        "log_folder": str(files.logs.resolve()),
+        "events_folder": str(events),
+        "stdout": str(files.stdout.resolve()),
+        "stderr": str(files.stderr.resolve()),
+        "environment": _of_replicas(engine, wanted),
+    }
+
+
+def _of_replicas(engine: Engine, wanted: Wanted) -> dict[str, str]:
+    """The pin's variables, and where workers find their modules. Replicas on a CPU share its cores evenly."""
+    environment = {**engine.pin.environment, "PYTHONPATH": str(ROOT)}
+    if engine.pin.device == "cpu":
+        environment["OMP_NUM_THREADS"] = str(max(1, len(os.sched_getaffinity(0)) // wanted.replicas))
+    return environment
+
+
+def _within(ready: Path, limit_s: float, tree: Tree) -> Callable[[], bool]:
+    """Whether to stop waiting: it is ready, or it has taken too long."""
+    until_ns = tree.exec_ns + int(limit_s * 1e9)
+    return lambda: ready.exists() or time.monotonic_ns() > until_ns
+
+
+def _why(tree: Tree, files: Files, ready_s: float) -> str:
+    last = printable(last_words(files.stderr.read_text(encoding="utf-8", errors="replace")), _SHOWN)
+    what = f"no query was answered within {ready_s:.0f} s" if tree.running else "the driver ended"
+    return f"{what}: {last}"
