@@ -27,7 +27,10 @@ QUIET_WAIT = typer.Option(
 def figure(
     context: typer.Context,
     number: Annotated[
-        str, typer.Argument(metavar="NUM", help="1 to 15, 17; ladder; sharing; headroom; rest = 3, 4, 5, 6, 8, 17.")
+        str,
+        typer.Argument(
+            metavar="NUM", help="1 to 15, 17; ladder; sharing; headroom; routing; rest = 3, 4, 5, 6, 8, 17."
+        ),
     ],
     slot: Annotated[
         int | None, typer.Argument(metavar="[SLOT_INDEX]", help="Of a figure that compares nodes: 0 or 1.")
@@ -90,13 +93,13 @@ def figure(
     ] = False,
     trace: Annotated[
         Path | None,
-        typer.Option(envvar="HARNESS_TRACE", metavar="FILE", help="Of sharing and headroom: Mooncake's trace."),
+        typer.Option(
+            envvar="HARNESS_TRACE", metavar="FILE", help="Of sharing, headroom and routing: Mooncake's trace."
+        ),
     ] = None,
     data: Annotated[
         Path | None,
-        typer.Option(
-            envvar="HARNESS_DATA", metavar="FILE", help="Of sharing and headroom: dialogues, as ShareGPT has them."
-        ),
+        typer.Option(envvar="HARNESS_DATA", metavar="FILE", help="Of these three: dialogues, as ShareGPT has them."),
     ] = None,
     search: Annotated[
         str | None,
@@ -113,6 +116,36 @@ def figure(
         typer.Option(
             "--trace-memory", envvar="HARNESS_TRACE_MEMORY", help="Of headroom: also record and draw every block's way."
         ),
+    ] = False,
+    strategies: Annotated[
+        str | None,
+        typer.Option(
+            envvar="HARNESS_STRATEGIES",
+            metavar="NAMES",
+            help="Of routing: routers, separated by commas. [default: all]",
+        ),
+    ] = None,
+    label: Annotated[
+        str | None,
+        typer.Option(
+            envvar="HARNESS_LABEL", metavar="TEXT", help="Of routing: what these runs are called in the slot."
+        ),
+    ] = None,
+    replicas: Annotated[
+        int | None, typer.Option(envvar="HARNESS_REPLICAS", min=1, help="Of routing. [default: 4 GPUs; 2 on a CPU]")
+    ] = None,
+    port: Annotated[
+        int | None, typer.Option(envvar="HARNESS_PORT", min=1, max=65_535, help="Of routing. [default: 8000]")
+    ] = None,
+    overrides: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--set", metavar="FIELD=VALUE", help="Of routing, often: load.request_rate=8, with_warmup=true, …"
+        ),
+    ] = None,
+    serve_only: Annotated[
+        bool,
+        typer.Option("--serve-only", envvar="HARNESS_SERVE_ONLY", help="Of routing: deploy, and wait for Ctrl-C."),
     ] = False,
     as_json: Annotated[
         bool, typer.Option("--json", help="With --dry-run, or of a study: one JSON document as the last line.")
@@ -131,7 +164,24 @@ def figure(
 
     workspace = Workspace()
     study_call = StudyCall(
-        number, smoke, dry_run, as_json, engine, trace, data, _words(models), search, workload, trace_memory
+        figure=number,
+        smoke=smoke,
+        dry_run=dry_run,
+        as_json=as_json,
+        engine=engine,
+        trace=trace,
+        data=data,
+        models=_words(models),
+        search=search,
+        workload=workload,
+        trace_memory=trace_memory,
+        iterations=iterations,
+        strategies=_words(strategies),
+        label=label,
+        replicas=replicas,
+        port=port,
+        overrides=tuple(overrides or ()),
+        serve_only=serve_only,
     )
     if run_study(study_call, _typed(context), workspace):
         return

@@ -27,6 +27,13 @@ class StudyCall:
     search: str | None = None
     workload: str | None = None
     trace_memory: bool = False
+    iterations: int | None = None
+    strategies: tuple[str, ...] = ()
+    label: str | None = None
+    replicas: int | None = None
+    port: int | None = None
+    overrides: tuple[str, ...] = ()  # FIELD=VALUE
+    serve_only: bool = False
 
 
 @dataclass(frozen=True)
@@ -49,13 +56,21 @@ def _kv_headroom(call: StudyCall, workspace: Workspace) -> None:
     run_headroom(call, workspace)
 
 
+def _prefix_routing(call: StudyCall, workspace: Workspace) -> None:
+    from harness.routing_command import run_routing
+
+    run_routing(call, workspace)
+
+
 _ALL_TAKE = frozenset({"number", "smoke", "dry_run", "as_json", "engine"})
 _FILES = frozenset({"trace", "data"})
 _HEADROOM = frozenset({"search", "workload", "trace_memory"})
-_ONLY_STUDIES = _FILES | _HEADROOM  # no figure of starts takes these
+_ROUTING = frozenset({"strategies", "label", "replicas", "port", "overrides", "serve_only"})
+_ONLY_STUDIES = _FILES | _HEADROOM | _ROUTING  # no figure of starts takes these
 STUDIES = {
     "prefix_sharing": Study(_ALL_TAKE | _FILES, _prefix_sharing),
     "kv_headroom": Study(_ALL_TAKE | _FILES | _HEADROOM | {"models"}, _kv_headroom),
+    "prefix_routing": Study(_ALL_TAKE | _FILES | _ROUTING | {"models", "iterations"}, _prefix_routing),
 }
 
 

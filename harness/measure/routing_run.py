@@ -1,0 +1,169 @@
+"""One run of the routing study: deploy → check queries → load (cold, perhaps once more warm) → stop → its folder.
+
+Whatever goes wrong on the way is a failed run that says where and why, and keeps what there is of its logs. Ctrl-C
+leaves no run, as ever; nothing that was started outlives it.
+"""
+
+import json
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from harness.analyse.routing_accounting import accounting_document
+from harness.engine.environment import Engine
+from harness.errors import MeasurementFailed
+from harness.measure.deployment import Deployment, Files, Wanted, deployed
+from harness.measure.provenance import harness_facts
+from harness.measure.replica_metrics import Told, scrape, settled
+from harness.measure.routing_load import check_queries, send_load
+from harness.record.load import LoadError, LoadParameters
+from harness.record.load_output import summary_path
+from harness.record.plain import printable
+from harness.record.routing_facts import Phase, RoutingFacts, numbered
+from harness.record.routing_gather import gather_run
+from harness.record.routing_lines import RoutingRunError
+from harness.record.routing_run import PhaseMetrics, read_routing_run
+from harness.record.routing_store import StoredCase
+from harness.record.routing_tables import COLD, FAILED, OK, WARM
+from harness.spec.routing import Limits
+
+_SETTLE_S = 10.0
+_LONGEST_REASON = 300
+_COMPLETED = "vllm:request_success_total"
+
+
+@dataclass(frozen=True)
+class RoutingJob:
+    """One run that is to be made. ``facts``: what of routing.json is known before; ``load``: the load's file."""
+
+    stored: StoredCase
+    repeat: int
+    facts: Mapping[str, Any]  # label, strategy, router, parameters, engine, model, node
+    wanted: Wanted
+    load: Path
+    parameters: LoadParameters
+    with_warmup: bool
+    limits: Limits
+
+    @property
+    def phases(self) -> tuple[str, ...]:
+        """What is run, in this order, without a restart between."""
+        return (COLD, WARM) if self.with_warmup else (COLD,)
+
+
+def make_routing_run(job: RoutingJob, engine: Engine, announce: Callable[[str], None]) -> Path:
+    """Make the run; returns its folder, which says whether it is ok.
+
+    Raises:
+        HarnessError: the port is taken; nothing was started.
+    """
+    working = job.stored.begin(job.repeat)
+    run = _Run(job, working, announce)
+    status, reason = OK, None
+    try:
+        run.measure(engine)
+        run.gather()
+    except (MeasurementFailed, RoutingRunError, LoadError, OSError) as error:
+        status, reason = FAILED, printable(str(error), _LONGEST_REASON)
+    facts = run.facts(status, reason)
+    facts.write(working)
+    if status == OK:
+        found = read_routing_run(working)
+        replace(facts, accounting=accounting_document(found)).write(working)
+    return job.stored.close(job.repeat, working, status == OK)
+
+
+class _Run:
+    """What is known of the run so far."""
+
+    def __init__(self, job: RoutingJob, working: Path, announce: Callable[[str], None]) -> None:
+        self.job, self.working, self.announce = job, working, announce
+        self.started = datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
+        self.stage = "deploy"
+        self.raw, self.logs = working / "raw", working / "logs"
+        self.replicas: list[str] = []
+        self.phases: list[Phase] = []
+        self.metrics: dict[str, PhaseMetrics] = {}
+        self.clients: dict[str, Path] = {}
+
+    def measure(self, engine: Engine) -> None:
+        """Deploy and send. Raises MeasurementFailed, HarnessError."""
+        job, limits = self.job, self.job.limits
+        self.logs.mkdir()
+        strategy = job.facts["strategy"]
+        files = Files(self.raw, self.logs / f"{strategy}_stdout.log", self.logs / f"{strategy}_stderr.log")
+        whole = limits.ready + len(job.phases) * limits.phase + limits.stop
+        with deployed(job.wanted, engine, files, limits.ready, whole) as deployment:
+            self.replicas = sorted(deployment.replicas)
+            self.stage = "check"
+            asked = check_queries(deployment, job.wanted.name, self._served)
+            self.announce(f"{len(self.replicas)} replicas serve {strategy}, checked with {asked} queries")
+            for phase in job.phases:
+                self.stage = phase
+                self._phase(phase, deployment)
+            self._check_replicas(deployment)
+            self.stage = "stop"
+
+    def _phase(self, phase: str, deployment: Deployment) -> None:
+        before, begin = scrape(deployment.replicas), time.time()
+        output = self.working / f"client-{phase}.jsonl"
+        log = self.logs / f"{self.job.facts['strategy']}_client.log"
+        name, sending = self.job.wanted.name, self.job.parameters.sending
+        send_load(deployment, name, self.job.load, sending, phase, output, log, self.job.limits.phase)
+        self.clients[phase] = output
+        client = json.loads(summary_path(output).read_text(encoding="utf-8"))
+        end = time.time()
+        wanted = _completed(before) + client["completed"]
+        after = settled(lambda: scrape(deployment.replicas), _COMPLETED, wanted, _SETTLE_S)
+        self.metrics[phase] = PhaseMetrics(before, after)
+        self.phases.append(Phase(phase, begin, end, client))
+        if not client["completed"]:
+            raise MeasurementFailed(f"none of {client['requests']} requests was completed")
+
+    def _check_replicas(self, deployment: Deployment) -> None:
+        """Raise MeasurementFailed if a replica was lost: what the others served then compares with nothing."""
+        answering = scrape(deployment.replicas)
+        if lost := sorted(set(deployment.replicas) - set(answering)):
+            raise MeasurementFailed(f"replica {lost[0]} was lost while the load was sent")
+        there = {path.stem.removeprefix("replica-") for path in self.raw.glob("replica-*.json")}
+        if new := sorted(there - set(deployment.replicas)):
+            raise MeasurementFailed(f"a replica was lost while the load was sent, {new[0]} took its place")
+
+    def _served(self) -> set[str]:
+        """Replicas that have served a request."""
+        found = (path for path in self.raw.glob("served-*.jsonl") if path.stat().st_size)
+        return {path.stem.removeprefix("served-") for path in found}
+
+    def gather(self) -> None:
+        """Raw logs become the run's files; they are gone afterwards. Raises RoutingRunError, LoadError, OSError."""
+        gather_run(self.raw, self.clients, self.metrics, self.working)
+        self.stage = "gather"
+        for folder in (self.raw,):
+            for path in folder.iterdir():
+                path.unlink()
+            folder.rmdir()
+        for path in self.clients.values():
+            path.unlink()
+            summary_path(path).unlink()
+
+    def facts(self, status: str, reason: str | None) -> RoutingFacts:
+        """routing.json, as far as the run came."""
+        return RoutingFacts(
+            **self.job.facts,
+            case=self.job.stored.case,
+            run=self.job.repeat,
+            status=status,
+            failed_in=None if status == OK else self.stage,
+            reason=reason,
+            started_at=self.started,
+            harness=harness_facts(),
+            replicas=numbered(self.replicas),
+            phases=self.phases,
+        )
+
+
+def _completed(told: Told) -> float:
+    return sum(values.get(_COMPLETED, 0.0) for values in told.values())

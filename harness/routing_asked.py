@@ -1,0 +1,167 @@
+"""What was typed of the routing figure, checked: which strategies, on which deployment, under which load."""
+
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pydantic import ValidationError
+
+from experiments.prefix_routing.study import Case
+from harness.engine.detect import visible_gpus
+from harness.errors import HarnessError
+from harness.record.plain import is_name, printable
+from harness.sharing_workloads import mooncake_trace
+from harness.spec.models import find_model
+from harness.spec.pin import Pin, load_pin, serving_names
+from harness.spec.routing import RoutingFigure, Setting, load_routing
+from harness.study_figures import StudyCall
+from harness.traces.rows import MooncakeRow, read_trace
+from harness.workspace import Workspace
+
+DEFAULT_LABEL, SMOKE_LABEL = "default", "smoke"
+_SHOWN = 60
+
+
+@dataclass(frozen=True)
+class Asked:
+    """Part of the figure. ``data``: somebody's dialogues; ``trace``: Mooncake's; ``address``: of a Ray that runs."""
+
+    figure: RoutingFigure
+    pin: Pin
+    setting: Setting
+    cases: tuple[Case, ...]
+    label: str
+    port: int
+    address: str | None
+    data: Path | None
+    trace: Path | None
+    gpus: tuple[str, ...]  # names; empty: replicas run on the CPU
+
+
+def asked_of(call: StudyCall, workspace: Workspace) -> Asked:
+    """What the command line asks for.
+
+    Raises:
+        HarnessError: an unknown strategy, model, engine or field, a value that cannot be, or more than there are GPUs.
+    """
+    figure = load_routing(call.figure, workspace)
+    gpus = tuple(gpu["name"] for gpu in visible_gpus())
+    pin = _pin(call.engine, figure, bool(gpus))
+    typed = _overrides(call)
+    setting = _setting(figure, pin, call, typed)
+    if call.data is not None and not call.data.is_file():
+        raise HarnessError(f"{call.data}: no such file; name dialogues as ShareGPT's JSON or JSONL with --data")
+    label = call.label or (SMOKE_LABEL if call.smoke else DEFAULT_LABEL)
+    if not is_name(label, _SHOWN) or "," in label:
+        raise HarnessError(f"--label {printable(label, _SHOWN)}: 1 to {_SHOWN} printable characters without a comma")
+    if pin.device == "cuda":
+        _check_gpus(setting, gpus)
+    return Asked(
+        figure,
+        pin,
+        setting,
+        tuple(_cases(figure, setting, call, typed)),
+        label,
+        call.port or figure.port,
+        os.environ.get("RAY_ADDRESS") or None,
+        call.data,
+        _trace(call, workspace),
+        gpus if pin.device == "cuda" else (),
+    )
+
+
+def _pin(typed: str | None, figure: RoutingFigure, has_gpu: bool) -> Pin:
+    pin = load_pin(typed or figure.engines["cuda" if has_gpu else "cpu"])
+    if pin.name not in serving_names():
+        raise HarnessError(f"engine {pin.name} has no Ray; serving engines: {', '.join(serving_names())}")
+    return pin
+
+
+def _trace(call: StudyCall, workspace: Workspace) -> Path | None:
+    trace = mooncake_trace(call.trace, workspace)
+    if trace is not None and not isinstance(next(read_trace(trace))[1], MooncakeRow):
+        raise HarnessError(f"{trace}: a trace of recorded tokens, not of Mooncake's hash_ids; --data takes dialogues")
+    return trace
+
+
+def _overrides(call: StudyCall) -> dict[str, Any]:
+    """Field → value, of ``--set load.request_rate=8``."""
+    found: dict[str, Any] = {}
+    for each in call.overrides:
+        name, equals, text = each.partition("=")
+        if not equals or not name.strip():
+            raise HarnessError(f"--set {printable(each, _SHOWN)}: write it as FIELD=VALUE, as in load.request_rate=8")
+        try:
+            value = yaml.safe_load(text)
+        except yaml.YAMLError:
+            raise HarnessError(
+                f"--set {printable(each, _SHOWN)}: the value is no number, word, true, false or null"
+            ) from None
+        found[name.strip()] = float("inf") if value == "inf" else value
+    return found
+
+
+def _setting(figure: RoutingFigure, pin: Pin, call: StudyCall, typed: Mapping[str, Any]) -> Setting:
+    setting = figure.setting(pin.device).model_dump()
+    if call.smoke:
+        setting["repeats"] = figure.smoke.repeats
+        setting["load"]["num_prompts"] = figure.smoke.num_prompts
+    if len(call.models) > 1:
+        raise HarnessError("--models takes one model for this figure; give each a call and a --label of its own")
+    for model in call.models:
+        find_model(model)
+        setting["model"] = model
+    setting |= {"replicas": call.replicas} if call.replicas else {}
+    setting |= {"repeats": call.iterations} if call.iterations else {}
+    for name, value in typed.items():
+        if not name.startswith("strategies."):
+            _put(setting, name, value)
+    try:
+        return Setting.model_validate(setting)
+    except ValidationError as error:
+        first = error.errors()[0]
+        field = ".".join(str(part) for part in first["loc"])
+        raise HarnessError(f"--set {field}: {first['msg']} (got {printable(str(first['input']), _SHOWN)})") from None
+
+
+def _put(into: dict[str, Any], name: str, value: Any) -> None:
+    """Put the value in the place of the field ``a.b``. Raises HarnessError: there is no such field."""
+    *path, last = name.split(".")
+    place: Any = into
+    for part in path:
+        place = place.get(part) if isinstance(place, dict) else None
+    if not isinstance(place, dict) or last not in place or isinstance(place[last], dict):
+        known = [key for key, at in into.items() if not isinstance(at, dict)]
+        known += [f"{key}.{each}" for key, at in into.items() if isinstance(at, dict) for each in at]
+        raise HarnessError(f"--set {printable(name, _SHOWN)}: no such field; there are {', '.join(known)}")
+    place[last] = value
+
+
+def _cases(figure: RoutingFigure, setting: Setting, call: StudyCall, typed: Mapping[str, Any]) -> Sequence[Case]:
+    known = {name: dict(parameters) for name, parameters in figure.strategies.items()}
+    named = {"strategies": known}
+    for name, value in typed.items():
+        if name.startswith("strategies."):
+            _put_parameter(named["strategies"], name, value)
+    chosen = call.strategies or (figure.smoke.strategies if call.smoke else tuple(known))
+    if unknown := [name for name in chosen if name not in known]:
+        raise HarnessError(f"--strategies {printable(unknown[0], _SHOWN)}: it is one of {', '.join(known)}")
+    return [Case(name, known[name], setting) for name in known if name in chosen]
+
+
+def _put_parameter(strategies: Mapping[Any, dict[str, Any]], name: str, value: Any) -> None:
+    parts = name.split(".")
+    if len(parts) != 3 or parts[1] not in strategies or parts[2] not in strategies[parts[1]]:
+        known = [f"strategies.{each}.{key}" for each, parameters in strategies.items() for key in parameters]
+        raise HarnessError(f"--set {printable(name, _SHOWN)}: no such parameter; there are {', '.join(known)}")
+    strategies[parts[1]][parts[2]] = value
+
+
+def _check_gpus(setting: Setting, gpus: Sequence[str]) -> None:
+    needed = setting.replicas * setting.bundle.get("GPU", 0)
+    if needed > len(gpus):
+        what = f"{setting.replicas} replicas need {needed:g} GPUs, {len(gpus)} are visible"
+        raise HarnessError(f"{what}; give --replicas {len(gpus)}, or a GPU engine where there are more")
