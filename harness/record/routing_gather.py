@@ -6,12 +6,13 @@ left out.
 """
 
 from collections.abc import Mapping
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 
 from harness.record.atomic import write_json
+from harness.record.load_output import read_records as read_client
 from harness.record.routing_lines import read_decisions, read_records, write_records
-from harness.record.routing_records import EVENTS, ClientRecord, Decision, Sample, Served
+from harness.record.routing_records import Sample, Served, event_order
 from harness.record.routing_run import (
     CLIENT_FILE,
     DECISIONS_FILE,
@@ -19,10 +20,7 @@ from harness.record.routing_run import (
     SAMPLES_FILE,
     SERVED_FILE,
     PhaseMetrics,
-    Replica,
 )
-
-_ORDER = list(EVENTS.values())  # of events at one time: choose, routed, done
 
 
 def gather_run(logs: Path, clients: Mapping[str, Path], metrics: Mapping[str, PhaseMetrics], folder: Path) -> None:
@@ -30,15 +28,18 @@ def gather_run(logs: Path, clients: Mapping[str, Path], metrics: Mapping[str, Ph
 
     Args:
         logs: the folder of the workers' logs; what it lacks was not written, which is no error.
-        clients: phase → the client's output (``ClientRecord`` without ``phase``), in the order of phases.
+        clients: phase → the client's output file, in the order of phases.
         metrics: phase → what the replicas told.
         folder: an existing folder.
 
     Raises:
-        RoutingRunError: a log is damaged (file and line).
+        RoutingRunError, LoadError: a log is damaged (file and line).
         OSError: it cannot be written.
     """
-    write_records(folder / CLIENT_FILE, [record for phase, path in clients.items() for record in _client(phase, path)])
+    write_records(
+        folder / CLIENT_FILE,
+        [replace(record, phase=phase) for phase, path in clients.items() for record in read_client(path)],
+    )
     decisions = [each for path in sorted(logs.glob("decisions.*.jsonl")) for each in read_decisions(path, torn=True)]
     write_records(folder / DECISIONS_FILE, sorted(decisions, key=event_order))
     served = [
@@ -54,17 +55,3 @@ def gather_run(logs: Path, clients: Mapping[str, Path], metrics: Mapping[str, Ph
     ]
     write_records(folder / SAMPLES_FILE, sorted(samples, key=lambda record: (record.t, record.replica)))
     write_json(folder / METRICS_FILE, {phase: asdict(told) for phase, told in metrics.items()})
-
-
-def numbered(ids: list[str]) -> list[Replica]:
-    """Replicas numbered in the order of their ids, as routing.json has them."""
-    return [Replica(number, replica) for number, replica in enumerate(sorted(ids))]
-
-
-def event_order(event: Decision) -> tuple[float, int]:
-    """In time; of one time, a choice before what came of it."""
-    return event.t, _ORDER.index(type(event))
-
-
-def _client(phase: str, path: Path) -> list[ClientRecord]:
-    return read_records(path, ClientRecord, {"phase": phase})

@@ -12,8 +12,7 @@ from typing import Any, TypeVar
 from harness.record.atomic import write_text
 from harness.record.bounded import DECODER, UnreadableError, open_regular
 from harness.record.plain import is_name, printable
-from harness.record.routing_records import EVENTS, ClientRecord, Decision
-from harness.record.routing_tables import CANCELLED, FAILED, OK
+from harness.record.routing_records import EVENTS, Decision
 from harness.record.runcheck import fits
 
 MAX_NUMBER = 10**15
@@ -21,7 +20,6 @@ _MAX_FILE = 1 << 30
 _MAX_LINE = 16 << 20  # a request of a million output tokens
 _MAX_TEXT = 2000
 _NAME_OF = {kind: name for name, kind in EVENTS.items()}
-_STATUSES = (OK, FAILED, CANCELLED)
 Record = TypeVar("Record")
 
 
@@ -39,7 +37,7 @@ def read_records(
 
     Args:
         path: the file.
-        kind: ``ClientRecord``, ``Served`` or ``Sample``.
+        kind: ``Served`` or ``Sample``.
         added: fields of ``kind`` that the lines lack (a replica's own log does not repeat its name).
         torn: a last line without its end is left out: whoever wrote it was killed.
 
@@ -71,7 +69,7 @@ def checked(document: dict[str, Any], kind: type[Any], where: str) -> dict[str, 
         raise RoutingRunError(f"{where}: missing or unknown keys: {differing[:200]}")
     for name, annotation in types.items():
         value = document[name]
-        if not fits(value, annotation) or not _can_be(value) or not _is_known(kind, name, value):
+        if not fits(value, annotation) or not _can_be(value):
             raise RoutingRunError(f"{where}: {name} has a value that cannot be (got {repr(value)[:80]})")
     return document
 
@@ -126,7 +124,3 @@ def _can_be(value: Any) -> bool:
     if isinstance(value, list):
         return all(map(_can_be, value))
     return value is None or 0 <= value <= MAX_NUMBER
-
-
-def _is_known(kind: type[Any], name: str, value: Any) -> bool:
-    return not (kind is ClientRecord and name == "status") or value in _STATUSES

@@ -1,43 +1,15 @@
-"""What client, router and engines wrote of each request of a routing run, one record a line.
+"""What router and engines wrote of each request of a routing run, one record a line.
 
-    client.jsonl     ``ClientRecord``, in the order of phases and of the load
     decisions.jsonl  ``Choose``, ``Routed``, ``Done``, ``Died``, ``Replicas``: told apart by ``event``
     served.jsonl     ``Served``: a request that an engine finished
     samples.jsonl    ``Sample``: an engine's load and cache, at most every 0.1 s
 
-``t`` is wall-clock seconds; all but the client's lines are sorted by it. Reading and writing: ``routing_lines.py``.
+``t`` is wall-clock seconds; lines are sorted by it. Reading and writing: ``routing_lines.py``. The client's lines are
+``load_output.ClientRecord``.
 """
 
 from dataclasses import dataclass
 from typing import Any
-
-
-@dataclass(frozen=True, slots=True)
-class ClientRecord:
-    """What the client saw of a request; ``*_s`` but ``ttft_s``, ``e2e_s`` and ``itl_s`` since the phase began.
-
-    ``prompt_tokens`` and ``cached_tokens`` are the answer's usage, None if it had none. ``itl_s``: seconds between
-    chunks.
-    """
-
-    phase: str
-    request: int
-    request_id: str  # the x-request-id that was sent
-    conversation: int
-    piece: int
-    status: str  # ok, failed, cancelled
-    http_status: int | None
-    error: str | None
-    planned_s: float
-    sent_s: float
-    ended_s: float
-    sent_at: float  # wall clock
-    prompt_tokens: int | None
-    output_tokens: int
-    cached_tokens: int | None
-    ttft_s: float | None
-    e2e_s: float | None
-    itl_s: list[float]
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,3 +104,9 @@ EVENTS: dict[str, type[Any]] = {
     "died": Died,
     "replicas": Replicas,
 }
+_ORDER = list(EVENTS.values())
+
+
+def event_order(event: Decision) -> tuple[float, int]:
+    """In time; of one time, a choice before what came of it."""
+    return event.t, _ORDER.index(type(event))

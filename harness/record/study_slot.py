@@ -1,6 +1,7 @@
 """The slot of a figure that is not made of starts: tables and a manifest, small, self-contained, and it travels.
 
     data.csv, …    the study's tables (``tables.py``); same replays → same bytes
+    others         CSVs for other programs that the study puts beside them; nothing here reads them back
     manifest.json  where the numbers come from, and the sha256 of every file
 
 Manifest (schema 1), what the caller gives:
@@ -43,9 +44,14 @@ class StudySlot:
 
 
 def write_study_slot(
-    folder: Path, tables: Sequence[tuple[Table, Iterable[Sequence[Cell]]]], manifest: dict[str, Any]
+    folder: Path,
+    tables: Sequence[tuple[Table, Iterable[Sequence[Cell]]]],
+    manifest: dict[str, Any],
+    others: Mapping[str, bytes] | None = None,
 ) -> None:
     """Write the slot folder under a temporary name, then put it in place in one step.
+
+    ``others``: further CSVs by name, listed in the manifest with their sha256; they hold nobody's names already.
 
     Raises:
         ForeignSlotError: ``folder`` holds a slot of another node.
@@ -55,7 +61,10 @@ def write_study_slot(
     kinds = [table for table, _ in tables]
     files = {table.name: table_csv(table, rows) for table, rows in tables}
     facts = without_private(manifest, names_here(), ties(manifest))
-    document = {"schema_version": SCHEMA_VERSION, **facts, "files": [_entry(table, files) for table in kinds]}
+    entries = [_entry(table, files) for table in kinds]
+    entries += [_other_entry(name, content) for name, content in sorted((others or {}).items())]
+    document = {"schema_version": SCHEMA_VERSION, **facts, "files": entries}
+    files |= others or {}
     files[MANIFEST] = json.dumps(document, indent=1, allow_nan=False).encode() + b"\n"
     _parsed(files, kinds, str(manifest["study"]), folder)
     try:
@@ -102,6 +111,11 @@ def _parsed(files: Mapping[str, bytes], tables: Sequence[Table], study: str, fol
 def _entry(table: Table, files: Mapping[str, bytes]) -> dict[str, Any]:
     sha256 = hashlib.sha256(files[table.name]).hexdigest()
     return {"name": table.name, "columns": list(table.columns), "units": dict(table.units), "sha256": sha256}
+
+
+def _other_entry(name: str, content: bytes) -> dict[str, Any]:
+    columns = content.partition(b"\n")[0].decode().split(",")
+    return {"name": name, "columns": columns, "units": {}, "sha256": hashlib.sha256(content).hexdigest()}
 
 
 def _manifest(content: bytes, where: str) -> dict[str, Any]:

@@ -1,5 +1,6 @@
 """A study's slot: written in one step, checked before anything in it is believed, and nobody's."""
 
+import hashlib
 import json
 import os
 from collections.abc import Callable
@@ -98,3 +99,18 @@ def test_rows_that_cannot_be_are_not_written(slot: Path, rows: list[tuple[str, f
     with pytest.raises(SlotError):
         write_study_slot(slot, [(TABLE, rows)], manifest())
     assert (slot / "data.csv").read_bytes() == before
+
+
+def test_files_for_other_programs_come_and_go_with_the_slot(tmp_path: Path) -> None:
+    content = b"a,b\n1,2\n"
+    write_study_slot(tmp_path / "node0", [(TABLE, ROWS)], manifest(), {"sweep.csv": content})
+    assert (tmp_path / "node0" / "sweep.csv").read_bytes() == content
+    listed = read_study_slot(tmp_path / "node0", [TABLE], "prefix_sharing").manifest["files"][1]
+    assert listed == {
+        "name": "sweep.csv",
+        "columns": ["a", "b"],
+        "units": {},
+        "sha256": hashlib.sha256(content).hexdigest(),
+    }
+    write_study_slot(tmp_path / "node0", [(TABLE, ROWS)], manifest())
+    assert not (tmp_path / "node0" / "sweep.csv").exists()

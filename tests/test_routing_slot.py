@@ -1,0 +1,176 @@
+"""The routing figure's slot: every run in it, the sweeps beside it, the same bytes from the same runs."""
+
+import csv
+import hashlib
+import json
+import os
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from harness.analyse.routing_sweep import CLIENT_SWEEP, PARAMETERS, SERVER_SWEEP
+from harness.errors import HarnessError
+from harness.record.routing_run import RoutingRun
+from harness.record.routing_tables import (
+    FINDINGS,
+    METRICS,
+    ROUTING_TABLES,
+    RUNS,
+    SIMULATED,
+    STUDY,
+)
+from harness.record.study_slot import StudySlot, read_study_slot
+from harness.routing_slot import RoutingSource, write_routing_slot
+from tests.routing_runs import COUNTED, REACHED, Wanted, make_run
+
+SOURCE = RoutingSource(
+    node={"id": "node-0123456789ab", "cpu_model": "Example CPU"},
+    engine={"pin": "ray-2.60-vllm-0.32.0-cpu", "version": "0.32.0", "lock_sha256": "ab" * 32},
+    model={"name": "qwen2.5-0.5b", "twin": True, "files_sha256": "cd" * 32},
+)
+SIMULATED_ROWS = [("default", "own", "prefix", 2, 0, "hit_rate", 0.5, "share")]
+
+
+def runs() -> list[RoutingRun]:
+    made = [
+        make_run(Wanted(strategy=strategy, repeat=repeat, phases=("cold", "warm")))
+        for strategy in ("power-of-two", "prefix")
+        for repeat in (1, 2)
+    ]
+    broken = make_run(Wanted(strategy="random"))
+    facts = replace(broken.facts, status="failed", failed_in="deploy", reason=f"no file {Path.home()}/models/a in it")
+    return [*made, replace(broken, facts=facts)]
+
+
+def write(folder: Path, made: list[RoutingRun]) -> StudySlot:
+    write_routing_slot(folder, "routing", made, SOURCE, SIMULATED_ROWS)
+    return read_study_slot(folder, ROUTING_TABLES, STUDY)
+
+
+def lines(folder: Path, name: str) -> list[dict[str, str]]:
+    with (folder / name).open(newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def test_a_slot_holds_every_run_and_reads_back(tmp_path: Path) -> None:
+    slot = write(tmp_path / "node0", runs())
+    assert [row[2:5] for row in slot.tables[RUNS.name]] == [
+        ("power-of-two", 1, "ok"),
+        ("power-of-two", 2, "ok"),
+        ("prefix", 1, "ok"),
+        ("prefix", 2, "ok"),
+        ("random", 1, "failed"),
+    ]
+    assert slot.tables[SIMULATED.name] == SIMULATED_ROWS
+    assert {row[:4] for row in slot.tables[FINDINGS.name]} == {
+        ("default", phase, "prefix", "power-of-two") for phase in ("cold", "warm")
+    }
+    assert {row[2] for row in slot.tables[METRICS.name]} == {"power-of-two", "prefix"}
+
+
+def test_the_same_runs_in_any_order_make_the_same_bytes(tmp_path: Path) -> None:
+    write(tmp_path / "a" / "node0", runs())
+    write(tmp_path / "b" / "node0", runs()[::-1])
+    one, other = ({path.name: path.read_bytes() for path in (tmp_path / at / "node0").iterdir()} for at in "ab")
+    assert one == other
+    assert one.keys() == {*(table.name for table in ROUTING_TABLES), CLIENT_SWEEP, SERVER_SWEEP, "manifest.json"}
+
+
+def test_the_manifest_says_what_was_asked_of_whom_and_how_well_it_was_sent(tmp_path: Path) -> None:
+    changed = make_run(Wanted(strategy="exact", failed={1: REACHED}, cancelled={2: COUNTED}))
+    manifest = write(tmp_path / "node0", [*runs(), changed]).manifest
+    assert manifest["model"]["twin"] is True
+    assert manifest["labels"]["default"] == {
+        "block_size": 32,
+        "enable_prefix_caching": True,
+        "max_ongoing_requests": 20,
+        "min_output_tokens": 2,
+        "num_prompts": 8,
+        "replicas": 2,
+    }
+    cases: dict[str, dict[str, Any]] = {entry["strategy"]: entry for entry in manifest["cases"]}
+    assert cases["prefix"]["router"]["parameters"] == {"imbalanced_threshold": "inf"}
+    first, second = cases["prefix"]["runs"]
+    assert (first["parameters"], second["parameters"]) == (
+        {"seed": 0, "with_warmup": True},
+        {"seed": 1, "with_warmup": True},
+    )
+    assert first["accounting"] == {"is_exact": True, "not_held": []}
+    assert first["phases"][0]["send_error_s"] == {"median": 0.001, "p99": 0.002, "max": 0.004}
+    assert 0 < first["phases"][0]["client_cpu_share"] < 1
+    exact = cases["exact"]["runs"][0]
+    assert (exact["phases"][0]["failed"], exact["phases"][0]["cancelled"]) == (1, 1)
+    assert exact["accounting"]["is_exact"] is None
+    assert all("may have counted them" in check["note"] for check in exact["accounting"]["not_held"])
+    assert cases["random"]["runs"][0].keys() == {"repeat", "status", "started_at", "parameters"}
+
+
+def test_sweeps_have_one_line_a_run_and_phase_parameters_first(tmp_path: Path) -> None:
+    slot = write(tmp_path / "node0", runs())
+    client, server = (lines(tmp_path / "node0", name) for name in (CLIENT_SWEEP, SERVER_SWEEP))
+    assert len(client) == len(server) == 8
+    for found in (client, server):
+        assert tuple(found[0])[: len(PARAMETERS)] == PARAMETERS
+        assert [(row["scheduler_strategy"], row["repeat"], row["phase"]) for row in found[:3]] == [
+            ("power-of-two", "1", "cold"),
+            ("power-of-two", "1", "warm"),
+            ("power-of-two", "2", "cold"),
+        ]
+    row = client[0]
+    assert (row["gpu_type"], row["model_name"], row["num_servers"], row["num_conversations"]) == (
+        "cpu",
+        "qwen2.5-0.5b",
+        "2",
+        "4",
+    )
+    assert (row["min_output_len"], row["max_output_len"], row["seed"], row["with_warmup"]) == ("2", "", "0", "True")
+    assert json.loads(row["router_parameters"]) == {"imbalanced_threshold": "inf"}
+    assert row["completed"] == "8.0"
+    cells = {row[5:8]: row[8] for row in slot.tables[METRICS.name] if row[2:5] == ("power-of-two", 1, "cold")}
+    own = [float(server[0][f"prompt_tokens_total_replica{number}"]) for number in (0, 1)]
+    assert own == [cells["server", number, "prompt_tokens_total"] for number in ("0", "1")]
+    assert float(server[0]["prompt_tokens_total"]) == sum(own) / 2
+    assert float(server[0]["prompt_tokens_total_all"]) == sum(own)
+    assert "hit_rate_all" in server[0]
+    assert "ttft_mean_s" not in server[0]
+
+
+def test_the_manifest_lists_the_sweeps_with_their_checksums(tmp_path: Path) -> None:
+    listed = {entry["name"]: entry for entry in write(tmp_path / "node0", runs()).manifest["files"]}
+    for name in (CLIENT_SWEEP, SERVER_SWEEP):
+        content = (tmp_path / "node0" / name).read_bytes()
+        assert listed[name]["sha256"] == hashlib.sha256(content).hexdigest()
+        assert listed[name]["columns"][0] == "gpu_type"
+
+
+def test_no_place_or_name_of_this_machine_gets_into_any_file(tmp_path: Path) -> None:
+    write(tmp_path / "node0", runs())
+    for path in (tmp_path / "node0").iterdir():
+        text = path.read_text()
+        assert str(Path.home()) not in text
+        assert os.uname().nodename not in text
+    assert "no file a in it" in (tmp_path / "node0" / RUNS.name).read_text()
+
+
+def test_two_cases_of_one_label_and_strategy_are_refused_and_nothing_is_written(tmp_path: Path) -> None:
+    other = make_run(Wanted(strategy="prefix", repeat=3))
+    other = replace(other, facts=replace(other.facts, case="prefix-default-89abcdef"))
+    with pytest.raises(HarnessError, match="give each set of parameters its own --label"):
+        write(tmp_path / "node0", [*runs(), other])
+    with pytest.raises(HarnessError, match="run 1 twice"):
+        write(tmp_path / "node0", [*runs(), runs()[0]])
+    assert not (tmp_path / "node0").exists()
+
+
+def test_another_nodes_slot_is_not_replaced(tmp_path: Path) -> None:
+    write(tmp_path / "node0", runs())
+    with pytest.raises(HarnessError, match="holds a slot of node-0123456789ab, this machine is node-x"):
+        write_routing_slot(tmp_path / "node0", "routing", runs(), replace(SOURCE, node={"id": "node-x"}))
+
+
+def test_a_slot_may_hold_simulated_rows_alone(tmp_path: Path) -> None:
+    slot = write(tmp_path / "node0", [])
+    assert slot.tables[SIMULATED.name] == SIMULATED_ROWS
+    assert lines(tmp_path / "node0", CLIENT_SWEEP) == []
