@@ -53,7 +53,11 @@ def run_load_command(asked: AskedLoad, sending: Sending, as_json: bool) -> int:
         base_url = base_of(asked.base_url)
         model = _model(base_url, asked.model)
         say(f"sending {len(rows)} requests to {model} at {base_url} …")
-        records, summary = run_load(rows, Target(base_url, model, asked.prefix), sending)
+        try:
+            records, summary = run_load(rows, Target(base_url, model, asked.prefix), sending)
+        except KeyboardInterrupt:
+            say("the load was not sent to its end: nothing of it is written")
+            raise
         _write(asked.output, records, summary)
     metrics = client_metrics(records, summary)
     console = Console(highlight=False, markup=False, stderr=as_json, soft_wrap=True)
