@@ -27,6 +27,8 @@ from harness.show.study_command import StudyPlot, StudySide
 from harness.show.study_page import Page
 from harness.show.style import style
 
+_LONGEST = 50  # characters of a label in a title
+
 
 def draw(sides: Sequence[StudySide]) -> tuple[list[Figure], list[RenderableType]]:
     """The pages, and what is printed with them.
@@ -54,16 +56,17 @@ def draw(sides: Sequence[StudySide]) -> tuple[list[Figure], list[RenderableType]
 def pages(side: StudySide, data: Labelled) -> Iterator[Page]:
     """The label's pages in order."""
     key, alarm = strategy_key(data.strategies), text.alarm(data)
+    name = data.label if len(data.label) <= _LONGEST else f"{data.label[: _LONGEST - 1]}…"
     if data.phases:
-        title = f"Routing ({data.label}): what a client sees"
+        title = f"Routing ({name}): what a client sees"
         yield Page(title, latency_bands(data), text.latency_caption(side, data), key, alarm)
-        yield Page(f"Routing ({data.label}): why", why_bands(data), text.why_caption(side, data), key, alarm)
+        yield Page(f"Routing ({name}): why", why_bands(data), text.why_caption(side, data), key, alarm)
     repeat = shown_repeat(data, COLD)
     if repeat is not None:
-        title = f"Routing ({data.label}): over time"
+        title = f"Routing ({name}): over time"
         yield Page(title, time_bands(data, repeat), text.time_caption(side, data, repeat), key, alarm)
     if bands := simulated_bands(data):
-        yield Page(f"Routing ({data.label}): simulated", bands, text.simulated_caption(side, data), key, alarm)
+        yield Page(f"Routing ({name}): simulated", bands, text.simulated_caption(side, data), key, alarm)
 
 
 def choose(sides: Sequence[StudySide], labels: Sequence[str]) -> list[StudySide]:

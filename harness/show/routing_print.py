@@ -39,8 +39,7 @@ def summary(slot: StudySlot, data: Labelled) -> Iterator[Table | Text]:
             if strategy != POWER_OF_TWO and (compared := direction(data, phase, strategy)):
                 yield Text(compared)
     yield from map(Text, _simulated(data))
-    yield from map(Text, routers(slot, data))
-    yield Text(f"{data.label}: {client(slot, data.label)}")
+    yield from (Text(f"{data.label}: {said}") for said in (*routers(slot, data), client(slot, data.label)))
 
 
 def _table(data: Labelled, phase: str) -> Table:

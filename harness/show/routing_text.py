@@ -1,12 +1,10 @@
 """What the routing figure says of its data: whose, how many, intervals, what failed, and how the routers were set."""
 
-from collections.abc import Iterable
-from typing import Any
-
 from harness.analyse.routing_series import Labelled, request_counts
 from harness.analyse.routing_series_simulated import CLOSE_POINTS, FOLLOWED, MOONCAKE, OWN
 from harness.record.routing_tables import ALL, CANCELLED, FAILED, NOTHING, POWER_OF_TWO
 from harness.record.study_slot import StudySlot
+from harness.show.routing_manifest import client_loads, models, parameters, pin, router
 from harness.show.study_command import StudySide
 
 _REASON = 160  # characters of why a run failed
@@ -94,38 +92,14 @@ def alarm(data: Labelled) -> str:
 
 def routers(slot: StudySlot, data: Labelled) -> list[str]:
     """A sentence with each strategy's router and how it was set."""
-    found = facts(slot, "labels", data.label, "routers")
-    told = []
-    for strategy in data.strategies:
-        router = found.get(strategy)
-        if isinstance(router, dict):
-            given = router.get("parameters")
-            settings = list(settings_of(given)) if isinstance(given, dict) else []
-            name = str(router.get("class", "of unknown class")).rpartition(".")[2]
-            told.append(f"{strategy}: {', '.join([name, *settings])}")
-    return [f"Routers: {'; '.join(told)}."] if told else ["How the routers were set is not recorded."]
-
-
-def settings_of(parameters: dict[str, Any]) -> Iterable[str]:
-    """``name=value`` of what can be told in a word."""
-    for name, value in parameters.items():
-        if value is None or isinstance(value, str | int | float):
-            yield f"{name}={value:g}" if isinstance(value, float) else f"{name}={value}"
-
-
-def facts(slot: StudySlot, *path: str) -> dict[str, Any]:
-    """A part of the manifest; empty if it is not there, or no object: a slot comes from anywhere."""
-    found: Any = slot.manifest
-    for name in path:
-        found = found.get(name) if isinstance(found, dict) else None
-    return found if isinstance(found, dict) else {}
+    told = {strategy: ", ".join(router(slot, data.label, strategy)) for strategy in data.strategies}
+    known = [f"{strategy}: {settings}" for strategy, settings in told.items() if settings]
+    return [f"Routers: {'; '.join(known)}."] if known else ["How the routers were set is not recorded."]
 
 
 def client(slot: StudySlot, label: str) -> str:
     """Whether the client itself could keep up."""
-    listed = slot.manifest.get("runs")
-    runs = [run for run in (listed if isinstance(listed, list) else []) if _is_of(run, label)]
-    shares, errors = (_numbers(runs, name) for name in ("client_cpu_share", "send_error_p99_s"))
+    shares, errors = (client_loads(slot, label, fact) for fact in ("client_cpu_share", "send_error_p99_s"))
     said = []
     if shares:
         said.append(f"used at most {100 * max(shares):.0f} % of a core")
@@ -133,27 +107,16 @@ def client(slot: StudySlot, label: str) -> str:
         said.append(f"sent 99 % of its requests within {1e3 * max(errors):.3g} ms of their time in every run")
     if not said:
         return "What the client used, and whether it sent in time, is not recorded."
-    return f"The client {' and '.join(said)} (n={len(runs)} runs)."
-
-
-def _is_of(run: Any, label: str) -> bool:
-    return isinstance(run, dict) and run.get("label") == label
-
-
-def _numbers(runs: list[dict[str, Any]], name: str) -> list[float]:
-    return [value for run in runs if isinstance(value := run.get(name), int | float)]
+    count = max(len(shares), len(errors))
+    return f"The client {' and '.join(said)} (n={count} run{'' if count == 1 else 's'})."
 
 
 def _whose(side: StudySide) -> list[str]:
-    pin = facts(side.slot, "engine").get("pin")
     place = "on this machine" if side.whose == "mine" else "on another machine"
-    said = [f"Measured {place} (slot {side.slot.manifest['slot']}; {side.node}) with {pin or 'an engine of no name'}."]
-    models = facts(side.slot, "models")
-    twins = [name for name, about in models.items() if isinstance(about, dict) and about.get("twin")]
-    others = [name for name in models if name not in twins]
-    if others:
+    said = [f"Measured {place} (slot {side.slot.manifest['slot']}; {side.node}) with {pin(side.slot)}."]
+    if others := models(side.slot, twin=False):
         said.append(f"Model: {', '.join(others)}.")
-    if twins:
+    if twins := models(side.slot, twin=True):
         said.append(f"Structural twin (random weights) of {', '.join(twins)}: its times are not the original's.")
     return said
 
@@ -178,7 +141,7 @@ def _phases(data: Labelled) -> list[str]:
 
 
 def _parameters(slot: StudySlot, label: str) -> list[str]:
-    found = list(settings_of(facts(slot, "labels", label, "parameters")))
+    found = parameters(slot, label)
     return [f"Parameters: {', '.join(found)}."] if found else ["The parameters are not recorded."]
 
 

@@ -8,7 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from harness.show.caption import CAPTION_PT, CAPTION_ROW_IN, caption_lines
-from harness.show.style import FONT_PT, SMALLEST_PT, VERMILLION, drawable, fitted, wrap
+from harness.show.style import FONT_PT, SMALLEST_PT, VERMILLION, drawable, wrap
 
 PAGE_IN = 7.16  # two columns of a paper
 _EDGE = 0.1  # of headings
@@ -64,9 +64,8 @@ class Page:
             + len(lines) * CAPTION_ROW_IN
             + _FOOT
         )
-        title, points = fitted(self.title, FONT_PT + 1.5, PAGE_IN - 2 * _EDGE, "bold")
         figure = Figure(figsize=(PAGE_IN, height))
-        figure.text(_EDGE / PAGE_IN, 1 - 0.13 / height, title, fontsize=points, weight="bold",
+        figure.text(_EDGE / PAGE_IN, 1 - 0.13 / height, drawable(self.title), fontsize=FONT_PT + 1.5, weight="bold",
                     va="center")  # fmt: skip
         top = _HEAD
         for line in alarm:
