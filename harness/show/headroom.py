@@ -22,10 +22,10 @@ from harness.show import headroom_text as text
 from harness.show import headroom_tradeoff as tradeoff
 from harness.show.headroom_looks import MODES, mode_key, policy_key
 from harness.show.headroom_memory_view import memory_bands, traced_cases
-from harness.show.headroom_page import Band, Page
 from harness.show.headroom_print import findings_tables, sentences
 from harness.show.headroom_sweeps import sweep_bands
 from harness.show.study_command import StudyPlot, StudySide
+from harness.show.study_page import Band, Page
 from harness.show.style import style
 
 

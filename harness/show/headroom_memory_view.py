@@ -11,7 +11,7 @@ from harness.analyse.headroom_series import Cells, cells_of
 from harness.record.headroom_tables import ADMIT, FINISH, LANES, MEMORY, NONE, POINTS, PREEMPT, REAL, RESUME, STEPS
 from harness.record.study_slot import StudySlot
 from harness.show.headroom_looks import LINE, empty, few_ticks, key
-from harness.show.headroom_page import Band
+from harness.show.study_page import Band
 from harness.show.style import BLACK, BLUE, GREEN, ORANGE, PURPLE, SKY, VERMILLION
 
 MOST_TRACED = 4  # on a page

@@ -9,7 +9,7 @@ from harness.analyse.headroom_series import At, Group, Points, changes, curve, g
 from harness.analyse.stats import Summary
 from harness.record.headroom_tables import NAIVE, NONE, RECOMPUTE, SWAP, TARGET
 from harness.show.headroom_looks import LINE, MODES, TRANSFERS, WITHOUT, Look, empty, few_ticks, from_zero
-from harness.show.headroom_page import Band
+from harness.show.study_page import Band
 
 SWEEPS = {
     NAIVE: ("naive: admit while ⌈n/16·o⌉ blocks stay free", "factor o"),

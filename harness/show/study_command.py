@@ -1,8 +1,9 @@
 """What the ``plot.py`` of a figure that is not made of starts does around its drawing: find slots, draw, save, print.
 
-    python3 figures/figure-NAME/plot.py [--data DIR]… [--out DIR]
+    python3 figures/figure-NAME/plot.py [--data DIR]… [--out DIR] [--chosen LABEL,LABEL]
 
-Without --data: the slots beside plot.py. No engine, no replay and no clock is touched.
+Without --data: the slots beside plot.py. --chosen: of studies whose runs have labels. No engine, no replay and no clock
+is touched.
 """
 
 import argparse
@@ -35,16 +36,22 @@ class StudySide:
 
 
 Draw = Callable[[Sequence[StudySide]], tuple[Drawing | Sequence[Drawing], list[RenderableType]]]
+Choose = Callable[[Sequence[StudySide], Sequence[str]], Sequence[StudySide]]
 
 
 @dataclass(frozen=True)
 class StudyPlot:
-    """A study's figure: how its slots are read, and how they are drawn."""
+    """A study's figure: how its slots are read, and how they are drawn.
+
+    ``choose``: leaves of the sides what has one of these labels, or raises HarnessError for a label that none has; None
+    where a study's runs have no labels.
+    """
 
     figure: str
     study: str
     tables: tuple[Table, ...]
     draw: Draw
+    choose: Choose | None = None
 
 
 def study_plot_command(plot_file: str, plot: StudyPlot, argv: Sequence[str] | None = None) -> int:
@@ -53,9 +60,13 @@ def study_plot_command(plot_file: str, plot: StudyPlot, argv: Sequence[str] | No
     parser = argparse.ArgumentParser(prog="plot.py", description=f"Draw figure {plot.figure} from slot folders.")
     parser.add_argument("--data", metavar="DIR", type=Path, action="append", help="a slot, or a folder of slots")
     parser.add_argument("--out", metavar="DIR", type=Path, default=here, help="where the figure goes (default: here)")
+    if plot.choose:
+        parser.add_argument("--chosen", metavar="LABEL,LABEL", help="draw only the runs with these labels")
     options = parser.parse_args(argv)
     try:
-        sides = study_sides(plot, here, options.data or [])
+        sides: Sequence[StudySide] = study_sides(plot, here, options.data or [])
+        if plot.choose and options.chosen is not None:
+            sides = plot.choose(sides, options.chosen.split(","))
         drawing, notes = plot.draw(sides)
         paths = save(drawing, options.out, f"figure-{plot.figure}")
     except (HarnessError, SlotError) as error:

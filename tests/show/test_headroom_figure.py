@@ -18,8 +18,8 @@ from harness.headroom_slot import HeadroomSource, write_headroom_slot
 from harness.record.headroom_tables import HEADROOM_TABLES, MEMORY, POINTS, STUDY
 from harness.record.study_slot import read_study_slot
 from harness.show.headroom import PLOT, draw
-from harness.show.headroom_page import PAGE_IN
 from harness.show.study_command import study_plot_command, study_sides
+from harness.show.study_page import PAGE_IN
 from harness.show.style import SMALLEST_PT, style
 from harness.workspace import Workspace
 from tests.headroom_slot import NODE, made_point, made_slot

@@ -1,4 +1,4 @@
-"""A page of the head-room figure: rows of panels below a title and a key, and a caption at the foot, all in inches."""
+"""A page of a study's figure: rows of panels below a title and a key, and a caption at the foot, all in inches."""
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -8,11 +8,12 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from harness.show.caption import CAPTION_PT, CAPTION_ROW_IN, caption_lines
-from harness.show.style import FONT_PT, SMALLEST_PT, drawable
+from harness.show.style import FONT_PT, SMALLEST_PT, VERMILLION, drawable, wrap
 
 PAGE_IN = 7.16  # two columns of a paper
+_EDGE = 0.1  # of headings
 _LEFT, _RIGHT = 0.5, 0.14
-_HEAD, _KEY, _HEADING, _TITLE = 0.24, 0.2, 0.17, 0.16
+_HEAD, _ALARM, _ALARM_GAP, _KEY, _HEADING, _TITLE = 0.24, 0.14, 0.04, 0.2, 0.17, 0.16
 _FOOT = 0.1
 
 Paint = Callable[[Axes], None]
@@ -41,22 +42,37 @@ class Band:
 
 @dataclass(frozen=True)
 class Page:
-    """``key``: artists with labels, told apart once for the whole page."""
+    """``key``: artists with labels, told apart once for the whole page. ``alarm``: what nobody may overlook."""
 
     title: str
     bands: Sequence[Band]
     caption: Sequence[str]
     key: Sequence[Artist] = ()
+    alarm: str = ""
 
     def draw(self) -> Figure:
         """The page as a figure of its own."""
         lines = caption_lines(self.caption, PAGE_IN - _LEFT - _RIGHT)
+        alarm = wrap(self.alarm, FONT_PT, PAGE_IN - 2 * _EDGE)
         panels = sum(band.above + band.height + band.below + band.gap for band in self.bands)
-        height = _HEAD + _KEY * bool(self.key) + panels + len(lines) * CAPTION_ROW_IN + _FOOT
+        height = (
+            _HEAD
+            + len(alarm) * _ALARM
+            + _ALARM_GAP * bool(alarm)
+            + _KEY * bool(self.key)
+            + panels
+            + len(lines) * CAPTION_ROW_IN
+            + _FOOT
+        )
         figure = Figure(figsize=(PAGE_IN, height))
-        figure.text(0.1 / PAGE_IN, 1 - 0.13 / height, drawable(self.title), fontsize=FONT_PT + 1.5, weight="bold",
+        figure.text(_EDGE / PAGE_IN, 1 - 0.13 / height, drawable(self.title), fontsize=FONT_PT + 1.5, weight="bold",
                     va="center")  # fmt: skip
         top = _HEAD
+        for line in alarm:
+            figure.text(_EDGE / PAGE_IN, 1 - (top + _ALARM / 2) / height, line, fontsize=FONT_PT, color=VERMILLION,
+                        va="center")  # fmt: skip
+            top += _ALARM
+        top += _ALARM_GAP * bool(alarm)
         if self.key:
             figure.legend(
                 handles=list(self.key), loc="upper left", bbox_to_anchor=(_LEFT / PAGE_IN, 1 - (top - 0.01) / height),
@@ -76,7 +92,7 @@ class Page:
 def _draw_band(figure: Figure, band: Band, top: float, height: float, letters: Iterator[str]) -> float:
     """Returns where the next band begins, in inches from the top."""
     if band.heading:
-        figure.text(0.1 / PAGE_IN, 1 - (top + _HEADING / 2) / height, drawable(band.heading), fontsize=FONT_PT,
+        figure.text(_EDGE / PAGE_IN, 1 - (top + _HEADING / 2) / height, drawable(band.heading), fontsize=FONT_PT,
                     weight="bold", va="center")  # fmt: skip
         top += _HEADING
     titled = any(title for title, _ in band.panels)

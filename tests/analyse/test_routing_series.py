@@ -1,0 +1,156 @@
+"""What the routing figure draws: distributions, gains against power-of-two, series, agreement of simulated runs."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from harness.analyse.headroom_series import Cells
+from harness.analyse.routing_series import (
+    Gain,
+    Labelled,
+    against_baseline,
+    ecdf,
+    gains,
+    labelled,
+    labels_of,
+    latency_ecdfs,
+    prefill_token_s,
+    request_counts,
+)
+from harness.analyse.routing_series_simulated import FOLLOWED, OWN, agreement, by_replicas
+from harness.analyse.routing_series_time import Steps, hit_rate_so_far, load_of_replicas, shown_repeat
+from harness.record.routing_tables import ROUTING_TABLES, STUDY
+from harness.record.study_slot import StudySlot, read_study_slot
+from tests.routing_slot import Made, made_slot
+
+NOTHING = Labelled("a", [], [], [], 2, {}, {}, {}, {}, [], [])
+
+
+def values(**by_metric: dict[int, float]) -> dict[tuple[str, str, str, str], dict[int, float]]:
+    """``strategy__metric`` → repeat → value, in the cold phase."""
+    found = {}
+    for name, by_repeat in by_metric.items():
+        strategy, metric = name.split("__")
+        side = "client" if metric == "completed" else "server"
+        found["cold", strategy.replace("p2c", "power-of-two"), side, metric] = by_repeat
+    return found
+
+
+def sample(t: float, replica: int, running: int, queries: int, hits: int) -> Cells:
+    return {"t_s": t, "replica": replica, "running": running, "waiting": 1, "queries": queries, "hits": hits}
+
+
+@pytest.fixture(scope="module")
+def slot(tmp_path_factory: pytest.TempPathFactory) -> StudySlot:
+    folder: Path = made_slot(tmp_path_factory.mktemp("series") / "node0", Made(requests=30))
+    return read_study_slot(folder, ROUTING_TABLES, STUDY)
+
+
+@given(st.lists(st.floats(0, 1e6), min_size=1))
+def test_a_distribution_function_counts_what_is_at_most_its_value(sample_of: list[float]) -> None:
+    found = ecdf(sample_of)
+    assert found.probability[-1] == 1
+    last = {value: share for value, share in zip(found.seconds, found.probability, strict=True)}
+    for value, share in last.items():
+        assert share == pytest.approx(sum(each <= value for each in sample_of) / len(sample_of))
+
+
+def test_no_value_has_no_distribution_function() -> None:
+    assert ecdf([]).seconds == []
+
+
+def test_labels_and_strategies_stand_in_the_studys_order(slot: StudySlot) -> None:
+    assert labels_of(slot) == ["two-replicas", "no-chunked-prefill"]
+    found = labelled(slot, "two-replicas")
+    assert found.strategies == ["power-of-two", "prefix", "exact", "session", "round-robin", "random"]
+    assert found.phases == ["cold", "warm"]
+    assert found.replicas == 2
+
+
+def test_a_failed_run_is_named_and_in_nothing_else(slot: StudySlot) -> None:
+    found = labelled(slot, "two-replicas")
+    assert [(run["strategy"], run["repeat"]) for run in found.failed_runs] == [("random", 3)]
+    assert sorted(found.of("cold", "random", "hit_rate")) == [1, 2]
+    assert len(latency_ecdfs(found, "cold", "random", "ttft")[1]) == 2
+
+
+def test_failed_requests_are_counted_where_they_happened_and_have_no_latency(slot: StudySlot) -> None:
+    found = labelled(slot, "two-replicas")
+    counts = request_counts(found)
+    assert {name: each["failed"] for name, each in counts.items() if each["failed"]} == {"prefix": 6}
+    assert counts["prefix"]["all"] == 3 * 2 * 30
+    pooled, each = latency_ecdfs(found, "cold", "prefix", "ttft")
+    assert len(pooled.seconds) == sum(len(one.seconds) for one in each) == 3 * 29
+
+
+def test_a_gain_pairs_the_repeats_of_both_and_counts_completed_requests() -> None:
+    found = replace(
+        NOTHING,
+        values=values(
+            p2c__prefill_tokens_computed={1: 1000, 2: 800, 3: 900}, prefix__prefill_tokens_computed={1: 450, 2: 800},
+            p2c__completed={1: 10, 2: 10, 3: 10}, prefix__completed={1: 9, 2: 8},
+            p2c__router_wait_mean_s={1: 0.25, 2: 0.25, 3: 0.25}, prefix__router_wait_mean_s={1: 0.5, 2: 0.25},
+            p2c__queue_mean_s={1: 1.0, 2: 1.0, 3: 1.0}, prefix__queue_mean_s={1: 0.5, 2: 2.0},
+            p2c__prefill_mean_s={1: 2.0},
+        ),
+    )  # fmt: skip
+    assert gains(found, "cold", "prefix") == [Gain(50, -0.25), Gain(-20, 1.0)]
+    assert gains(found, "cold", "exact") == []
+    assert prefill_token_s(found, "cold") == 2.0 * 10 / 1000
+    assert prefill_token_s(found, "warm") is None
+
+
+def test_a_finding_is_read_with_its_interval(slot: StudySlot) -> None:
+    found = labelled(slot, "two-replicas")
+    higher = against_baseline(found, "cold", "prefix", "hit_rate")
+    assert higher is not None
+    assert (higher.n, higher.sign) == (3, 1)
+    assert higher.interval == pytest.approx((0.21, 0.37))
+    undecided = against_baseline(found, "cold", "random", "ttft_mean")
+    assert undecided is not None
+    assert undecided.sign == 0
+    assert against_baseline(found, "cold", "power-of-two", "hit_rate") is None
+
+
+def test_the_hit_rate_so_far_is_that_of_all_replicas() -> None:
+    rows = [sample(2, 0, 3, 300, 200), sample(0, 0, 0, 0, 0), sample(1, 1, 2, 100, 0), sample(1, 0, 1, 100, 50)]
+    found = replace(NOTHING, series={("cold", "prefix"): {1: rows}})
+    assert hit_rate_so_far(found, "cold", "prefix", 1) == Steps([1, 1, 2], [0.5, 0.25, 0.5])
+    assert load_of_replicas(found, "cold", "prefix", 1) == {0: Steps([0, 1, 2], [1, 2, 4]), 1: Steps([1], [3])}
+    assert hit_rate_so_far(found, "cold", "exact", 1) == Steps([], [])
+
+
+def test_the_repeat_that_is_shown_is_the_first_that_most_strategies_have() -> None:
+    series: dict[tuple[str, str], dict[int, list[Cells]]] = {
+        ("cold", "prefix"): {1: [], 2: [], 3: []}, ("cold", "exact"): {2: [], 3: []}, ("warm", "exact"): {1: []},
+    }  # fmt: skip
+    assert shown_repeat(replace(NOTHING, series=series), "cold") == 2
+    assert shown_repeat(NOTHING, "cold") is None
+
+
+def test_simulated_runs_are_compared_with_real_ones_of_as_many_replicas() -> None:
+    def row(source: str, repeat: int, value: float, replicas: int = 2) -> Cells:
+        return {
+            "source": source, "strategy": "prefix", "replicas": replicas, "repeat": repeat, "metric": "hit_rate",
+            "value": value,
+        }  # fmt: skip
+
+    simulated = [row(FOLLOWED, 1, 0.51), row(FOLLOWED, 2, 0.61), row(OWN, 1, 0.54), row(OWN, 1, 0.9, replicas=4)]
+    found = replace(NOTHING, values=values(prefix__hit_rate={1: 0.5, 2: 0.6, 3: 0.7}), simulated=simulated)
+    followed, own = agreement(found, FOLLOWED, "prefix"), agreement(found, OWN, "prefix")
+    assert followed is not None
+    assert own is not None
+    assert (followed.points, followed.half_width) == pytest.approx((1.0, 0.0), abs=1e-9)  # pairs are alike
+    assert (followed.real, followed.is_close) == (2, True)
+    assert own.points == pytest.approx(-6)
+    assert (own.half_width, own.is_close) == (None, False)
+    assert agreement(found, OWN, "exact") is None
+
+
+def test_replicas_stand_in_order(slot: StudySlot) -> None:
+    found = by_replicas(labelled(slot, "two-replicas"), "round-robin", "hit_rate")
+    assert list(found) == [1, 2, 4, 8, 16, 32, 64]
+    assert {over.n for over in found.values()} == {2}

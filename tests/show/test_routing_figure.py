@@ -1,0 +1,218 @@
+"""The routing figure: drawn from slots alone, readable, and saying whose data it shows, how often, and what failed."""
+
+import io
+import shutil
+import subprocess
+import sys
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+from matplotlib.figure import Figure
+from matplotlib.text import Text
+from rich.console import Console
+
+from harness.record.routing_tables import ROUTING_TABLES, STUDY
+from harness.record.study_slot import read_study_slot
+from harness.show.routing import PLOT
+from harness.show.study_command import study_plot_command, study_sides
+from harness.show.study_page import PAGE_IN
+from harness.show.style import SMALLEST_PT, style
+from harness.workspace import Workspace
+from tests.routing_slot import Made, made_slot
+
+PLOT_FILE = Workspace().root / "figures" / "figure-routing" / "plot.py"
+PRINTED_IN = 9.9  # the taller of A4 and letter, less margins
+SMALL = Made(("two-replicas",), ("power-of-two", "prefix"), 1, warm=False, simulated=False, failing=False, requests=12)
+
+Drawn = tuple[list[Figure], list[str], str]
+
+
+def drawn(*folders: Path) -> Drawn:
+    """The pages, the words of each, and what is printed."""
+    figures, notes = PLOT.draw(study_sides(PLOT, PLOT_FILE.parent, folders))
+    assert isinstance(figures, list)
+    words = [
+        " ".join(" ".join(text.get_text() for text in figure.findobj(Text) if isinstance(text, Text)).split())
+        for figure in figures
+    ]
+    out = Console(file=io.StringIO(), width=80)
+    for note in notes:
+        out.print(note)
+    return figures, words, " ".join(out.file.getvalue().split())  # type: ignore[attr-defined]
+
+
+def is_readable(figure: Figure) -> None:
+    """Nothing outside the page, no text too small, no two of a panel's tick labels over each other."""
+    assert figure.get_figwidth() == PAGE_IN
+    assert figure.get_figheight() <= PRINTED_IN
+    with style():
+        figure.canvas.draw()
+        box = figure.get_tightbbox()
+        assert 0 <= box.x0 < box.x1 <= PAGE_IN
+        assert 0 <= box.y0 < box.y1 <= figure.get_figheight()
+        shown = [text for text in figure.findobj(Text) if isinstance(text, Text) and text.get_text()]
+        assert min(text.get_fontsize() for text in shown) >= SMALLEST_PT
+        for axes in figure.axes:
+            lowest, highest = sorted(axes.get_xlim())
+            ticks = zip(axes.get_xticks(), axes.get_xticklabels(), strict=True)
+            boxes = [label.get_window_extent() for at, label in ticks if lowest <= at <= highest and label.get_text()]
+            ordered = sorted(boxes, key=lambda each: each.x0)
+            assert all(left.x1 < right.x0 for left, right in pairwise(ordered))
+
+
+@pytest.fixture(scope="module")
+def slot(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return made_slot(tmp_path_factory.mktemp("figure") / "node0", Made(requests=30))
+
+
+@pytest.fixture(scope="module")
+def whole(slot: Path) -> Drawn:
+    return drawn(slot)
+
+
+def test_each_label_has_four_pages_that_say_whose_data_and_how_many(whole: Drawn) -> None:
+    _, words, _ = whole
+    titles = ("what a client sees", "why", "over time", "simulated")
+    labels = ("two-replicas", "no-chunked-prefill")
+    assert len(words) == 8
+    for said, (label, title) in zip(words, [(label, title) for label in labels for title in titles], strict=True):
+        assert f"Routing ({label}): {title}" in said
+        assert "Measured on another machine (slot node0; 2 cores" in said
+        assert "with ray-2.60-vllm-0.32.0-cpu" in said
+        assert "Structural twin (random weights) of qwen2.5-0.5b-instruct" in said
+        assert "n=3 runs a strategy (random n=2)" in said or "(repeat 1, n=1), so no interval" in said
+
+
+def test_errors_and_failed_runs_stand_on_every_page(whole: Drawn) -> None:
+    for said in whole[1]:
+        assert "Client errors: 6 of 1,020 requests failed (prefix 6)." in said
+        assert "1 run failed and is not drawn (random)." in said
+        assert "Run 3 of random failed in load: the engine of replica 1 ended with exit code 137." in said
+
+
+def test_how_the_routers_were_set_is_drawn_and_printed(whole: Drawn) -> None:
+    _, words, printed = whole
+    wanted = "prefix: PrefixCacheAffinityRouter, imbalanced_threshold=10, match_rate_threshold=0.1"
+    assert all(wanted in said for said in (words[1], words[3], printed))
+    assert "num_prompts=30, max_concurrency=40, request_rate=inf" in words[0]
+
+
+def test_pages_can_be_printed_and_read(whole: Drawn) -> None:
+    for figure in whole[0]:
+        is_readable(figure)
+
+
+def test_no_panel_is_empty(whole: Drawn) -> None:
+    assert [len(figure.axes) for figure in whole[0]] == [6, 5, 8, 3] * 2
+    assert all(axes.has_data() for figure in whole[0] for axes in figure.axes)
+
+
+def test_what_is_printed_states_directions_with_their_intervals(whole: Drawn) -> None:
+    _, _, printed = whole
+    assert (
+        "two-replicas, cold: prefix against power-of-two: hit rate higher: +29.0 points [+21.0, +37.0], n=3; "
+        "mean TTFT shorter: -0.140 s [-0.220, -0.060], n=3." in printed
+    )
+    assert "random against power-of-two: hit rate -2.0 points [-10.0, +6.0], not decided at n=3" in printed
+    assert (
+        "session against power-of-two: hit rate higher: +31.0 points [+23.0, +39.0], n=3; mean TTFT longer" in printed
+    )
+    assert "two-replicas, warm: means ± 95 % intervals" in printed
+    assert "the hit rate is within 2 points of the real one for 6 of 6 strategies" in printed
+    assert "used at most 12 % of a core and sent 99 % of its requests within 3.4 ms of their time" in printed
+    assert "…" not in printed
+
+
+@pytest.mark.parametrize(
+    ("made", "panels"),
+    [
+        (SMALL, [4, 4, 3]),
+        (Made(("one",), repeats=1, failing=False, requests=12), [6, 5, 8, 3]),
+        (Made(("one",), repeats=2, warm=False, hits=False, requests=12), [4, 4, 7, 3]),
+        (Made(("one",), ("prefix", "exact"), repeats=1, simulated=False, failing=False, requests=12), [6, 5, 4]),
+        (Made(("x" * 100,), ("prefix",), repeats=1, warm=False, failing=False, requests=12), [4, 4, 2, 3]),
+    ],
+    ids=["two strategies", "one repeat", "no hits", "no baseline", "one strategy of a long label"],
+)
+def test_small_slots_are_drawn_as_readably(tmp_path: Path, made: Made, panels: list[int]) -> None:
+    figures, words, printed = drawn(made_slot(tmp_path / "node0", made))
+    assert [len(figure.axes) for figure in figures] == panels
+    for figure in figures:
+        is_readable(figure)
+    if made.repeats == 1:
+        assert "n=1 run a strategy" in words[0]
+        assert "±" not in printed.replace("means ± 95 % intervals", "")
+
+
+def test_one_repeat_decides_nothing(tmp_path: Path) -> None:
+    _, words, printed = drawn(made_slot(tmp_path / "node0", SMALL))
+    assert "hit rate +29.0 points, not decided at n=1 (no interval)" in printed
+    assert not any("Client errors" in said or "Hollow" in said for said in words)
+
+
+def test_a_strategy_whose_runs_all_failed_says_that_it_has_none(tmp_path: Path) -> None:
+    folder = made_slot(tmp_path / "node0", SMALL)
+    runs = folder / "runs.csv"
+    failed = [line.replace("ok,-,-", "failed,start,port taken") if "prefix-" in line else line
+              for line in runs.read_text().splitlines(keepends=True)]  # fmt: skip
+    sides = study_sides(PLOT, PLOT_FILE.parent, [folder])
+    runs.write_text("".join(failed))
+    tables = dict(sides[0].slot.tables)
+    tables["runs.csv"] = [(*row[:4], "failed", "start", "port taken") if row[2] == "prefix" else row
+                          for row in tables["runs.csv"]]  # fmt: skip
+    figures, _ = PLOT.draw([type(sides[0])(type(sides[0].slot)(sides[0].slot.manifest, tables), "mine", "here")])
+    assert isinstance(figures, list)
+    said = [text.get_text() for text in figures[0].findobj(Text) if isinstance(text, Text)]
+    assert said.count("no run") == 2
+    is_readable(figures[1])
+
+
+def test_chosen_labels_alone_are_drawn(slot: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    command = ["--data", str(slot), "--out", str(tmp_path), "--chosen", "no-chunked-prefill"]
+    assert study_plot_command(str(PLOT_FILE), PLOT, command) == 0
+    said = capsys.readouterr().out
+    assert "no-chunked-prefill, cold" in said
+    assert "two-replicas" not in said
+    assert b"/Count 4" in (tmp_path / "figure-routing.pdf").read_bytes()
+
+
+def test_an_unknown_label_is_one_line_that_lists_the_known_ones(
+    slot: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    command = ["--data", str(slot), "--out", str(tmp_path / "out"), "--chosen", "two-replicas,four"]
+    assert study_plot_command(str(PLOT_FILE), PLOT, command) == 2
+    said = capsys.readouterr()
+    assert said.out == ""
+    assert said.err == "error: --chosen: no label 'four' here; there is two-replicas, no-chunked-prefill\n"
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_slot_without_anything_to_draw_is_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    made_slot(tmp_path / "node0", Made((), simulated=False))
+    assert study_plot_command(str(PLOT_FILE), PLOT, ["--data", str(tmp_path), "--out", str(tmp_path / "out")]) == 2
+    assert "slot node0: no run ended well and nothing was simulated" in capsys.readouterr().err
+
+
+def test_a_copied_slot_gives_the_same_bytes(tmp_path: Path) -> None:
+    slot = made_slot(tmp_path / "node0", SMALL)
+    shutil.copytree(slot, tmp_path / "copied" / "node0")
+    files = []
+    for data, name in ((slot, "a"), (tmp_path / "copied", "b")):
+        assert study_plot_command(str(PLOT_FILE), PLOT, ["--data", str(data), "--out", str(tmp_path / name)]) == 0
+        files.append([(tmp_path / name / f"figure-routing.{kind}").read_bytes() for kind in ("pdf", "png")])
+    assert files[0] == files[1]
+
+
+def test_the_script_draws_a_slot_from_anywhere(tmp_path: Path) -> None:
+    slot = made_slot(tmp_path / "node0", SMALL)
+    command = [sys.executable, str(PLOT_FILE), "--data", str(slot), "--out", str(tmp_path / "out")]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines()[-2:] == [
+        str(tmp_path / "out" / f"figure-routing.{kind}") for kind in ("pdf", "png")
+    ]
+
+
+def test_the_made_up_slot_reads_back(slot: Path) -> None:
+    assert read_study_slot(slot, ROUTING_TABLES, STUDY).manifest["figure"] == "routing"
