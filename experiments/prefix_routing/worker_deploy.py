@@ -2,7 +2,7 @@
 
 ASKED: ``model`` (folder), ``name``, ``replicas``, ``engine`` (vLLM's engine arguments), ``max_ongoing_requests`` (of a
 replica), ``bundle`` (what Ray sets aside for a replica), ``router`` (module.Class), ``router_parameters``, ``port``,
-``address`` (of a Ray that runs already; null: one is started), ``scratch`` and, in it, ``events_folder`` (short: sockets
+``address`` (of a Ray that runs; null: one is started), ``scratch`` and, in it, ``events_folder`` (short: sockets
 lie there), ``log_folder``, ``stdout`` and ``stderr`` (files that this process writes to from now on), ``environment``
 (variables of replicas and router).
 

@@ -27,6 +27,8 @@ class MeteredServer(LLMServer):
         events = {"enable_kv_cache_events": True, "publisher": "zmq", "endpoint": endpoint}
         llm_config.update_engine_kwargs(kv_events_config=events)
         await super().__init__(llm_config, **more)
+        if interval := self._get_batch_interval_ms():
+            raise RuntimeError(f"tokens would be held back for {interval} ms: TTFT and ITL would be the batching's")
         self.engine._engine_client.logger_manager.stat_loggers.append(ServedLog(folder, replica))
         server, _ = start_http_server(0, addr="127.0.0.1")
         said = {"replica": replica, "pid": os.getpid(), "metrics_url": f"http://127.0.0.1:{server.server_port}/metrics"}

@@ -11,10 +11,12 @@ import shutil
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+import psutil
 
 from harness.engine.environment import Engine
 from harness.engine.process_tree import Tree, process_tree
@@ -56,16 +58,26 @@ class Files:
 
 @dataclass(frozen=True)
 class Deployment:
-    """A deployment that answers. ``replicas``: Ray's id → the URL of its metrics."""
+    """A deployment that answers. ``replicas``: Ray's id → the URL of its metrics; ``pids``: → its actor's process."""
 
     url: str
     replicas: Mapping[str, str]
+    pids: Mapping[str, int]
     tree: Tree
 
     def check(self) -> None:
         """Raise MeasurementFailed if its driver has ended."""
         if not self.tree.running:
             raise MeasurementFailed("the deployment's driver ended by itself")
+
+    def processes(self) -> dict[str, frozenset[psutil.Process]]:
+        """Replica → its actor's process and all below it, the engine's."""
+        found = {}
+        for replica, pid in self.pids.items():
+            with suppress(psutil.NoSuchProcess):
+                actor = psutil.Process(pid)
+                found[replica] = frozenset([actor, *actor.children(recursive=True)])
+        return found
 
 
 def refuse_taken_port(port: int) -> None:
@@ -98,7 +110,7 @@ def deployed(wanted: Wanted, engine: Engine, files: Files, ready_s: float, limit
                 raise MeasurementFailed(_why(tree, files, ready_s))
             said = json.loads(ready.read_text(encoding="utf-8"))
             urls = {each["replica"]: each["metrics_url"] for each in said["replicas"]}
-            yield Deployment(said["url"], urls, tree)
+            yield Deployment(said["url"], urls, {each["replica"]: each["pid"] for each in said["replicas"]}, tree)
     finally:
         remove_unused(shared)
         shutil.rmtree(scratch, ignore_errors=True)

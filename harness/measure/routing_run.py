@@ -5,6 +5,7 @@ leaves no run, as ever; nothing that was started outlives it.
 """
 
 import json
+import shutil
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
@@ -12,7 +13,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from harness.analyse.routing_accounting import accounting_document
+import psutil
+
+from harness.analyse.routing_accounting import accounting, accounting_document
 from harness.engine.environment import Engine
 from harness.errors import MeasurementFailed
 from harness.measure.deployment import Deployment, Files, Wanted, deployed
@@ -29,6 +32,8 @@ from harness.record.routing_run import PhaseMetrics, read_routing_run
 from harness.record.routing_store import StoredCase
 from harness.record.routing_tables import COLD, FAILED, OK, WARM
 from harness.spec.routing import Limits
+
+Processes = frozenset[psutil.Process]
 
 _SETTLE_S = 10.0
 _LONGEST_REASON = 300
@@ -72,7 +77,7 @@ def make_routing_run(job: RoutingJob, engine: Engine, announce: Callable[[str], 
     facts.write(working)
     if status == OK:
         found = read_routing_run(working)
-        replace(facts, accounting=accounting_document(found)).write(working)
+        replace(facts, accounting=accounting_document(accounting(found))).write(working)
     return job.stored.close(job.repeat, working, status == OK)
 
 
@@ -101,14 +106,15 @@ class _Run:
             self.stage = "check"
             asked = check_queries(deployment, job.wanted.name, self._served)
             self.announce(f"{len(self.replicas)} replicas serve {strategy}, checked with {asked} queries")
+            before = deployment.processes()
             for phase in job.phases:
                 self.stage = phase
                 self._phase(phase, deployment)
-            self._check_replicas(deployment)
+            _refuse_lost(before, deployment.processes())
             self.stage = "stop"
 
     def _phase(self, phase: str, deployment: Deployment) -> None:
-        before, begin = scrape(deployment.replicas), time.time()
+        before = scrape(deployment.replicas)
         output = self.working / f"client-{phase}.jsonl"
         log = self.logs / f"{self.job.facts['strategy']}_client.log"
         name, sending = self.job.wanted.name, self.job.parameters.sending
@@ -119,18 +125,9 @@ class _Run:
         wanted = _completed(before) + client["completed"]
         after = settled(lambda: scrape(deployment.replicas), _COMPLETED, wanted, _SETTLE_S)
         self.metrics[phase] = PhaseMetrics(before, after)
-        self.phases.append(Phase(phase, begin, end, client))
+        self.phases.append(Phase(phase, client["begin_at"], end, client))
         if not client["completed"]:
             raise MeasurementFailed(f"none of {client['requests']} requests was completed")
-
-    def _check_replicas(self, deployment: Deployment) -> None:
-        """Raise MeasurementFailed if a replica was lost: what the others served then compares with nothing."""
-        answering = scrape(deployment.replicas)
-        if lost := sorted(set(deployment.replicas) - set(answering)):
-            raise MeasurementFailed(f"replica {lost[0]} was lost while the load was sent")
-        there = {path.stem.removeprefix("replica-") for path in self.raw.glob("replica-*.json")}
-        if new := sorted(there - set(deployment.replicas)):
-            raise MeasurementFailed(f"a replica was lost while the load was sent, {new[0]} took its place")
 
     def _served(self) -> set[str]:
         """Replicas that have served a request."""
@@ -141,10 +138,7 @@ class _Run:
         """Raw logs become the run's files; they are gone afterwards. Raises RoutingRunError, LoadError, OSError."""
         gather_run(self.raw, self.clients, self.metrics, self.working)
         self.stage = "gather"
-        for folder in (self.raw,):
-            for path in folder.iterdir():
-                path.unlink()
-            folder.rmdir()
+        shutil.rmtree(self.raw)
         for path in self.clients.values():
             path.unlink()
             summary_path(path).unlink()
@@ -163,6 +157,14 @@ class _Run:
             replicas=numbered(self.replicas),
             phases=self.phases,
         )
+
+
+def _refuse_lost(before: Mapping[str, Processes], now: Mapping[str, Processes]) -> None:
+    """Raise MeasurementFailed if a replica lost a process: what the others served then compares with nothing."""
+    for replica, had in before.items():
+        if lost := had - now.get(replica, frozenset()):
+            pids = ", ".join(str(process.pid) for process in sorted(lost, key=lambda process: process.pid))
+            raise MeasurementFailed(f"replica {replica} lost processes while the load was sent (pid {pids})")
 
 
 def _completed(told: Told) -> float:

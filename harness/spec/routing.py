@@ -77,7 +77,7 @@ class Setting(BaseModel):
     repeats: Whole
     with_warmup: bool  # the same load twice without a restart
     max_ongoing_requests: Whole  # of a replica, at the router
-    bundle: dict[Literal["CPU", "GPU"], float]  # what Ray sets aside for a replica
+    bundle: dict[str, float]  # what Ray sets aside for a replica
     load: Load
     engine: Replica
 
