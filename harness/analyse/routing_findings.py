@@ -81,23 +81,24 @@ class Gain:
 
 def finding_rows(tables: Tables) -> list[Row]:
     """Rows of findings.csv. ``tables``: those of runs, metrics, served and decisions, by their names."""
-    runs = _groups(tables)
-    values = _values(tables, runs)
     found: list[Row] = []
-    for group in sorted({group for group, _ in runs.values()}, key=_order):
-        if group.strategy == POWER_OF_TWO:
-            continue
-        for metric in COMPARED:
-            side = _SIDE.get(metric, SERVER)
-            base = values.get((_baseline(group), side, metric), {})
-            found += _rows(group, metric, paired(base, values.get((group, side, metric), {})))
-        found += _gain_rows(group, gains(tables, group.label, group.phase, group.strategy))
+    for label in sorted({run["label"] for run in cells_of(RUNS, tables[RUNS.name])}):
+        runs = _groups(tables, label)
+        values = _values(tables, label, runs)
+        for group in sorted({group for group, _ in runs.values()}, key=_order):
+            if group.strategy == POWER_OF_TWO:
+                continue
+            for metric in COMPARED:
+                side = _SIDE.get(metric, SERVER)
+                base = values.get((_baseline(group), side, metric), {})
+                found += _rows(group, metric, paired(base, values.get((group, side, metric), {})))
+            found += _gain_rows(group, gains(tables, label, group.phase, group.strategy))
     return found
 
 
 def gains(tables: Tables, label: str, phase: str, strategy: str) -> dict[int, Gain]:
     """Repeat → the strategy's gain over power-of-two; of repeats that both have, and where something was computed."""
-    runs = _groups(tables)
+    runs = _groups(tables, label)
     mine = _followed(tables, runs, Group(label, phase, strategy))
     base = _followed(tables, runs, Group(label, phase, POWER_OF_TWO))
     found = {}
@@ -119,10 +120,10 @@ class _Followed:
     waited_s: float
 
 
-def _groups(tables: Tables) -> dict[tuple[Cell, Cell, str], tuple[Group, int]]:
-    """(case, repeat, phase) of an ok run → its group and repeat."""
+def _groups(tables: Tables, label: str) -> dict[tuple[Cell, Cell, str], tuple[Group, int]]:
+    """(case, repeat, phase) of a label's ok run → its group and repeat."""
     found = {}
-    for run in cells_of(RUNS, tables[RUNS.name], status=OK):
+    for run in cells_of(RUNS, tables[RUNS.name], label=label, status=OK):
         for phase in (COLD, WARM):
             group = Group(run["label"], phase, run["strategy"])
             found[run["case"], run["repeat"], phase] = (group, run["repeat"])
@@ -130,10 +131,10 @@ def _groups(tables: Tables) -> dict[tuple[Cell, Cell, str], tuple[Group, int]]:
 
 
 def _values(
-    tables: Tables, runs: Mapping[tuple[Cell, Cell, str], tuple[Group, int]]
+    tables: Tables, label: str, runs: Mapping[tuple[Cell, Cell, str], tuple[Group, int]]
 ) -> dict[tuple[Group, str, str], ByRepeat]:
     found: dict[tuple[Group, str, str], dict[int, float]] = defaultdict(dict)
-    for row in cells_of(METRICS, tables[METRICS.name], replica=ALL):
+    for row in cells_of(METRICS, tables[METRICS.name], label=label, replica=ALL):
         known = runs.get((row["case"], row["repeat"], row["phase"]))
         if known is not None:
             found[known[0], row["side"], row["metric"]][known[1]] = row["value"]
