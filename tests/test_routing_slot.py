@@ -11,13 +11,14 @@ import pytest
 
 from harness.analyse.routing_sweep import CLIENT_SWEEP, PARAMETERS, SERVER_SWEEP
 from harness.errors import HarnessError
-from harness.record.routing_run import RoutingRun
+from harness.record.routing_run import PhaseMetrics, RoutingRun
 from harness.record.routing_tables import (
     FINDINGS,
     METRICS,
     REQUESTS,
     ROUTING_TABLES,
     RUNS,
+    SERVED,
     SIMULATED,
     STUDY,
 )
@@ -190,3 +191,29 @@ def test_a_slot_may_hold_simulated_rows_alone(tmp_path: Path) -> None:
     slot = write(tmp_path / "node0", [])
     assert slot.tables[SIMULATED.name] == SIMULATED_ROWS
     assert lines(tmp_path / "node0", CLIENT_SWEEP) == []
+
+
+def test_a_replica_that_another_one_replaced_leaves_what_is_known_of_both(tmp_path: Path) -> None:
+    run = make_run(Wanted(requests=8))
+    told = run.metrics["cold"]
+    late = {"cold-6", "cold-7"}
+    replaced = replace(
+        run,
+        served=[replace(each, replica="the-new-one") if each.request in late else each for each in run.served],
+        metrics={
+            "cold": PhaseMetrics(
+                told.before,
+                {"replica-00": told.after["replica-00"], "the-new-one": told.after["replica-01"]},
+            )
+        },
+    )
+    slot = write(tmp_path / "node0", [replaced])
+    assert {row[4] for row in slot.tables[SERVED.name] if row[3] in (6, 7)} == {2}
+    assert len(slot.tables[SERVED.name]) == 8
+    found = {row[6:8] for row in slot.tables[METRICS.name]}
+    assert ("2", "prompt_tokens_total") in found
+    assert ("all", "prompt_tokens_total") not in found
+    assert ("all", "imbalance") not in found
+    accounting = slot.manifest["runs"][0]["accounting"]
+    assert accounting["is_exact"] is False  # served elsewhere than they were routed
+    assert "replicas lost or replaced in this phase: replica-01" in {check["note"] for check in accounting["not_held"]}
