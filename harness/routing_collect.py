@@ -55,7 +55,7 @@ def routing_document(deployed: Deployed, workspace: Workspace) -> dict[str, Any]
         "label": deployed.asked.label,
         "slot": str(folder / figure.slots[0]),
         "drawn": [str(folder / f"figure-{figure.figure}.{kind}") for kind in ("pdf", "png")],
-        "cases": slot.manifest["cases"],
+        "runs": slot.manifest["runs"],
         "findings": [dict(zip(FINDINGS.columns, row, strict=True)) for row in slot.tables[FINDINGS.name]],
     }
 
@@ -71,16 +71,15 @@ def _of_other_labels(slot: Path, deployed: Deployed) -> list[RoutingRun]:
     if manifest["node"]["id"] != deployed.node["id"]:
         return []
     found = []
-    for entry in manifest["cases"]:
-        if entry["label"] == deployed.asked.label:
+    for run in manifest["runs"]:
+        if run["label"] == deployed.asked.label:
             continue
-        case = StoredCase(deployed.workspace.runs / str(deployed.node["id"]) / STUDY / entry["case"])
-        for run in entry["runs"]:
-            folder = case.run(run["repeat"])
-            if folder.is_dir():
-                found.append(with_label(_read(folder), entry["label"]))
-            else:
-                say(f"label {entry['label']}: {folder} is not in the store any more; left out")
+        case = StoredCase(deployed.workspace.runs / str(deployed.node["id"]) / STUDY / run["case"])
+        folder = case.run(run["repeat"])
+        if folder.is_dir():
+            found.append(with_label(_read(folder), run["label"]))
+        else:
+            say(f"label {run['label']}: {folder} is not in the store any more; left out")
     return found
 
 

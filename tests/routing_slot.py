@@ -165,7 +165,7 @@ def _findings(made: Made) -> Iterator[Row]:
                     continue
                 for metric, base, mean in (
                     ("hit_rate", baseline[0] * made.hits, EFFECTS[strategy][0] * made.hits),
-                    ("ttft_mean", 0.5 + baseline[3], 0.5 + EFFECTS[strategy][3]),
+                    ("ttft_mean_s", 0.5 + baseline[3], 0.5 + EFFECTS[strategy][3]),
                 ):
                     said = {"baseline mean": base, "mean": mean, "n": float(made.repeats)}
                     if made.repeats > 1:

@@ -6,18 +6,19 @@ import json
 import os
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from harness.analyse.routing_sweep import CLIENT_SWEEP, PARAMETERS, SERVER_SWEEP
 from harness.errors import HarnessError
-from harness.record.routing_run import RoutingRun
+from harness.record.routing_run import PhaseMetrics, RoutingRun
 from harness.record.routing_tables import (
     FINDINGS,
     METRICS,
+    REQUESTS,
     ROUTING_TABLES,
     RUNS,
+    SERVED,
     SIMULATED,
     STUDY,
 )
@@ -81,30 +82,46 @@ def test_the_same_runs_in_any_order_make_the_same_bytes(tmp_path: Path) -> None:
 def test_the_manifest_says_what_was_asked_of_whom_and_how_well_it_was_sent(tmp_path: Path) -> None:
     changed = make_run(Wanted(strategy="exact", failed={1: REACHED}, cancelled={2: COUNTED}))
     manifest = write(tmp_path / "node0", [*runs(), changed]).manifest
-    assert manifest["model"]["twin"] is True
-    assert manifest["labels"]["default"] == {
-        "block_size": 32,
+    assert manifest["models"] == {"qwen2.5-0.5b": {"twin": True, "files_sha256": "cd" * 32}}
+    label = manifest["labels"]["default"]
+    assert label["parameters"] == {
+        "gpu_type": "cpu",
+        "model_name": "qwen2.5-0.5b",
+        "num_servers": 2,
         "enable_prefix_caching": True,
+        "min_output_len": 2,
         "max_ongoing_requests": 20,
-        "min_output_tokens": 2,
         "num_prompts": 8,
-        "replicas": 2,
+        "block_size": 32,
     }
-    cases: dict[str, dict[str, Any]] = {entry["strategy"]: entry for entry in manifest["cases"]}
-    assert cases["prefix"]["router"]["parameters"] == {"imbalanced_threshold": "inf"}
-    first, second = cases["prefix"]["runs"]
-    assert (first["parameters"], second["parameters"]) == (
-        {"seed": 0, "with_warmup": True},
-        {"seed": 1, "with_warmup": True},
-    )
-    assert first["accounting"] == {"is_exact": True, "not_held": []}
-    assert first["phases"][0]["send_error_s"] == {"median": 0.001, "p99": 0.002, "max": 0.004}
-    assert 0 < first["phases"][0]["client_cpu_share"] < 1
-    exact = cases["exact"]["runs"][0]
+    assert label["routers"]["prefix"]["parameters"] == {"imbalanced_threshold": "inf"}
+    cases = {entry["strategy"]: entry for entry in manifest["cases"]}
+    assert cases["prefix"]["parameters"]["with_warmup"] is True
+    assert "seed" not in cases["prefix"]["parameters"]  # each repeat has its own
+    found = {(entry["strategy"], entry["repeat"]): entry for entry in manifest["runs"]}
+    run = found["prefix", 1]
+    assert run["accounting"] == {"is_exact": True, "not_held": []}
+    assert run["send_error_p99_s"] == 0.002
+    assert run["client_cpu_share"] == max(phase["client_cpu_share"] for phase in run["phases"]) > 0
+    exact = found["exact", 1]
     assert (exact["phases"][0]["failed"], exact["phases"][0]["cancelled"]) == (1, 1)
     assert exact["accounting"]["is_exact"] is None
     assert all("may have counted them" in check["note"] for check in exact["accounting"]["not_held"])
-    assert cases["random"]["runs"][0].keys() == {"repeat", "status", "started_at", "parameters"}
+    assert found["random", 1].keys() == {"case", "label", "strategy", "repeat", "status", "started_at"}
+
+
+def test_a_run_under_two_labels_is_one_run_and_in_the_findings_of_both(tmp_path: Path) -> None:
+    other = [replace(run, facts=replace(run.facts, label="again")) for run in runs()[:4]]
+    slot = write(tmp_path / "node0", [*runs(), *other])
+    plain = write(tmp_path / "node1", runs())
+    assert slot.tables[REQUESTS.name] == plain.tables[REQUESTS.name]
+    assert len(slot.tables[RUNS.name]) == 5 + 4
+    by_label = {
+        name: [row[1:] for row in slot.tables[FINDINGS.name] if row[0] == name] for name in ("again", "default")
+    }
+    assert by_label["again"] == by_label["default"] == [row[1:] for row in plain.tables[FINDINGS.name]]
+    assert {entry["label"] for entry in slot.manifest["runs"]} == {"again", "default"}
+    assert len(slot.manifest["cases"]) == 3
 
 
 def test_sweeps_have_one_line_a_run_and_phase_parameters_first(tmp_path: Path) -> None:
@@ -174,3 +191,29 @@ def test_a_slot_may_hold_simulated_rows_alone(tmp_path: Path) -> None:
     slot = write(tmp_path / "node0", [])
     assert slot.tables[SIMULATED.name] == SIMULATED_ROWS
     assert lines(tmp_path / "node0", CLIENT_SWEEP) == []
+
+
+def test_a_replica_that_another_one_replaced_leaves_what_is_known_of_both(tmp_path: Path) -> None:
+    run = make_run(Wanted(requests=8))
+    told = run.metrics["cold"]
+    late = {"cold-6", "cold-7"}
+    replaced = replace(
+        run,
+        served=[replace(each, replica="the-new-one") if each.request in late else each for each in run.served],
+        metrics={
+            "cold": PhaseMetrics(
+                told.before,
+                {"replica-00": told.after["replica-00"], "the-new-one": told.after["replica-01"]},
+            )
+        },
+    )
+    slot = write(tmp_path / "node0", [replaced])
+    assert {row[4] for row in slot.tables[SERVED.name] if row[3] in (6, 7)} == {2}
+    assert len(slot.tables[SERVED.name]) == 8
+    found = {row[6:8] for row in slot.tables[METRICS.name]}
+    assert ("2", "prompt_tokens_total") in found
+    assert ("all", "prompt_tokens_total") not in found
+    assert ("all", "imbalance") not in found
+    accounting = slot.manifest["runs"][0]["accounting"]
+    assert accounting["is_exact"] is False  # served elsewhere than they were routed
+    assert "replicas lost or replaced in this phase: replica-01" in {check["note"] for check in accounting["not_held"]}

@@ -5,9 +5,12 @@ their logarithms (``stats.py``); one repeat has neither.
 
 Gain explained, of the requests that both runs of a pair served: what a strategy saves is the prefill tokens that it did
 not have to compute, at the seconds of prefill that a computed token took under the baseline; what it loses is the
-waiting in router and engine queue that it adds. findings.csv has no negative numbers, so both stand there as seconds of
-either side (``PREFILL_WORTH``, ``QUEUEING``; each in total and per request): saved is the baseline's mean − the
-strategy's, lost the strategy's − the baseline's.
+waiting in router and engine queue that it adds. What is left of the change of prefill is speed: requests that share
+their engine's steps with more others wait for these in prefill, too.
+
+findings.csv has no negative numbers, so saved and lost stand there as seconds of either side (``PREFILL_WORTH``,
+``QUEUEING``; each in total and per request): saved is the baseline's mean − the strategy's, lost the strategy's − the
+baseline's.
 """
 
 from collections import defaultdict
@@ -66,6 +69,7 @@ class Gain:
     requests: int
     tokens: tuple[int, int]  # computed in prefill: baseline, strategy
     token_s: float  # seconds of prefill per computed token, of the baseline
+    prefill_s: tuple[float, float]  # as it was: baseline, strategy
     queueing_s: tuple[float, float]  # in router and engine queue: baseline, strategy
 
     @property
@@ -78,37 +82,46 @@ class Gain:
         """Seconds of waiting added; negative: less was waited."""
         return self.queueing_s[1] - self.queueing_s[0]
 
+    @property
+    def slowed_s(self) -> float:
+        """Seconds that the strategy's computed tokens took longer than at the baseline's speed; negative: shorter."""
+        return self.prefill_s[1] - self.tokens[1] * self.token_s
+
 
 def finding_rows(tables: Tables) -> list[Row]:
     """Rows of findings.csv. ``tables``: those of runs, metrics, served and decisions, by their names."""
-    runs = _groups(tables)
-    values = _values(tables, runs)
     found: list[Row] = []
-    for group in sorted({group for group, _ in runs.values()}, key=_order):
-        if group.strategy == POWER_OF_TWO:
-            continue
-        for metric in COMPARED:
-            side = _SIDE.get(metric, SERVER)
-            base = values.get((_baseline(group), side, metric), {})
-            found += _rows(group, metric, paired(base, values.get((group, side, metric), {})))
-        found += _gain_rows(group, gains(tables, group.label, group.phase, group.strategy))
+    for label in sorted({run["label"] for run in cells_of(RUNS, tables[RUNS.name])}):
+        runs = _groups(tables, label)
+        values = _values(tables, label, runs)
+        for group in sorted({group for group, _ in runs.values()}, key=_order):
+            if group.strategy == POWER_OF_TWO:
+                continue
+            for metric in COMPARED:
+                side = _SIDE.get(metric, SERVER)
+                base = values.get((_baseline(group), side, metric), {})
+                found += _rows(group, metric, paired(base, values.get((group, side, metric), {})))
+            found += _gain_rows(group, gains(tables, label, group.phase, group.strategy))
     return found
 
 
 def gains(tables: Tables, label: str, phase: str, strategy: str) -> dict[int, Gain]:
     """Repeat → the strategy's gain over power-of-two; of repeats that both have, and where something was computed."""
-    runs = _groups(tables)
+    runs = _groups(tables, label)
     mine = _followed(tables, runs, Group(label, phase, strategy))
     base = _followed(tables, runs, Group(label, phase, POWER_OF_TWO))
     found = {}
     for repeat in sorted(mine.keys() & base.keys()):
         both = sorted(mine[repeat].keys() & base[repeat].keys())
-        sides = [[side[repeat][request] for request in both] for side in (base, mine)]
-        tokens = [sum(each.computed for each in side) for side in sides]
-        if both and tokens[0]:
-            waits = [sum(each.waited_s for each in side) for side in sides]
-            token_s = sum(each.prefill_s for each in sides[0]) / tokens[0]
-            found[repeat] = Gain(len(both), (tokens[0], tokens[1]), token_s, (waits[0], waits[1]))
+        without, with_it = (_sum([side[repeat][request] for request in both]) for side in (base, mine))
+        if without.computed:
+            found[repeat] = Gain(
+                requests=len(both),
+                tokens=(without.computed, with_it.computed),
+                token_s=without.prefill_s / without.computed,
+                prefill_s=(without.prefill_s, with_it.prefill_s),
+                queueing_s=(without.waited_s, with_it.waited_s),
+            )
     return found
 
 
@@ -119,10 +132,18 @@ class _Followed:
     waited_s: float
 
 
-def _groups(tables: Tables) -> dict[tuple[Cell, Cell, str], tuple[Group, int]]:
-    """(case, repeat, phase) of an ok run → its group and repeat."""
+def _sum(requests: Sequence[_Followed]) -> _Followed:
+    return _Followed(
+        sum(each.computed for each in requests),
+        sum(each.prefill_s for each in requests),
+        sum(each.waited_s for each in requests),
+    )
+
+
+def _groups(tables: Tables, label: str) -> dict[tuple[Cell, Cell, str], tuple[Group, int]]:
+    """(case, repeat, phase) of a label's ok run → its group and repeat."""
     found = {}
-    for run in cells_of(RUNS, tables[RUNS.name], status=OK):
+    for run in cells_of(RUNS, tables[RUNS.name], label=label, status=OK):
         for phase in (COLD, WARM):
             group = Group(run["label"], phase, run["strategy"])
             found[run["case"], run["repeat"], phase] = (group, run["repeat"])
@@ -130,10 +151,10 @@ def _groups(tables: Tables) -> dict[tuple[Cell, Cell, str], tuple[Group, int]]:
 
 
 def _values(
-    tables: Tables, runs: Mapping[tuple[Cell, Cell, str], tuple[Group, int]]
+    tables: Tables, label: str, runs: Mapping[tuple[Cell, Cell, str], tuple[Group, int]]
 ) -> dict[tuple[Group, str, str], ByRepeat]:
     found: dict[tuple[Group, str, str], dict[int, float]] = defaultdict(dict)
-    for row in cells_of(METRICS, tables[METRICS.name], replica=ALL):
+    for row in cells_of(METRICS, tables[METRICS.name], label=label, replica=ALL):
         known = runs.get((row["case"], row["repeat"], row["phase"]))
         if known is not None:
             found[known[0], row["side"], row["metric"]][known[1]] = row["value"]

@@ -5,8 +5,9 @@ went there is the last choice before it was routed that names this replica: its 
 requests in the order of their arrival (Ray's ``FIFOMixin``), that of another request. A request that failed, was
 cancelled or never reached a replica keeps what is known of it.
 
-TTFT = router wait + queue + prefill + rest: the first from the router's clock, the next two from the engine's, and what
-is left of the client's is network, tokenizer and the way back.
+TTFT = router wait + queue + prefill + rest: the first from the router's clock, the next two from the engine's. What is
+left of the client's is network, tokenizer and the way back, and one kind of waiting: vLLM calls a request queued when
+its scheduler sees it, which is after the engine step that runs when it arrives.
 """
 
 from collections import defaultdict

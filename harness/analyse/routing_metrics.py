@@ -31,21 +31,26 @@ KV_MEAN, KV_MAX = "kv_usage_mean", "kv_usage_max"
 PARTS = ("router_wait_mean_s", "queue_mean_s", "prefill_mean_s", "rest_mean_s")
 
 Metrics = dict[str, tuple[float, str]]  # name → value and unit
+Window = tuple[float, float]  # wall-clock seconds
 
 
 def server_metrics(run: RoutingRun, phase: Phase, joined: Sequence[Joined]) -> dict[str, Metrics]:
-    """Replica's number as text, or ``all`` → its metrics. ``joined``: the phase's requests."""
+    """Replica's number as text, or ``all`` → its metrics. ``joined``: the phase's requests.
+
+    Counters are over the whole phase, means over time from the load's begin to the end of its last request.
+    """
     numbers = replica_numbers(run)
     told = counted(run.metrics[phase.name])
     found: dict[str, Metrics] = {}
-    samples = _in_phase(run.samples, phase)
+    window = phase.sending_at
+    samples = _within(run.samples, window)
     for replica, number in numbers.items():
-        own = _counted_metrics(told.by_replica.get(replica, {})) | _kv(samples.get(replica, []), phase)
+        own = _counted_metrics(told.by_replica.get(replica, {})) | _kv(samples.get(replica, []), window)
         if own:
             found[str(number)] = own
     whole: Metrics = _counted_metrics(_sums(told)) if told.is_whole else {}
     if told.is_whole:
-        whole |= _over_replicas(found) | _balance(joined, list(told.by_replica), samples, phase)
+        whole |= _over_replicas(found) | _balance(joined, list(told.by_replica), samples, window)
     found[ALL] = whole | _parts(joined)
     return found
 
@@ -69,21 +74,21 @@ def _counted_metrics(told: Mapping[str, float]) -> Metrics:
     return found
 
 
-def _in_phase(samples: Sequence[Sample], phase: Phase) -> dict[str, list[Sample]]:
-    """Replica → its samples in the phase, after its last one before it."""
+def _within(samples: Sequence[Sample], window: Window) -> dict[str, list[Sample]]:
+    """Replica → its samples in the window, after its last one before it."""
     found: dict[str, list[Sample]] = {}
     for sample in samples:
         own = found.setdefault(sample.replica, [])
-        if sample.t <= phase.begin_at:
+        if sample.t <= window[0]:
             own[:] = [sample]
-        elif sample.t <= phase.end_at:
+        elif sample.t <= window[1]:
             own.append(sample)
     return found
 
 
-def _kv(samples: Sequence[Sample], phase: Phase) -> Metrics:
+def _kv(samples: Sequence[Sample], window: Window) -> Metrics:
     """Between two samples the value is that of the first."""
-    begin, end = phase.begin_at, phase.end_at
+    begin, end = window
     if not samples or end <= begin:
         return {}
     times = [max(sample.t, begin) for sample in samples]
@@ -105,13 +110,13 @@ def _over_replicas(found: Mapping[str, Metrics]) -> Metrics:
 
 
 def _balance(
-    joined: Sequence[Joined], replicas: Sequence[str], samples: Mapping[str, list[Sample]], phase: Phase
+    joined: Sequence[Joined], replicas: Sequence[str], samples: Mapping[str, list[Sample]], window: Window
 ) -> Metrics:
     counts = Counter(each.replica for each in joined if each.replica is not None)
     found: Metrics = {}
     if counts and counts.keys() <= set(replicas):
         found[IMBALANCE] = (max(counts.values()) * len(replicas) / counts.total(), "of the mean")
-    gap = load_gap({replica: samples.get(replica, []) for replica in replicas}, phase.begin_at, phase.end_at)
+    gap = load_gap({replica: samples.get(replica, []) for replica in replicas}, *window)
     return found | ({} if gap is None else {LOAD_GAP: (gap, "requests")})
 
 

@@ -106,17 +106,18 @@ def _served(each: Joined, numbers: Mapping[str, int]) -> Iterator[Row]:
 
 
 def _series(run: RoutingRun, phase: Phase, numbers: Mapping[str, int]) -> Iterator[Row]:
-    """Samples of the phase; looked-up and found tokens since it began."""
+    """Samples from the load's begin to the phase's end; looked-up and found tokens since the phase began."""
+    begin = phase.sending_at[0]
     before = run.metrics[phase.name].before
     for sample in run.samples:
-        if phase.begin_at <= sample.t <= phase.end_at:
+        if begin <= sample.t <= phase.end_at:
             at_begin = before.get(sample.replica, {})
             tokens = (
                 max(0, total - round(at_begin.get(PREFIX + name, 0.0)))
                 for total, name in ((sample.queries, QUERIES), (sample.hits, HITS_TOTAL))
             )
             load = (sample.running, sample.waiting, float(sample.kv_usage))
-            yield (numbers[sample.replica], sample.t - phase.begin_at, *load, *tokens)
+            yield (numbers[sample.replica], sample.t - begin, *load, *tokens)
 
 
 def _metrics(run: RoutingRun, phase: Phase, joined: Sequence[Joined]) -> Iterator[Row]:

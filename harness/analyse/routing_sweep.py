@@ -18,7 +18,7 @@ from statistics import fmean
 from typing import Any
 
 from harness.analyse.headroom_series import Cells, cells_of
-from harness.record.routing_facts import Phase, RoutingFacts
+from harness.record.routing_facts import RoutingFacts
 from harness.record.routing_tables import ALL, CLIENT, METRICS, REQUESTS, SERVER
 from harness.record.tables import Cell
 
@@ -72,30 +72,32 @@ def sweep_files(runs: Iterable[SweepRun]) -> dict[str, bytes]:
             sent = {
                 "num_prompts": len(requests),
                 "num_conversations": len({row["conversation"] for row in requests}),
+                "phase": phase.name,
+                "repeat": run.facts.run,
             }
-            parameters = sweep_parameters(run.facts, phase) | sent
+            parameters = sweep_parameters(run.facts) | sent
             client = {row["metric"]: row["value"] for row in rows if row["side"] == CLIENT}
             lines[CLIENT_SWEEP].append((parameters, client))
             lines[SERVER_SWEEP].append((parameters, _of_servers([row for row in rows if row["side"] == SERVER])))
     return {name: _csv(found) for name, found in lines.items()}
 
 
-def sweep_parameters(facts: RoutingFacts, phase: Phase) -> dict[str, Any]:
-    """The parameters' columns of a run's line; those that it does not name are not there."""
+def sweep_parameters(facts: RoutingFacts) -> dict[str, Any]:
+    """The parameters' columns that a run has, its phase and repeat aside."""
     told = flat_parameters(facts.parameters)
-    gpus = facts.node.get("gpus")
-    derived = {
-        "gpu_type": _gpu_type(gpus),
+    derived = {"gpu_type": _gpu_type(facts.node.get("gpus")), "num_servers": len(facts.replicas) or None}
+    found = derived | {name: told[other] for name in PARAMETERS if (other := _name_in(told, name))}
+    found |= {
         "model_name": facts.model.get("name"),
-        "num_servers": len(facts.replicas),
         "benchmark_label": facts.label,
         "scheduler_strategy": facts.strategy,
         "router_parameters": json.dumps(facts.router.get("parameters", {}), sort_keys=True),
-        "phase": phase.name,
-        "repeat": facts.run,
     }
-    found = {name: told.get(name, told.get(_OTHER_NAMES.get(name, name))) for name in PARAMETERS} | derived
     return {name: value for name, value in found.items() if value is not None}
+
+
+def _name_in(told: Mapping[str, Any], name: str) -> str | None:
+    return next((each for each in (name, _OTHER_NAMES.get(name, name)) if told.get(each) is not None), None)
 
 
 def flat_parameters(parameters: Mapping[str, Any]) -> dict[str, Any]:

@@ -28,7 +28,10 @@ class Replica:
 
 @dataclass(frozen=True)
 class Phase:
-    """A pass of the load; wall-clock seconds. ``client``: the document of a ``ClientSummary``."""
+    """A pass of the load; wall-clock seconds, the client's start and end included.
+
+    ``client``: the document of a ``ClientSummary``.
+    """
 
     name: str  # cold, warm
     begin_at: float
@@ -39,6 +42,12 @@ class Phase:
     def summary(self) -> ClientSummary:
         """What the client says of the whole pass. Raises ValueError: the document is none."""
         return summary_of(self.client)
+
+    @property
+    def sending_at(self) -> tuple[float, float]:
+        """From the load's begin, which the client's times are since, to the end of its last request."""
+        summary = self.summary
+        return summary.begin_at, summary.begin_at + summary.wall_s
 
 
 @dataclass(frozen=True)

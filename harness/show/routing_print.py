@@ -22,8 +22,8 @@ _COLUMNS = {
 }
 # Metrics of findings.csv whose direction is said: name, unit of the difference, scale, format, words for − and +.
 _DIRECTIONS = {
-    "hit_rate": ("hit rate", " points", 100.0, "+.1f", "lower", "higher"),
-    "ttft_mean": ("mean TTFT", " s", 1.0, "+.3f", "shorter", "longer"),
+    HIT_RATE: ("hit rate", " points", 100.0, "+.1f", "lower", "higher"),
+    TTFT_MEAN: ("mean TTFT", " s", 1.0, "+.3f", "shorter", "longer"),
 }
 _SOURCES = {OWN: "its own decisions", FOLLOWED: "the real decisions"}
 

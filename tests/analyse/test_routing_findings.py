@@ -105,6 +105,9 @@ def test_a_gain_is_what_prefill_saved_at_the_baselines_speed_against_what_queues
     assert gain.tokens == (500, 250)
     assert gain.token_s == 1.0 / 500
     assert gain.saved_s == 0.5
+    assert gain.prefill_s == (1.0, 10.0)
+    assert gain.slowed_s == 9.5
+    assert gain.prefill_s[1] - gain.prefill_s[0] == gain.slowed_s - gain.saved_s
     assert gain.queueing_s == (0.5, 1.5)
     assert gain.lost_s == 1.0
     worth, queueing = said(tables, PREFILL_WORTH), said(tables, QUEUEING)

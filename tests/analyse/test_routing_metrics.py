@@ -35,7 +35,9 @@ def sample(replica: str, t: float, running: int, waiting: int, kv: float) -> Sam
 def by_hand() -> RoutingRun:
     """Ten seconds; replica A prefilled 300 of 400 tokens, B 50 of 100; loads 3 and 1 from second 2 on, then 0 and 1."""
     run = make_run(Wanted(requests=4))
-    phase = replace(run.facts.phases[0], begin_at=BEGIN, end_at=BEGIN + 10)
+    phase = run.facts.phases[0]
+    client = phase.client | {"begin_at": BEGIN, "wall_s": 10.0}
+    phase = replace(phase, begin_at=BEGIN - 3, end_at=BEGIN + 12, client=client)
     routed = dict(zip(("cold-0", "cold-1", "cold-2", "cold-3"), (A, A, A, B), strict=True))
     return replace(
         run,

@@ -109,7 +109,7 @@ def test_a_finding_is_read_with_its_interval(slot: StudySlot) -> None:
     assert higher is not None
     assert (higher.n, higher.sign) == (3, 1)
     assert higher.interval == pytest.approx((0.21, 0.37))
-    undecided = against_baseline(found, "cold", "random", "ttft_mean")
+    undecided = against_baseline(found, "cold", "random", "ttft_mean_s")
     assert undecided is not None
     assert undecided.sign == 0
     assert against_baseline(found, "cold", "power-of-two", "hit_rate") is None
