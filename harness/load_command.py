@@ -108,8 +108,9 @@ def _check_output(output: Path) -> None:
 
 
 def _rows(asked: AskedLoad, sending: Sending) -> list[LoadRow]:
+    data = asked.data.resolve() if asked.data.is_symlink() else asked.data  # it was typed, so it may lead anywhere
     try:
-        rows = read_load(asked.data, asked.output_tokens, asked.num_prompts)
+        rows = read_load(data, asked.output_tokens, asked.num_prompts)
     except LoadError as error:
         raise HarnessError(f"{error}; docs/load.md says what a load is") from None
     if asked.num_prompts is not None and len(rows) < asked.num_prompts:

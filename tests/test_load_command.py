@@ -1,7 +1,10 @@
 """``python -m harness load``: what it writes, prints and refuses, against a small real server."""
 
 import json
+import signal
+import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -11,6 +14,7 @@ import pytest
 from harness import cli, load_command
 from harness.record.load import Sending
 from harness.record.load_output import read_records, read_summary
+from harness.workspace import ROOT
 from tests.checkout import Done
 from tests.load_server import LoadServer, serving
 
@@ -151,6 +155,23 @@ def test_an_output_file_that_is_there_stays_as_it_is(call, server, data: Path, t
     refused(done, there, "exists already")
     assert (tmp_path / there).read_text() == "mine"
     assert server.seen == []
+
+
+def test_a_load_that_is_stopped_writes_nothing(server, tmp_path: Path) -> None:
+    data = tmp_path / "load.jsonl"
+    data.write_text('{"prompt": "slow"}\n')
+    command = [sys.executable, "-m", "harness", "load", "--base-url", server.url, "--data", str(data)]
+    more = ["--output-file", str(tmp_path / "out.jsonl"), "--output-tokens", "2"]
+    with subprocess.Popen([*command, *more], cwd=ROOT, stderr=subprocess.PIPE, text=True) as client:
+        while not server.seen:
+            assert client.poll() is None
+            time.sleep(0.02)
+        client.send_signal(signal.SIGINT)
+        _, said = client.communicate(timeout=20)
+    assert client.returncode == 130
+    assert "nothing of it is written" in said
+    assert "Traceback" not in said
+    assert names(tmp_path) == ["load.jsonl"]
 
 
 @pytest.mark.parametrize("models", [[], ["a", "b"]])

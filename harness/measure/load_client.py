@@ -109,7 +109,7 @@ class _Load:
         async with session.post(self.url, data=request.body, headers=headers, allow_redirects=False) as response:
             request.http_status = response.status
             if response.status != 200:
-                raise AnswerError(refusal(response.status, await response.content.read(_REFUSAL_BYTES)))
+                raise AnswerError(refusal(response.status, await _begin_of(response)))
             if not self.sending.stream:
                 request.answer.add_whole(await response.read())
             elif await self._dropped(response, request):
@@ -203,6 +203,16 @@ def cancelled_places(requests: int, sending: Sending) -> set[int]:
     """Which requests the client drops, drawn from the seed."""
     chance = random.Random(f"{sending.seed} cancelled")
     return set(chance.sample(range(requests), round(sending.cancel * requests)))
+
+
+async def _begin_of(response: aiohttp.ClientResponse) -> bytes:
+    """Its body, as far as it may say why."""
+    body = b""
+    async for received in response.content.iter_any():
+        body += received
+        if len(body) >= _REFUSAL_BYTES:
+            break
+    return body[:_REFUSAL_BYTES]
 
 
 def _cpu_s() -> float:
