@@ -1,39 +1,24 @@
-"""A made-up slot of the routing figure: effects that are planted for each strategy, to be found again.
+"""A made-up slot of the routing figure, of made-up runs: what is planted is how much each strategy finds cached."""
 
-Prefix and exact find more cached than power-of-two, session most but unevenly, round-robin and random less.
-"""
-
-import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from random import Random
-from typing import Any
 
-from harness.record.routing_tables import ROUTING_TABLES, STRATEGIES, STUDY
-from harness.record.study_slot import write_study_slot
+from harness.record.routing_run import RoutingRun
+from harness.record.routing_tables import STRATEGIES
 from harness.record.tables import Cell
+from harness.routing_slot import RoutingSource, write_routing_slot
+from tests.routing_runs import COUNTED, REACHED, Wanted, make_run
 
-NODE: dict[str, Any] = {
-    "id": "node-0123456789ab", "cpu_model": "CPU", "cpus": [0, 1], "memory_bytes": 8 << 30, "gpus": [],
-}  # fmt: skip
-MODEL = "qwen2.5-0.5b-instruct"
-REPLICAS, PROMPT, OUTPUT = 2, 800, 12
-# Hit rate (cold), imbalance, seconds in the router and in the queue.
-EFFECTS = {
-    "power-of-two": (0.42, 1.02, 0.010, 0.30),
-    "prefix": (0.71, 1.12, 0.012, 0.16),
-    "exact": (0.74, 1.10, 0.015, 0.15),
-    "session": (0.73, 1.35, 0.008, 0.45),
-    "round-robin": (0.41, 1.00, 0.008, 0.31),
-    "random": (0.40, 1.06, 0.008, 0.36),
-}
-CLASSES = {
+REUSE = {"power-of-two": 0.4, "prefix": 0.8, "exact": 0.85, "session": 0.8, "round-robin": 0.4, "random": 0.38}
+SIMULATED = {"power-of-two": 0.29, "prefix": 0.67, "exact": 0.68, "session": 0.67, "round-robin": 0.29, "random": 0.2}
+REPLICAS = 2
+ROUTERS = {
     "prefix": ("ray.serve.llm.request_router.PrefixCacheAffinityRouter",
-               {"imbalanced_threshold": 10, "match_rate_threshold": 0.1, "do_eviction": False}),
+               {"imbalanced_threshold": 10, "match_rate_threshold": 0.1, "eviction_target_chars": None}),
 }  # fmt: skip
-
-Row = tuple[Cell, ...]
+REASON = "the engine of replica 1 ended with exit code 137"
 
 
 @dataclass(frozen=True)
@@ -45,156 +30,63 @@ class Made:
     repeats: int = 3
     warm: bool = True
     simulated: bool = True
-    failing: bool = True  # some requests of prefix, and the last run of random
+    failing: bool = True  # two requests of every prefix phase; the last run of random as a whole
     hits: bool = True
-    requests: int = 60
+    requests: int = 30
 
-    @property
-    def phases(self) -> Sequence[str]:
-        """In their order."""
-        return ("cold", "warm") if self.warm else ("cold",)
-
-    def fails(self, strategy: str, repeat: int) -> bool:
-        """Whether the run fails as a whole."""
-        return self.failing and strategy == "random" and repeat == self.repeats and self.repeats > 1
-
-    def runs(self) -> Iterator[tuple[str, str, str, int]]:
-        """Case, label, strategy, repeat."""
+    def runs(self) -> Iterator[RoutingRun]:
+        """By label, strategy and repeat."""
         for label in self.labels:
             for strategy in self.strategies:
                 for repeat in range(1, self.repeats + 1):
-                    yield f"{strategy}-{label}", label, strategy, repeat
+                    yield self._run(label, strategy, repeat)
+
+    def _run(self, label: str, strategy: str, repeat: int) -> RoutingRun:
+        ends_badly = self.failing and strategy == "prefix"
+        run = make_run(
+            Wanted(
+                strategy,
+                repeat,
+                self.requests,
+                REPLICAS,
+                ("cold", "warm") if self.warm else ("cold",),
+                label,
+                failed={3: REACHED, 7: COUNTED} if ends_badly else None,
+                reuse=REUSE[strategy] * self.hits,
+            )
+        )
+        name, settings = ROUTERS.get(strategy, (f"experiments.prefix_routing.worker_routers.{strategy}", {}))
+        facts = replace(run.facts, router={"class": name, "parameters": settings})
+        if self.failing and strategy == "random" and repeat == self.repeats > 1:
+            facts = replace(facts, status="failed", failed_in="load", reason=REASON)
+        return replace(run, facts=facts)
 
 
 def made_slot(folder: Path, made: Made | None = None) -> Path:
     """Write such a slot; returns its folder."""
     made = made or Made()
-    rows: dict[str, list[Row]] = {table.name: [] for table in ROUTING_TABLES}
-    for case, label, strategy, repeat in made.runs():
-        failed = made.fails(strategy, repeat)
-        said = ("failed", "load", "the engine of replica 1 ended with exit code 137") if failed else ("ok", "-", "-")
-        rows["runs.csv"].append((case, label, strategy, repeat, *said))
-        if not failed:
-            for phase in made.phases:
-                _phase(rows, made, (case, label, strategy, repeat, phase))
-    if made.simulated:
-        rows["simulated.csv"] += _simulated(made)
-    rows["findings.csv"] += _findings(made)
-    tables = [(table, rows[table.name]) for table in ROUTING_TABLES]
-    write_study_slot(folder, tables, _manifest(made, folder.name))
+    node = {"id": "node-0123456789ab", "cpu_model": "CPU", "cpus": [0, 1], "memory_bytes": 8 << 30, "gpus": []}
+    engine = {"pin": "ray-2.60-vllm-0.32.0-cpu", "version": "0.32.0", "lock_sha256": "ab" * 32}
+    source = RoutingSource(node, engine, {"name": "qwen2.5-0.5b-instruct", "twin": True, "files_sha256": "cd" * 32})
+    simulated = list(simulated_rows(made)) if made.simulated else []
+    write_routing_slot(folder, "routing", made.runs(), source, simulated)
     return folder
 
 
-def _phase(rows: dict[str, list[Row]], made: Made, run: tuple[str, str, str, int, str]) -> None:
-    case, label, strategy, repeat, phase = run
-    noise = Random(" ".join(map(str, run)))
-    rate, imbalance, router, queue = EFFECTS[strategy]
-    rate = (min(0.97, rate * (1.3 if phase == "warm" else 1) + noise.gauss(0, 0.01))) if made.hits else 0.0
-    computed = made.requests * PROMPT * (1 - rate)
-    queue *= noise.lognormvariate(0, 0.08)
-    imbalance = max(1.0, imbalance + noise.gauss(0, 0.01))
-    prefill, rest = 0.1 + 0.4 * (1 - rate), 0.05
-    totals = []
-    for number in range(made.requests):
-        sent = 0.25 * number
-        failed = made.failing and strategy == "prefix" and number % 29 == 7
-        ttft = (router + queue + prefill + rest) * noise.lognormvariate(-0.08, 0.4)
-        status = "failed" if failed else "ok"
-        key = (case, repeat, phase, number)
-        rows["requests.csv"].append(
-            (*key, number // 3, number % 3, status, PROMPT, OUTPUT, sent, sent, sent + ttft + 0.4)
-        )
-        if not failed:
-            totals.append(ttft)
-            rows["latencies.csv"].append((*key, "ttft", ttft))
-            rows["latencies.csv"].append((*key, "tpot", 0.03 * noise.lognormvariate(0, 0.3)))
-    mean = math.fsum(totals) / len(totals)
-    values: list[tuple[str, str, float, str]] = [
-        ("client", "ttft_mean_s", mean, "s"),
-        ("client", "tpot_mean_s", 0.03 * noise.lognormvariate(0, 0.05), "s"),
-        ("client", "completed", float(len(totals)), "requests"),
-        ("server", "hit_rate", rate, "share"),
-        ("server", "imbalance", imbalance, "ratio"),
-        ("server", "prefill_tokens_computed", computed, "tokens"),
-        ("server", "router_wait_mean_s", router, "s"),
-        ("server", "queue_mean_s", queue, "s"),
-        ("server", "prefill_mean_s", prefill, "s"),
-        ("server", "rest_mean_s", rest, "s"),
-    ]
-    whole = (case, label, strategy, repeat, phase)
-    rows["metrics.csv"] += [(*whole, side, "all", *rest_of) for side, *rest_of in values]
-    for replica in range(REPLICAS):
-        rows["metrics.csv"].append((*whole, "server", str(replica), "hit_rate", rate, "share"))
-        queries = 0
-        for tick in range(80):
-            load = max(0, round((4 + 3 * math.sin(tick / 9 + replica)) * imbalance ** (1 - 2 * replica)))
-            queries += noise.randrange(100, 900)
-            so_far = int(queries * rate * min(1.0, tick / 40))
-            rows["series.csv"].append(
-                (case, repeat, phase, replica, 0.2 * tick, min(load, 6), max(0, load - 6), 0.4, queries, so_far)
-            )
-
-
-def _simulated(made: Made) -> Iterator[Row]:
+def simulated_rows(made: Made) -> Iterator[tuple[Cell, ...]]:
+    """Rows of simulated.csv: near the real hit rates, but for random's."""
     noise = Random(5)
     for label in made.labels:
         for strategy in made.strategies:
-            rate, imbalance, *_ = EFFECTS[strategy]
-            rate *= made.hits
+            rate = SIMULATED[strategy] * made.hits
             for repeat in range(1, 6):
-                own = max(0.0, rate + noise.gauss(0, 0.01)) if made.hits else 0.0
+                own = max(0.0, rate + noise.gauss(0, 0.01)) * made.hits
                 yield label, "own", strategy, REPLICAS, repeat, "hit_rate", own, "share"
             for repeat in range(1, made.repeats + 1):
                 yield label, "followed", strategy, REPLICAS, repeat, "hit_rate", rate, "share"
             for replicas in (1, 2, 4, 8, 16, 32, 64):
                 for repeat in (1, 2):
-                    spread = 1 if strategy in ("prefix", "exact", "session") else replicas**-0.3
-                    found = {"hit_rate": rate * spread, "imbalance": 1 + (imbalance - 1) * replicas**0.5}
-                    for metric, value in found.items():
-                        unit = "share" if metric == "hit_rate" else "ratio"
-                        yield label, "mooncake", strategy, replicas, repeat, metric, value, unit
-
-
-def _findings(made: Made) -> Iterator[Row]:
-    """Planted: the hit rate of prefix is higher, that of random is not decided; TTFT likewise."""
-    baseline = EFFECTS["power-of-two"]
-    for label in made.labels:
-        for phase in made.phases:
-            for strategy in made.strategies:
-                if strategy == "power-of-two" or "power-of-two" not in made.strategies:
-                    continue
-                for metric, base, mean in (
-                    ("hit_rate", baseline[0] * made.hits, EFFECTS[strategy][0] * made.hits),
-                    ("ttft_mean_s", 0.5 + baseline[3], 0.5 + EFFECTS[strategy][3]),
-                ):
-                    said = {"baseline mean": base, "mean": mean, "n": float(made.repeats)}
-                    if made.repeats > 1:
-                        said["half width of the difference"] = 0.08
-                    for statistic, value in said.items():
-                        yield label, phase, strategy, "power-of-two", metric, statistic, value
-
-
-def _manifest(made: Made, slot: str) -> dict[str, Any]:
-    parameters = {
-        "num_servers": REPLICAS, "num_prompts": made.requests, "max_concurrency": 40, "request_rate": "inf",
-        "min_output_len": 5, "max_output_len": 20, "enable_prefix_caching": True, "with_warmup": made.warm, "seed": 0,
-    }  # fmt: skip
-    routers = {}
-    for strategy in made.strategies:
-        name, settings = CLASSES.get(strategy, (f"experiments.prefix_routing.worker_routers.{strategy}", {}))
-        routers[strategy] = {"class": name, "parameters": settings}
-    return {
-        "figure": "routing",
-        "slot": slot,
-        "study": STUDY,
-        "node": NODE,
-        "cases": [{"case": case} for case in dict.fromkeys(case for case, *_ in made.runs())],
-        "engine": {"pin": "ray-2.60-vllm-0.32.0-cpu", "version": "0.32.0"},
-        "models": {MODEL: {"twin": True}},
-        "labels": {label: {"parameters": parameters, "routers": routers} for label in made.labels},
-        "runs": [
-            {"case": case, "repeat": repeat, "strategy": strategy, "label": label, "client_cpu_share": 0.12,
-             "send_error_p99_s": 0.0031 + 0.0001 * repeat}
-            for case, label, strategy, repeat in made.runs()
-        ],
-    }  # fmt: skip
+                    left = 1.0 if strategy in ("prefix", "exact", "session") else replicas**-0.3
+                    yield label, "mooncake", strategy, replicas, repeat, "hit_rate", rate * left, "share"
+                    uneven = 1 + 0.1 * replicas ** REUSE[strategy]
+                    yield label, "mooncake", strategy, replicas, repeat, "imbalance", uneven, "ratio"

@@ -12,6 +12,7 @@ from typing import Any
 
 from harness.analyse.headroom_findings import Paired
 from harness.analyse.headroom_series import ByRepeat, Cells, cells_of
+from harness.analyse.routing_findings import TPOT_MEAN, TTFT_MEAN, Gain, gains
 from harness.analyse.stats import Summary, summarise
 from harness.record.routing_tables import (
     ALL,
@@ -41,12 +42,7 @@ from harness.record.routing_tables import (
 )
 from harness.record.study_slot import StudySlot
 
-# Metrics of metrics.csv; the parts of the mean TTFT add up to it where every request could be followed.
-TTFT_MEAN, TPOT_MEAN, COMPLETED = "ttft_mean_s", "tpot_mean_s", "completed"
-HIT_RATE, IMBALANCE, PREFILL_TOKENS = "hit_rate", "imbalance", "prefill_tokens_computed"
-ROUTER_WAIT, QUEUE, PREFILL, REST = "router_wait_mean_s", "queue_mean_s", "prefill_mean_s", "rest_mean_s"
-PARTS = (ROUTER_WAIT, QUEUE, PREFILL, REST)
-_SIDES = dict.fromkeys((TTFT_MEAN, TPOT_MEAN, COMPLETED), CLIENT)
+_SIDES = dict.fromkeys((TTFT_MEAN, TPOT_MEAN), CLIENT)
 
 ByStrategy = Mapping[tuple[str, str], Mapping[int, list[Cells]]]  # (phase, strategy) → repeat → rows
 
@@ -56,7 +52,8 @@ class Labelled:
     """One label's rows.
 
     ``values``: (phase, strategy, side, metric) → repeat → value, of all replicas together. ``replicas``: how many
-    there were. Rows of the other tables have their columns' names.
+    there were. ``gains``: over power-of-two, by phase, strategy and repeat; its own are none. Rows of the other tables
+    have their columns' names.
     """
 
     label: str
@@ -70,6 +67,7 @@ class Labelled:
     series: ByStrategy
     simulated: Sequence[Cells]
     findings: Sequence[Cells]
+    gains: Mapping[tuple[str, str], Mapping[int, Gain]]
 
     def of(self, phase: str, strategy: str, metric: str) -> ByRepeat:
         """A metric by repeat; empty if there is none."""
@@ -107,13 +105,15 @@ def labelled(slot: StudySlot, label: str) -> Labelled:
         else:
             replicas.add(row["replica"])
     simulated = cells_of(SIMULATED, slot.tables[SIMULATED.name], label=label)
-    phases = {phase for phase, *_ in values}
+    there = {phase for phase, *_ in values}
+    phases = [phase for phase in (COLD, WARM) if phase in there]
     names = {run["strategy"] for run in runs} | {row["strategy"] for row in simulated}
+    strategies = [*(name for name in STRATEGIES if name in names), *sorted(names - set(STRATEGIES))]
     return Labelled(
         label=label,
         runs=runs,
-        strategies=[*(name for name in STRATEGIES if name in names), *sorted(names - set(STRATEGIES))],
-        phases=[phase for phase in (COLD, WARM) if phase in phases],
+        strategies=strategies,
+        phases=phases,
         replicas=len(replicas),
         values=values,
         requests=_by_strategy(cells_of(REQUESTS, slot.tables[REQUESTS.name]), strategy_of),
@@ -121,6 +121,11 @@ def labelled(slot: StudySlot, label: str) -> Labelled:
         series=_by_strategy(cells_of(SERIES, slot.tables[SERIES.name]), strategy_of),
         simulated=simulated,
         findings=cells_of(FINDINGS, slot.tables[FINDINGS.name], label=label),
+        gains={
+            (phase, strategy): gains(slot.tables, label, phase, strategy) if strategy != POWER_OF_TWO else {}
+            for phase in phases
+            for strategy in strategies
+        },
     )
 
 
@@ -180,36 +185,15 @@ def against_baseline(data: Labelled, phase: str, strategy: str, metric: str) -> 
     return Paired(round(said[N]), said[BASELINE_MEAN], said[MEAN], half, said.get(RATIO), bounds)
 
 
-@dataclass(frozen=True)
-class Gain:
-    """A run against that of power-of-two with the same requests, per completed request; either may be negative."""
-
-    tokens_saved: float  # prefill tokens that needed no computing
-    queueing_lost_s: float  # in the router and in the replica's queue
-
-
-def gains(data: Labelled, phase: str, strategy: str) -> list[Gain]:
-    """One a repeat that both have, in their order."""
-
-    def per_request(of: str) -> dict[int, tuple[float, float]]:
-        tokens, completed = data.of(phase, of, PREFILL_TOKENS), data.of(phase, of, COMPLETED)
-        waits = [data.of(phase, of, part) for part in (ROUTER_WAIT, QUEUE)]
-        repeats = tokens.keys() & completed.keys() & waits[0].keys() & waits[1].keys()
-        return {n: (tokens[n] / completed[n], waits[0][n] + waits[1][n]) for n in repeats if completed[n]}
-
-    base, mine = per_request(POWER_OF_TWO), per_request(strategy)
+def gain_points(data: Labelled, phase: str, strategy: str) -> list[tuple[float, float]]:
+    """Of each repeat, in their order: prefill tokens saved, and seconds of waiting added, per request."""
     return [
-        Gain(base[repeat][0] - mine[repeat][0], mine[repeat][1] - base[repeat][1])
-        for repeat in sorted(base.keys() & mine.keys())
+        ((gain.tokens[0] - gain.tokens[1]) / gain.requests, gain.lost_s / gain.requests)
+        for _, gain in sorted(data.gains[phase, strategy].items())
     ]
 
 
 def prefill_token_s(data: Labelled, phase: str) -> float | None:
-    """Seconds of prefill per computed token under power-of-two, mean over its repeats; None if unknown."""
-    tokens, completed, prefill = (data.of(phase, POWER_OF_TWO, each) for each in (PREFILL_TOKENS, COMPLETED, PREFILL))
-    found = [
-        prefill[repeat] * completed[repeat] / tokens[repeat]
-        for repeat in sorted(tokens.keys() & completed.keys() & prefill.keys())
-        if tokens[repeat]
-    ]
+    """Seconds of prefill per computed token under power-of-two, mean over what was compared; None: nothing was."""
+    found = [gain.token_s for strategy in data.strategies for gain in data.gains[phase, strategy].values()]
     return fmean(found) if found else None

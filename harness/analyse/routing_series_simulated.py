@@ -2,7 +2,8 @@
 
 from dataclasses import dataclass
 
-from harness.analyse.routing_series import HIT_RATE, Labelled
+from harness.analyse.routing_metrics import HIT_RATE
+from harness.analyse.routing_series import Labelled
 from harness.analyse.stats import CONFIDENCE, Summary, half_width_of_sum, summarise
 from harness.record.routing_tables import COLD
 

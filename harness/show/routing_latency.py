@@ -5,7 +5,8 @@ from functools import partial
 from matplotlib.axes import Axes
 from matplotlib.ticker import FixedLocator
 
-from harness.analyse.routing_series import TPOT_MEAN, TTFT_MEAN, Labelled, latency_ecdfs
+from harness.analyse.routing_findings import TPOT_MEAN, TTFT_MEAN
+from harness.analyse.routing_series import Labelled, latency_ecdfs
 from harness.analyse.stats import Summary
 from harness.record.routing_tables import TPOT, TTFT
 from harness.show.routing_looks import LINE, empty, line, logarithmic, means

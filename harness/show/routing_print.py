@@ -7,12 +7,14 @@ from rich.table import Table
 from rich.text import Text
 
 from harness.analyse.headroom_findings import Paired
-from harness.analyse.routing_series import HIT_RATE, IMBALANCE, TPOT_MEAN, TTFT_MEAN, Labelled, against_baseline
+from harness.analyse.routing_findings import TPOT_MEAN, TTFT_MEAN
+from harness.analyse.routing_metrics import HIT_RATE, IMBALANCE
+from harness.analyse.routing_series import Labelled, against_baseline
 from harness.analyse.routing_series_simulated import CLOSE_POINTS, FOLLOWED, OWN, agreement
 from harness.analyse.stats import Summary
 from harness.record.routing_tables import POWER_OF_TWO
 from harness.record.study_slot import StudySlot
-from harness.show.routing_text import alarm, client, routers
+from harness.show.routing_text import accounting, alarm, client, routers
 
 _COLUMNS = {
     "hit rate, %": (HIT_RATE, 100.0, ".1f"),
@@ -39,7 +41,8 @@ def summary(slot: StudySlot, data: Labelled) -> Iterator[Table | Text]:
             if strategy != POWER_OF_TWO and (compared := direction(data, phase, strategy)):
                 yield Text(compared)
     yield from map(Text, _simulated(data))
-    yield from (Text(f"{data.label}: {said}") for said in (*routers(slot, data), client(slot, data.label)))
+    said_last = (*routers(slot, data), client(slot, data.label), accounting(slot, data.label))
+    yield from (Text(f"{data.label}: {said}") for said in said_last)
 
 
 def _table(data: Labelled, phase: str) -> Table:
@@ -77,6 +80,8 @@ def _moved(metric: str, found: Paired) -> str:
         return f"{name} {middle}{unit}, not decided at n={found.n} (no interval)"
     low, high = (f"{scale * bound:{form}}" for bound in found.interval)
     shown = f"{middle}{unit} [{low}, {high}]"
+    if found.interval == (0, 0):
+        return f"{name} the same in each of n={found.n} repeats"
     if not found.sign:
         return f"{name} {shown}, not decided at n={found.n}"
     return f"{name} {more if found.sign > 0 else less}: {shown}, n={found.n}"

@@ -6,7 +6,8 @@ from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 
-from harness.analyse.routing_series import HIT_RATE, IMBALANCE, Labelled
+from harness.analyse.routing_metrics import HIT_RATE, IMBALANCE
+from harness.analyse.routing_series import Labelled
 from harness.analyse.routing_series_simulated import CLOSE_POINTS, FOLLOWED, MOONCAKE, OWN, agreement, by_replicas
 from harness.show.routing_looks import LEAST_PERCENT, LINE, MARK, few_ticks, from_zero, key_beside_title, look, rows
 from harness.show.study_page import Band, Paint

@@ -4,7 +4,7 @@ from harness.analyse.routing_series import Labelled, request_counts
 from harness.analyse.routing_series_simulated import CLOSE_POINTS, FOLLOWED, MOONCAKE, OWN
 from harness.record.routing_tables import ALL, CANCELLED, FAILED, NOTHING, POWER_OF_TWO
 from harness.record.study_slot import StudySlot
-from harness.show.routing_manifest import client_loads, models, parameters, pin, router
+from harness.show.routing_manifest import accounts, clients, model, parameters, pin, router
 from harness.show.study_command import StudySide
 
 _REASON = 160  # characters of why a run failed
@@ -20,6 +20,7 @@ def latency_caption(side: StudySide, data: Labelled) -> list[str]:
         "means over the repeats ± 95 % t interval of the mean (n=1 has none). TTFT: from sending to the first token; "
         "TPOT: (last token − first token) ÷ (output tokens − 1); both as the client sees them.",
         client(side.slot, data.label),
+        accounting(side.slot, data.label),
         *_phases(data),
         *_parameters(side.slot, data.label),
         *_failed(data),
@@ -37,9 +38,9 @@ def why_caption(side: StudySide, data: Labelled) -> list[str]:
         "Hit rate: prefix-cache hits ÷ queries of all replicas over the phase, in tokens; imbalance: 1 is even, and "
         "one mark is a run.",
         *_hollow(data),
-        f"Gain: against the run of {POWER_OF_TWO} with the same requests; small marks are repeats, large ones their "
-        f"means. Dashed: what so many tokens of prefill took under {POWER_OF_TWO} (cold): a mark below it has gained "
-        "more prefill time than its requests queued longer.",
+        f"Gain: against the run of {POWER_OF_TWO} with the same requests, over those that both served; small marks are "
+        f"repeats, large ones their means. Dashed: the prefill time of so many tokens under {POWER_OF_TWO} (cold): a "
+        "mark below it has saved more prefill than its requests waited longer in router and queue.",
         *_phases(data),
         *routers(side.slot, data),
         *_failed(data),
@@ -99,25 +100,34 @@ def routers(slot: StudySlot, data: Labelled) -> list[str]:
 
 def client(slot: StudySlot, label: str) -> str:
     """Whether the client itself could keep up."""
-    shares, errors = (client_loads(slot, label, fact) for fact in ("client_cpu_share", "send_error_p99_s"))
+    shares, errors = clients(slot, label)
     said = []
     if shares:
         said.append(f"used at most {100 * max(shares):.0f} % of a core")
     if errors:
-        said.append(f"sent 99 % of its requests within {1e3 * max(errors):.3g} ms of their time in every run")
-    if not said:
-        return "What the client used, and whether it sent in time, is not recorded."
-    count = max(len(shares), len(errors))
-    return f"The client {' and '.join(said)} (n={count} run{'' if count == 1 else 's'})."
+        said.append(f"sent 99 % of its requests within {1e3 * max(errors):.3g} ms of their time in every phase")
+    return f"The client {' and '.join(said)}." if said else "How the client did is not recorded."
+
+
+def accounting(slot: StudySlot, label: str) -> str:
+    """Whether every request and token was found again at the servers."""
+    counted, exact = accounts(slot, label)
+    if exact == counted:
+        return f"Requests and prompt tokens of client, router and servers agree exactly in all {counted} runs."
+    return (
+        f"Requests and prompt tokens of client, router and servers agree exactly in {exact} of {counted} runs: "
+        "manifest.json says what does not."
+    )
 
 
 def _whose(side: StudySide) -> list[str]:
     place = "on this machine" if side.whose == "mine" else "on another machine"
     said = [f"Measured {place} (slot {side.slot.manifest['slot']}; {side.node}) with {pin(side.slot)}."]
-    if others := models(side.slot, twin=False):
-        said.append(f"Model: {', '.join(others)}.")
-    if twins := models(side.slot, twin=True):
-        said.append(f"Structural twin (random weights) of {', '.join(twins)}: its times are not the original's.")
+    name, twin = model(side.slot)
+    if twin:
+        said.append(f"Structural twin (random weights) of {name}: its times are not the original's.")
+    else:
+        said.append(f"Model: {name}.")
     return said
 
 

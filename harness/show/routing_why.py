@@ -7,21 +7,10 @@ from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
-from harness.analyse.routing_series import (
-    HIT_RATE,
-    IMBALANCE,
-    PARTS,
-    PREFILL,
-    QUEUE,
-    REST,
-    ROUTER_WAIT,
-    TTFT_MEAN,
-    Labelled,
-    gains,
-    prefill_token_s,
-)
+from harness.analyse.routing_findings import TTFT_MEAN
+from harness.analyse.routing_metrics import HIT_RATE, IMBALANCE, PARTS
+from harness.analyse.routing_series import Labelled, gain_points, prefill_token_s
 from harness.analyse.routing_series_simulated import FOLLOWED, OWN, simulated_over
-from harness.record.routing_tables import POWER_OF_TWO
 from harness.show.routing_looks import (
     LEAST_PERCENT,
     MARK,
@@ -38,12 +27,13 @@ from harness.show.routing_looks import (
 from harness.show.study_page import Band
 from harness.show.style import BLACK, GREY, ORANGE, SKY, SMALLEST_PT, VERMILLION
 
-_PART_LOOKS = {
-    ROUTER_WAIT: ("router", VERMILLION, "/////"),
-    QUEUE: ("queue", ORANGE, "....."),
-    PREFILL: ("prefill", SKY, ""),
-    REST: ("rest", GREY, "\\\\\\\\\\"),
-}
+_LOOKS = (
+    ("router", VERMILLION, "/////"),
+    ("queue", ORANGE, "....."),
+    ("prefill", SKY, ""),
+    ("rest", GREY, "\\\\\\\\\\"),
+)
+_PART_LOOKS = dict(zip(PARTS, _LOOKS, strict=True))
 _SIMULATED = {OWN: ("simulated", "o"), FOLLOWED: ("simulated, real decisions", "d")}
 
 
@@ -142,10 +132,10 @@ def gain_explained(axes: Axes, data: Labelled) -> None:
     """One small mark a repeat, a large one their mean; above the dashed line queueing ate what prefill gained."""
     for strategy in data.strategies:
         for phase in data.phases:
-            found = gains(data, phase, strategy) if strategy != POWER_OF_TWO else []
+            found = gain_points(data, phase, strategy)
             if not found:
                 continue
-            saved, lost = [each.tokens_saved for each in found], [each.queueing_lost_s for each in found]
+            saved, lost = zip(*found, strict=True)
             looks = mark(strategy, phase)
             axes.plot(saved, lost, **{**looks, "ms": 2.0, "mew": 0.4})
             axes.plot([fmean(saved)], [fmean(lost)], **{**looks, "ms": MARK + 2.0})
@@ -160,6 +150,6 @@ def gain_explained(axes: Axes, data: Labelled) -> None:
         if (worth_s := prefill_token_s(data, phase)) is not None:
             axes.axline((0, 0), slope=worth_s, color=BLACK, lw=0.6, ls=(0, (3, 2)), zorder=0)
     axes.set(xlim=limits[0], ylim=limits[1])
-    axes.set(xlabel="prefill tokens saved per completed request", ylabel="queueing lost per request (s)")
+    axes.set(xlabel="prefill tokens saved per request", ylabel="queueing lost per request (s)")
     few_ticks(axes.xaxis)
     few_ticks(axes.yaxis)

@@ -9,11 +9,10 @@ from hypothesis import strategies as st
 
 from harness.analyse.headroom_series import Cells
 from harness.analyse.routing_series import (
-    Gain,
     Labelled,
     against_baseline,
     ecdf,
-    gains,
+    gain_points,
     labelled,
     labels_of,
     latency_ecdfs,
@@ -26,17 +25,7 @@ from harness.record.routing_tables import ROUTING_TABLES, STUDY
 from harness.record.study_slot import StudySlot, read_study_slot
 from tests.routing_slot import Made, made_slot
 
-NOTHING = Labelled("a", [], [], [], 2, {}, {}, {}, {}, [], [])
-
-
-def values(**by_metric: dict[int, float]) -> dict[tuple[str, str, str, str], dict[int, float]]:
-    """``strategy__metric`` → repeat → value, in the cold phase."""
-    found = {}
-    for name, by_repeat in by_metric.items():
-        strategy, metric = name.split("__")
-        side = "client" if metric == "completed" else "server"
-        found["cold", strategy.replace("p2c", "power-of-two"), side, metric] = by_repeat
-    return found
+NOTHING = Labelled("a", [], [], [], 2, {}, {}, {}, {}, [], [], {})
 
 
 def sample(t: float, replica: int, running: int, queries: int, hits: int) -> Cells:
@@ -45,7 +34,7 @@ def sample(t: float, replica: int, running: int, queries: int, hits: int) -> Cel
 
 @pytest.fixture(scope="module")
 def slot(tmp_path_factory: pytest.TempPathFactory) -> StudySlot:
-    folder: Path = made_slot(tmp_path_factory.mktemp("series") / "node0", Made(requests=30))
+    folder: Path = made_slot(tmp_path_factory.mktemp("series") / "node0", Made())
     return read_study_slot(folder, ROUTING_TABLES, STUDY)
 
 
@@ -63,7 +52,7 @@ def test_no_value_has_no_distribution_function() -> None:
 
 
 def test_labels_and_strategies_stand_in_the_studys_order(slot: StudySlot) -> None:
-    assert labels_of(slot) == ["two-replicas", "no-chunked-prefill"]
+    assert labels_of(slot) == ["no-chunked-prefill", "two-replicas"]
     found = labelled(slot, "two-replicas")
     assert found.strategies == ["power-of-two", "prefix", "exact", "session", "round-robin", "random"]
     assert found.phases == ["cold", "warm"]
@@ -80,27 +69,22 @@ def test_a_failed_run_is_named_and_in_nothing_else(slot: StudySlot) -> None:
 def test_failed_requests_are_counted_where_they_happened_and_have_no_latency(slot: StudySlot) -> None:
     found = labelled(slot, "two-replicas")
     counts = request_counts(found)
-    assert {name: each["failed"] for name, each in counts.items() if each["failed"]} == {"prefix": 6}
+    assert {name: each["failed"] for name, each in counts.items() if each["failed"]} == {"prefix": 12}
     assert counts["prefix"]["all"] == 3 * 2 * 30
     pooled, each = latency_ecdfs(found, "cold", "prefix", "ttft")
-    assert len(pooled.seconds) == sum(len(one.seconds) for one in each) == 3 * 29
+    assert len(pooled.seconds) == sum(len(one.seconds) for one in each) == 3 * 28
 
 
-def test_a_gain_pairs_the_repeats_of_both_and_counts_completed_requests() -> None:
-    found = replace(
-        NOTHING,
-        values=values(
-            p2c__prefill_tokens_computed={1: 1000, 2: 800, 3: 900}, prefix__prefill_tokens_computed={1: 450, 2: 800},
-            p2c__completed={1: 10, 2: 10, 3: 10}, prefix__completed={1: 9, 2: 8},
-            p2c__router_wait_mean_s={1: 0.25, 2: 0.25, 3: 0.25}, prefix__router_wait_mean_s={1: 0.5, 2: 0.25},
-            p2c__queue_mean_s={1: 1.0, 2: 1.0, 3: 1.0}, prefix__queue_mean_s={1: 0.5, 2: 2.0},
-            p2c__prefill_mean_s={1: 2.0},
-        ),
-    )  # fmt: skip
-    assert gains(found, "cold", "prefix") == [Gain(50, -0.25), Gain(-20, 1.0)]
-    assert gains(found, "cold", "exact") == []
-    assert prefill_token_s(found, "cold") == 2.0 * 10 / 1000
-    assert prefill_token_s(found, "warm") is None
+def test_gains_are_of_a_request_and_power_of_two_has_none(slot: StudySlot) -> None:
+    found = labelled(slot, "two-replicas")
+    assert gain_points(found, "cold", "power-of-two") == []
+    points = gain_points(found, "cold", "prefix")
+    assert len(points) == 3
+    gain = found.gains["cold", "prefix"][1]
+    assert points[0] == ((gain.tokens[0] - gain.tokens[1]) / gain.requests, gain.lost_s / gain.requests)
+    assert all(saved > 0 for saved, _ in points)
+    assert prefill_token_s(found, "cold") == 2**-10  # as the made-up engine computes
+    assert prefill_token_s(replace(found, strategies=[]), "cold") is None
 
 
 def test_a_finding_is_read_with_its_interval(slot: StudySlot) -> None:
@@ -108,7 +92,7 @@ def test_a_finding_is_read_with_its_interval(slot: StudySlot) -> None:
     higher = against_baseline(found, "cold", "prefix", "hit_rate")
     assert higher is not None
     assert (higher.n, higher.sign) == (3, 1)
-    assert higher.interval == pytest.approx((0.21, 0.37))
+    assert higher.difference == pytest.approx(0.378, abs=0.001)
     undecided = against_baseline(found, "cold", "random", "ttft_mean_s")
     assert undecided is not None
     assert undecided.sign == 0
@@ -139,7 +123,9 @@ def test_simulated_runs_are_compared_with_real_ones_of_as_many_replicas() -> Non
         }  # fmt: skip
 
     simulated = [row(FOLLOWED, 1, 0.51), row(FOLLOWED, 2, 0.61), row(OWN, 1, 0.54), row(OWN, 1, 0.9, replicas=4)]
-    found = replace(NOTHING, values=values(prefix__hit_rate={1: 0.5, 2: 0.6, 3: 0.7}), simulated=simulated)
+    found = replace(
+        NOTHING, values={("cold", "prefix", "server", "hit_rate"): {1: 0.5, 2: 0.6, 3: 0.7}}, simulated=simulated
+    )
     followed, own = agreement(found, FOLLOWED, "prefix"), agreement(found, OWN, "prefix")
     assert followed is not None
     assert own is not None

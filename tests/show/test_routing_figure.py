@@ -12,10 +12,10 @@ from matplotlib.figure import Figure
 from matplotlib.text import Text
 from rich.console import Console
 
-from harness.record.routing_tables import ROUTING_TABLES, STUDY
-from harness.record.study_slot import read_study_slot
+from harness.record.routing_tables import ROUTING_TABLES, RUNS, STUDY
+from harness.record.study_slot import StudySlot, read_study_slot
 from harness.show.routing import PLOT
-from harness.show.study_command import study_plot_command, study_sides
+from harness.show.study_command import StudySide, study_plot_command, study_sides
 from harness.show.study_page import PAGE_IN
 from harness.show.style import SMALLEST_PT, style
 from harness.workspace import Workspace
@@ -63,7 +63,7 @@ def is_readable(figure: Figure) -> None:
 
 @pytest.fixture(scope="module")
 def slot(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return made_slot(tmp_path_factory.mktemp("figure") / "node0", Made(requests=30))
+    return made_slot(tmp_path_factory.mktemp("figure") / "node0", Made())
 
 
 @pytest.fixture(scope="module")
@@ -74,7 +74,7 @@ def whole(slot: Path) -> Drawn:
 def test_each_label_has_four_pages_that_say_whose_data_and_how_many(whole: Drawn) -> None:
     _, words, _ = whole
     titles = ("what a client sees", "why", "over time", "simulated")
-    labels = ("two-replicas", "no-chunked-prefill")
+    labels = ("no-chunked-prefill", "two-replicas")
     assert len(words) == 8
     for said, (label, title) in zip(words, [(label, title) for label in labels for title in titles], strict=True):
         assert f"Routing ({label}): {title}" in said
@@ -86,16 +86,17 @@ def test_each_label_has_four_pages_that_say_whose_data_and_how_many(whole: Drawn
 
 def test_errors_and_failed_runs_stand_on_every_page(whole: Drawn) -> None:
     for said in whole[1]:
-        assert "Client errors: 6 of 1,020 requests failed (prefix 6)." in said
+        assert "Client errors: 12 of 1,020 requests failed (prefix 12)." in said
         assert "1 run failed and is not drawn (random)." in said
         assert "Run 3 of random failed in load: the engine of replica 1 ended with exit code 137." in said
 
 
 def test_how_the_routers_were_set_is_drawn_and_printed(whole: Drawn) -> None:
     _, words, printed = whole
-    wanted = "prefix: PrefixCacheAffinityRouter, imbalanced_threshold=10, match_rate_threshold=0.1"
+    settings = "imbalanced_threshold=10, match_rate_threshold=0.1, eviction_target_chars=None"
+    wanted = f"prefix: PrefixCacheAffinityRouter, {settings}"
     assert all(wanted in said for said in (words[1], words[3], printed))
-    assert "num_prompts=30, max_concurrency=40, request_rate=inf" in words[0]
+    assert "num_prompts=30" in words[0]
 
 
 def test_pages_can_be_printed_and_read(whole: Drawn) -> None:
@@ -111,16 +112,15 @@ def test_no_panel_is_empty(whole: Drawn) -> None:
 def test_what_is_printed_states_directions_with_their_intervals(whole: Drawn) -> None:
     _, _, printed = whole
     assert (
-        "two-replicas, cold: prefix against power-of-two: hit rate higher: +29.0 points [+21.0, +37.0], n=3; "
-        "mean TTFT shorter: -0.140 s [-0.220, -0.060], n=3." in printed
+        "two-replicas, cold: prefix against power-of-two: hit rate higher: +37.8 points [+35.3, +40.2], n=3; "
+        "mean TTFT shorter: -0.080 s [-0.146, -0.015], n=3." in printed
     )
-    assert "random against power-of-two: hit rate -2.0 points [-10.0, +6.0], not decided at n=3" in printed
-    assert (
-        "session against power-of-two: hit rate higher: +31.0 points [+23.0, +39.0], n=3; mean TTFT longer" in printed
-    )
+    assert "random against power-of-two: hit rate -2.5 points [-6.2, +1.2], not decided at n=2" in printed
+    assert "round-robin against power-of-two: hit rate the same in each of n=3 repeats; mean TTFT" in printed
     assert "two-replicas, warm: means ± 95 % intervals" in printed
-    assert "the hit rate is within 2 points of the real one for 6 of 6 strategies" in printed
-    assert "used at most 12 % of a core and sent 99 % of its requests within 3.4 ms of their time" in printed
+    assert "the hit rate is within 2 points of the real one for 5 of 6 strategies; furthest: random, -7.1." in printed
+    assert "two-replicas: The client used at most 3 % of a core and sent 99 % of its requests within 2 ms" in printed
+    assert "servers agree exactly in 14 of 17 runs: manifest.json says" in printed
     assert "…" not in printed
 
 
@@ -147,25 +147,23 @@ def test_small_slots_are_drawn_as_readably(tmp_path: Path, made: Made, panels: l
 
 def test_one_repeat_decides_nothing(tmp_path: Path) -> None:
     _, words, printed = drawn(made_slot(tmp_path / "node0", SMALL))
-    assert "hit rate +29.0 points, not decided at n=1 (no interval)" in printed
+    assert " points, not decided at n=1 (no interval)" in printed
     assert not any("Client errors" in said or "Hollow" in said for said in words)
 
 
 def test_a_strategy_whose_runs_all_failed_says_that_it_has_none(tmp_path: Path) -> None:
-    folder = made_slot(tmp_path / "node0", SMALL)
-    runs = folder / "runs.csv"
-    failed = [line.replace("ok,-,-", "failed,start,port taken") if "prefix-" in line else line
-              for line in runs.read_text().splitlines(keepends=True)]  # fmt: skip
-    sides = study_sides(PLOT, PLOT_FILE.parent, [folder])
-    runs.write_text("".join(failed))
-    tables = dict(sides[0].slot.tables)
-    tables["runs.csv"] = [(*row[:4], "failed", "start", "port taken") if row[2] == "prefix" else row
-                          for row in tables["runs.csv"]]  # fmt: skip
-    figures, _ = PLOT.draw([type(sides[0])(type(sides[0].slot)(sides[0].slot.manifest, tables), "mine", "here")])
+    (side,) = study_sides(PLOT, PLOT_FILE.parent, [made_slot(tmp_path / "node0", SMALL)])
+    tables = {name: [row for row in rows if "prefix-two-replicas" not in str(row[0])]
+              for name, rows in side.slot.tables.items()}  # fmt: skip
+    failed = ("prefix-two-replicas", "two-replicas", "prefix", 1, "failed", "start", "port taken")
+    slot = StudySlot(side.slot.manifest, tables | {RUNS.name: [*tables[RUNS.name], failed]})
+    figures, _ = PLOT.draw([StudySide(slot, "mine", "here")])
     assert isinstance(figures, list)
     said = [text.get_text() for text in figures[0].findobj(Text) if isinstance(text, Text)]
     assert said.count("no run") == 2
-    is_readable(figures[1])
+    assert any("1 run failed and is not drawn (prefix)." in each for each in said)
+    for figure in figures:
+        is_readable(figure)
 
 
 def test_chosen_labels_alone_are_drawn(slot: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -184,7 +182,7 @@ def test_an_unknown_label_is_one_line_that_lists_the_known_ones(
     assert study_plot_command(str(PLOT_FILE), PLOT, command) == 2
     said = capsys.readouterr()
     assert said.out == ""
-    assert said.err == "error: --chosen: no label 'four' here; there is two-replicas, no-chunked-prefill\n"
+    assert said.err == "error: --chosen: no label 'four' here; there is no-chunked-prefill, two-replicas\n"
     assert not (tmp_path / "out").exists()
 
 
