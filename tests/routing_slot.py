@@ -13,6 +13,7 @@ from tests.routing_runs import COUNTED, REACHED, Wanted, make_run
 
 REUSE = {"power-of-two": 0.4, "prefix": 0.8, "exact": 0.85, "session": 0.8, "round-robin": 0.4, "random": 0.38}
 SIMULATED = {"power-of-two": 0.29, "prefix": 0.67, "exact": 0.68, "session": 0.67, "round-robin": 0.29, "random": 0.2}
+MODEL = {"name": "qwen2.5-0.5b-instruct", "twin": True, "files_sha256": "cd" * 32}
 REPLICAS = 2
 ROUTERS = {
     "prefix": ("ray.serve.llm.request_router.PrefixCacheAffinityRouter",
@@ -56,7 +57,7 @@ class Made:
             )
         )
         name, settings = ROUTERS.get(strategy, (f"experiments.prefix_routing.worker_routers.{strategy}", {}))
-        facts = replace(run.facts, router={"class": name, "parameters": settings})
+        facts = replace(run.facts, router={"class": name, "parameters": settings}, model=MODEL)
         if self.failing and strategy == "random" and repeat == self.repeats > 1:
             facts = replace(facts, status="failed", failed_in="load", reason=REASON)
         return replace(run, facts=facts)
@@ -67,7 +68,7 @@ def made_slot(folder: Path, made: Made | None = None) -> Path:
     made = made or Made()
     node = {"id": "node-0123456789ab", "cpu_model": "CPU", "cpus": [0, 1], "memory_bytes": 8 << 30, "gpus": []}
     engine = {"pin": "ray-2.60-vllm-0.32.0-cpu", "version": "0.32.0", "lock_sha256": "ab" * 32}
-    source = RoutingSource(node, engine, {"name": "qwen2.5-0.5b-instruct", "twin": True, "files_sha256": "cd" * 32})
+    source = RoutingSource(node, engine, MODEL)
     simulated = list(simulated_rows(made)) if made.simulated else []
     write_routing_slot(folder, "routing", made.runs(), source, simulated)
     return folder

@@ -39,14 +39,13 @@ def load_of_replicas(data: Labelled, phase: str, strategy: str, repeat: int) -> 
 def hit_rate_so_far(data: Labelled, phase: str, strategy: str, repeat: int) -> Steps:
     """Hits ÷ queried tokens of all replicas since the phase began; empty until something was queried."""
     latest: dict[int, tuple[int, int]] = {}
-    found = Steps([], [])
+    rates: dict[float, float] = {}  # replicas that are sampled at one time are seen at once
     for row in _samples(data, phase, strategy, repeat):
         latest[row["replica"]] = (row["queries"], row["hits"])
         queries, hits = map(sum, zip(*latest.values(), strict=True))
         if queries:
-            found.times_s.append(row["t_s"])
-            found.values.append(hits / queries)
-    return found
+            rates[row["t_s"]] = hits / queries
+    return Steps(list(rates), list(rates.values()))
 
 
 def _samples(data: Labelled, phase: str, strategy: str, repeat: int) -> Iterable[Cells]:

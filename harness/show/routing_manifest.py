@@ -1,4 +1,4 @@
-"""What the manifest of a routing slot says beside its tables (``harness/routing_slot.py``).
+"""What the manifest of a routing slot says beside its tables, as ``harness/analyse/routing_manifest.py`` writes it.
 
 A slot comes from anywhere: what is not there, or of another kind, is empty.
 """
@@ -14,33 +14,30 @@ def pin(slot: StudySlot) -> str:
     return str(_object(slot.manifest.get("engine")).get("pin") or "an engine of no name")
 
 
-def model(slot: StudySlot) -> tuple[str, bool]:
-    """The model's name, and whether it is a structural twin."""
-    facts = _object(slot.manifest.get("model"))
-    return str(facts.get("name") or "of no name"), bool(facts.get("twin"))
+def models(slot: StudySlot, twin: bool) -> list[str]:
+    """Names of the models that are, or are not, structural twins."""
+    found = _object(slot.manifest.get("models"))
+    return [name for name, facts in found.items() if bool(_object(facts).get("twin")) == twin]
 
 
 def parameters(slot: StudySlot, label: str) -> list[str]:
-    """``name=value`` of what all runs of the label share."""
-    return list(_told(_object(_object(slot.manifest.get("labels")).get(label))))
+    """``name=value`` of what all runs of the label share and is known."""
+    found = _object(_label(slot, label).get("parameters"))
+    return list(_told({name: value for name, value in found.items() if value is not None}))
 
 
 def router(slot: StudySlot, label: str, strategy: str) -> list[str]:
     """A strategy's class without its module, then ``name=value`` of its parameters; empty if they are not recorded."""
-    for case in _objects(slot.manifest.get("cases")):
-        facts = _object(case.get("router"))
-        if facts and (case.get("label"), case.get("strategy")) == (label, strategy):
-            name = str(facts.get("class") or "of unknown class").replace(":", ".").rpartition(".")[2]
-            return [name, *_told(_object(facts.get("parameters")))]
-    return []
+    facts = _object(_object(_label(slot, label).get("routers")).get(strategy))
+    if not facts:
+        return []
+    name = str(facts.get("class") or "of unknown class").replace(":", ".").rpartition(".")[2]
+    return [name, *_told(_object(facts.get("parameters")))]
 
 
-def clients(slot: StudySlot, label: str) -> tuple[list[float], list[float]]:
-    """Of each phase of each run: the client's share of a core, and the 99th percentile of its send error in seconds."""
-    phases = [phase for run in _runs(slot, label) for phase in _objects(run.get("phases"))]
-    shares = [phase.get("client_cpu_share") for phase in phases]
-    errors = [_object(phase.get("send_error_s")).get("p99") for phase in phases]
-    return _numbers(shares), _numbers(errors)
+def clients(slot: StudySlot, label: str, fact: str) -> list[float]:
+    """``client_cpu_share`` (of a core) or ``send_error_p99_s`` of each run that has it."""
+    return [float(value) for run in _runs(slot, label) if isinstance(value := run.get(fact), int | float)]
 
 
 def accounts(slot: StudySlot, label: str) -> tuple[int, int]:
@@ -49,9 +46,14 @@ def accounts(slot: StudySlot, label: str) -> tuple[int, int]:
     return len(found), sum(account.get("is_exact") is True for account in found)
 
 
+def _label(slot: StudySlot, label: str) -> dict[str, Any]:
+    return _object(_object(slot.manifest.get("labels")).get(label))
+
+
 def _runs(slot: StudySlot, label: str) -> list[dict[str, Any]]:
-    cases = [case for case in _objects(slot.manifest.get("cases")) if case.get("label") == label]
-    return [run for case in cases for run in _objects(case.get("runs"))]
+    runs = slot.manifest.get("runs")
+    found = map(_object, runs if isinstance(runs, list) else [])
+    return [run for run in found if run.get("label") == label]
 
 
 def _told(found: Mapping[str, Any]) -> Iterator[str]:
@@ -59,10 +61,6 @@ def _told(found: Mapping[str, Any]) -> Iterator[str]:
     for name, value in found.items():
         if value is None or isinstance(value, str | int | float):
             yield f"{name}={value:g}" if isinstance(value, float) else f"{name}={value}"
-
-
-def _numbers(found: list[Any]) -> list[float]:
-    return [float(value) for value in found if isinstance(value, int | float)]
 
 
 def _object(found: Any) -> dict[str, Any]:

@@ -4,7 +4,7 @@ from harness.analyse.routing_series import Labelled, request_counts
 from harness.analyse.routing_series_simulated import CLOSE_POINTS, FOLLOWED, MOONCAKE, OWN
 from harness.record.routing_tables import ALL, CANCELLED, FAILED, NOTHING, POWER_OF_TWO
 from harness.record.study_slot import StudySlot
-from harness.show.routing_manifest import accounts, clients, model, parameters, pin, router
+from harness.show.routing_manifest import accounts, clients, models, parameters, pin, router
 from harness.show.study_command import StudySide
 
 _REASON = 160  # characters of why a run failed
@@ -100,12 +100,12 @@ def routers(slot: StudySlot, data: Labelled) -> list[str]:
 
 def client(slot: StudySlot, label: str) -> str:
     """Whether the client itself could keep up."""
-    shares, errors = clients(slot, label)
+    shares, errors = (clients(slot, label, fact) for fact in ("client_cpu_share", "send_error_p99_s"))
     said = []
     if shares:
         said.append(f"used at most {100 * max(shares):.0f} % of a core")
     if errors:
-        said.append(f"sent 99 % of its requests within {1e3 * max(errors):.3g} ms of their time in every phase")
+        said.append(f"sent 99 % of its requests within {1e3 * max(errors):.3g} ms of their time in every run")
     return f"The client {' and '.join(said)}." if said else "How the client did is not recorded."
 
 

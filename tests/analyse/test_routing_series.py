@@ -1,5 +1,6 @@
 """What the routing figure draws: distributions, gains against power-of-two, series, agreement of simulated runs."""
 
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -21,6 +22,7 @@ from harness.analyse.routing_series import (
 )
 from harness.analyse.routing_series_simulated import FOLLOWED, OWN, agreement, by_replicas
 from harness.analyse.routing_series_time import Steps, hit_rate_so_far, load_of_replicas, shown_repeat
+from harness.record.routing_run import RoutingRun
 from harness.record.routing_tables import ROUTING_TABLES, STUDY
 from harness.record.study_slot import StudySlot, read_study_slot
 from tests.routing_slot import Made, made_slot
@@ -66,6 +68,21 @@ def test_a_failed_run_is_named_and_in_nothing_else(slot: StudySlot) -> None:
     assert len(latency_ecdfs(found, "cold", "random", "ttft")[1]) == 2
 
 
+def test_a_run_under_two_labels_is_seen_under_both(tmp_path: Path) -> None:
+    class Twice(Made):
+        def runs(self) -> Iterator[RoutingRun]:
+            for run in super().runs():
+                yield run
+                yield replace(run, facts=replace(run.facts, label="again"))
+
+    folder = made_slot(tmp_path / "node0", Twice(("one",), ("power-of-two", "prefix"), 2, simulated=False, requests=6))
+    read = read_study_slot(folder, ROUTING_TABLES, STUDY)
+    one, again = labelled(read, "one"), labelled(read, "again")
+    assert labels_of(read) == ["again", "one"]
+    assert (one.values, one.latencies, one.gains) == (again.values, again.latencies, again.gains)
+    assert again.gains["cold", "prefix"]
+
+
 def test_failed_requests_are_counted_where_they_happened_and_have_no_latency(slot: StudySlot) -> None:
     found = labelled(slot, "two-replicas")
     counts = request_counts(found)
@@ -102,7 +119,7 @@ def test_a_finding_is_read_with_its_interval(slot: StudySlot) -> None:
 def test_the_hit_rate_so_far_is_that_of_all_replicas() -> None:
     rows = [sample(2, 0, 3, 300, 200), sample(0, 0, 0, 0, 0), sample(1, 1, 2, 100, 0), sample(1, 0, 1, 100, 50)]
     found = replace(NOTHING, series={("cold", "prefix"): {1: rows}})
-    assert hit_rate_so_far(found, "cold", "prefix", 1) == Steps([1, 1, 2], [0.5, 0.25, 0.5])
+    assert hit_rate_so_far(found, "cold", "prefix", 1) == Steps([1, 2], [0.25, 0.5])
     assert load_of_replicas(found, "cold", "prefix", 1) == {0: Steps([0, 1, 2], [1, 2, 4]), 1: Steps([1], [3])}
     assert hit_rate_so_far(found, "cold", "exact", 1) == Steps([], [])
 
