@@ -48,9 +48,8 @@ def accounting(run: RoutingRun) -> list[Check]:
     return [*checks, *_whole(run, joined)]
 
 
-def accounting_document(run: RoutingRun) -> dict[str, Any]:
+def accounting_document(checks: Sequence[Check]) -> dict[str, Any]:
     """As routing.json holds it: ``is_exact`` true, false, or null: nothing is wrong, but something cannot be known."""
-    checks = accounting(run)
     verdicts = {check.ok for check in checks}
     is_exact = False if False in verdicts else None if None in verdicts else True
     return {"is_exact": is_exact, "checks": [asdict(check) for check in checks]}

@@ -11,7 +11,7 @@ runs    case, label, strategy, repeat, status, started_at; of an ok one: client_
 from collections.abc import Sequence
 from typing import Any
 
-from harness.analyse.routing_accounting import accounting_document
+from harness.analyse.routing_accounting import accounting, accounting_document
 from harness.analyse.routing_sweep import flat_parameters, sweep_parameters
 from harness.record.routing_facts import Phase
 from harness.record.routing_run import RoutingRun
@@ -59,7 +59,7 @@ def _run(run: RoutingRun) -> dict[str, Any]:
     errors = [phase.summary.send_error_s for phase in facts.phases]
     if known := [error["p99"] for error in errors if error is not None]:
         found["send_error_p99_s"] = max(known)
-    account = accounting_document(run)
+    account = accounting_document(accounting(run))
     found["accounting"] = {
         "is_exact": account["is_exact"],
         "not_held": [check for check in account["checks"] if check["ok"] is not True],

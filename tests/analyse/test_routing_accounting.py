@@ -37,7 +37,7 @@ def test_a_run_without_errors_is_accounted_for_exactly(
     run = make_run(Wanted(requests=requests, replicas=replicas, swaps=swaps, phases=phases, repeat=repeat))
     found = verdicts(run)
     assert set(found.values()) == {True}
-    assert accounting_document(run)["is_exact"] is True
+    assert accounting_document(accounting(run))["is_exact"] is True
     own = f"prompt tokens sent + {20 * replicas} of {replicas} check queries"
     assert any(phase == "all" and name.startswith(own) for phase, name in found)
 
@@ -50,7 +50,7 @@ def test_what_failed_or_was_cancelled_makes_nothing_wrong_but_may_make_it_unknow
     far = {**failed, **cancelled}
     found = verdicts(run)
     assert False not in found.values()
-    is_exact = accounting_document(run)["is_exact"]
+    is_exact = accounting_document(accounting(run))["is_exact"]
     assert is_exact is (None if COUNTED in far.values() else True)
     assert all(check.note for check in accounting(run) if check.ok is None)
 

@@ -5,7 +5,8 @@ from typing import Any
 
 import pytest
 
-from harness.analyse.routing_findings import PER_REQUEST, PREFILL_WORTH, QUEUEING, finding_rows, gains
+from harness.analyse.routing_findings import PER_REQUEST, PREFILL_WORTH, QUEUEING, finding_rows
+from harness.analyse.routing_gains import Group, gains
 from harness.analyse.stats import t_quantile
 from harness.record.routing_tables import (
     ALL,
@@ -100,7 +101,7 @@ def test_a_gain_is_what_prefill_saved_at_the_baselines_speed_against_what_queues
     follow(tables, "power-of-two", 2, computed=500, prefill_s=9.0, waits=(9.0, 9.0))  # the other run has no request 2
     follow(tables, "prefix", 0, computed=100, prefill_s=5.0, waits=(0.25, 1.0))
     follow(tables, "prefix", 1, computed=150, prefill_s=5.0, waits=(0.0, 0.25))
-    gain = gains(tables, "default", "cold", "prefix")[1]
+    gain = gains(tables, "default")[Group("default", "cold", "prefix")][1]
     assert gain.requests == 2
     assert gain.tokens == (500, 250)
     assert gain.token_s == 1.0 / 500
@@ -123,7 +124,7 @@ def test_without_a_computed_token_there_is_no_price_of_one() -> None:
     tables = slot({"power-of-two": {1: 0.4}, "prefix": {1: 0.6}})
     follow(tables, "power-of-two", 0, computed=0, prefill_s=0.0, waits=(0.0, 0.0))
     follow(tables, "prefix", 0, computed=0, prefill_s=0.0, waits=(0.0, 0.0))
-    assert gains(tables, "default", "cold", "prefix") == {}
+    assert gains(tables, "default") == {Group("default", "cold", "prefix"): {}}
 
 
 def test_findings_are_rows_that_a_slot_can_hold_in_one_order() -> None:
