@@ -1,4 +1,4 @@
-"""N replicas without a model on one virtual clock: each is vLLM's scheduler in 06's fast loop, stepped as far as time is.
+"""N replicas without a model on one virtual clock: each is vLLM's scheduler in the fast loop, stepped up to now.
 
 What is sent to a replica must not come too late for a step that it has already taken. Between two moments at which
 somebody outside acts, replicas may run ahead of each other. If the end of a request makes somebody act (a client at its
@@ -57,14 +57,19 @@ class Replica:
             max_num_batched_tokens=shape.max_num_batched_tokens,
         )
         manager = scheduler.kv_cache_manager
-        self._pool = take_over(manager.block_pool, FastPool, self.tally, trace, None)
+        pool = take_over(manager.block_pool, FastPool, self.tally, trace, None)
+        self._cached: dict[Any, Any] = pool.cached_block_hash_to_block._cache  # key → its blocks
         report_manager(manager, self.tally, None)
         self.loop = FastLoop(scheduler, trace, shape.step_time, self.tally)
 
     def cached_blocks(self, keys: list[bytes]) -> int:
         """How many of these blocks, from the first on, are in its cache (``keys``: ``block_keys``)."""
-        cache: dict[Any, Any] = self._pool.cached_block_hash_to_block._cache
-        return next((index for index, key in enumerate(keys) if key not in cache), len(keys))
+        return next((index for index, key in enumerate(keys) if key not in self._cached), len(keys))
+
+    @property
+    def cached_contents(self) -> int:
+        """How many different contents are in its cache."""
+        return len(self._cached)
 
 
 class Replicas:

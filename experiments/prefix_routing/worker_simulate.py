@@ -30,7 +30,8 @@ from experiments.prefix_routing.worker_replicas import Replicas, ReplicaShape
 from experiments.prefix_routing.worker_simulated_load import read_load
 from experiments.prefix_routing.worker_simulated_router import RouterMaker
 from experiments.prefix_routing.worker_simulation import Served, Simulation
-from harness.record.simulated import REQUEST_COLUMNS
+from harness.record.routing_tables import NOTHING
+from harness.record.simulated import REQUESTS, RESULT
 
 
 def simulate(asked: dict[str, Any]) -> dict[str, Any]:
@@ -55,12 +56,12 @@ def simulate(asked: dict[str, Any]) -> dict[str, Any]:
     requests = read_load(trace, Path(asked["load"]) if asked["load"] is not None else None)
     simulation.run(requests, make_router)
     served = sorted(simulation.served, key=lambda each: int(each.request_id[1:]))
-    with (filling / "requests.csv").open("w", encoding="utf-8", newline="") as file:
+    with (filling / REQUESTS.name).open("w", encoding="utf-8", newline="") as file:
         rows = csv.writer(file, lineterminator="\n")
-        rows.writerow(REQUEST_COLUMNS)
+        rows.writerow(REQUESTS.columns)
         rows.writerows(map(_row, served))
     result = {**_result(replicas, served), "wall_s": time.perf_counter() - begun}
-    (filling / "result.json").write_text(json.dumps(result, indent=1), encoding="utf-8")
+    (filling / RESULT).write_text(json.dumps(result, indent=1), encoding="utf-8")
     filling.rename(out)
     return result
 
@@ -76,7 +77,7 @@ def _row(each: Served) -> tuple[Any, ...]:
     assert record.scheduled_s is not None
     assert record.first_token_s is not None
     queued = record.scheduled_s - record.row.arrival_s
-    matched = ("" if value is None else value for value in (each.matched, each.of, each.unit))
+    matched = (each.matched or 0, each.of or 0, each.unit or NOTHING)
     seconds = (each.sent_s, each.waited_s, queued, record.first_token_s - each.sent_s)
     tokens = (record.row.prompt_tokens, record.hit_tokens)
     return int(each.request_id[1:]), each.replica, each.reason, *matched, *tokens, *(f"{s:.9f}" for s in seconds)

@@ -25,16 +25,17 @@ from ray.serve.request_router import PendingRequest, RequestRouter, RunningRepli
 from experiments.prefix_routing import worker_routers
 from experiments.prefix_routing.worker_decision_log import DecisionLog, Reason
 from experiments.prefix_routing.worker_replicas import Replica, Replicas
+from harness.record.routing_tables import EXACT, POWER_OF_TWO, PREFIX, RANDOM, ROUND_ROBIN, SESSION
+from harness.record.simulated import FOLLOWED
 
 _DEPLOYMENT = DeploymentID("LLMServer", "simulated")
-FOLLOWED = "followed"
 _CLASSES: dict[str, type] = {
-    "power-of-two": worker_routers.PowerOfTwo,
-    "prefix": worker_routers.PrefixAffinity,
-    "round-robin": worker_routers.RoundRobin,
-    "random": worker_routers.Random,
-    "session": worker_routers.Session,
-    "exact": worker_routers.Exact,
+    POWER_OF_TWO: worker_routers.PowerOfTwo,
+    PREFIX: worker_routers.PrefixAffinity,
+    ROUND_ROBIN: worker_routers.RoundRobin,
+    RANDOM: worker_routers.Random,
+    SESSION: worker_routers.Session,
+    EXACT: worker_routers.Exact,
 }
 
 
@@ -97,6 +98,10 @@ class PoolCaches:
         found = {each: self._replicas[each].replica.cached_blocks(request.block_keys) for each in replicas}
         return request.prompt_tokens, {each: blocks * self._block_size for each, blocks in found.items()}
 
+    def blocks(self, replica: ReplicaID) -> int:
+        """How many different contents the replica has cached."""
+        return self._replicas[replica].replica.cached_contents
+
 
 class _FollowedChoice(RequestRouter):
     """Where somebody else sent each request: ``decisions`` name replicas by their numbers."""
@@ -115,7 +120,7 @@ class _FollowedChoice(RequestRouter):
         return [[self._replicas[self._to[pending_request.metadata.request_id]]]]
 
 
-class Followed(DecisionLog, _FollowedChoice):
+class Followed(DecisionLog, _FollowedChoice):  # type: ignore[misc]
     """Follows decisions that were taken elsewhere."""
 
     def why(self, _pending: PendingRequest | None, _ranks: list[list[RunningReplica]]) -> Reason:
@@ -151,14 +156,14 @@ class RouterMaker:
         chosen: type = Followed if decisions is not None else _CLASSES[strategy]
         if decisions is not None:
             more = {"decisions": decisions, "names": list(self.replicas)}
-        elif strategy == "prefix":
+        elif strategy == PREFIX:
             more["tree_actor"] = LocalTree()
-        elif strategy == "random":
+        elif strategy == RANDOM:
             more.setdefault("seed", self._seed)
         replaced = {"clock": staticmethod(clock), "_write": staticmethod(note), "fetch": staticmethod(_itself)}
         chosen = type(chosen.__name__, (chosen,), replaced)
         prefix_aware_router.ray = SimpleNamespace(get=_itself)
-        worker_routers.ExactCaches = lambda **_: PoolCaches(self.replicas, block_size)  # type: ignore[assignment,misc]
+        vars(worker_routers)["ExactCaches"] = lambda **_: PoolCaches(self.replicas, block_size)
         router = chosen(
             deployment_id=_DEPLOYMENT,
             handle_source=DeploymentHandleSource.REPLICA,

@@ -47,7 +47,7 @@ class VirtualClock(asyncio.SelectorEventLoop):
             self._virtual_s = self._world(until)
 
 
-class _Selector(selectors.DefaultSelector):  # type: ignore[misc,valid-type]  # a variable to the type checker
+class _Selector(selectors.DefaultSelector):
     """Nothing outside is waited for."""
 
     def __init__(self, pass_time: Callable[[], None]) -> None:
