@@ -64,7 +64,8 @@ class FastLoop(FastSchedule):
         steps = 1
         if not self.waiting and self.running[-1].decode_from is not None:
             steps += min(self._ending) - self._step
-        return (self._now + steps * self._step_time(0, 1, 0)) * _ROUNDING
+        shortest = min(self._step_time(0, 1, 0), self._step_time(1, 0, 0))
+        return (self._now + steps * shortest) * _ROUNDING
 
     def arrive(self, row: TraceRow) -> None:
         """A request joins the queue, before the step that is next. ``advance`` to its arrival first."""
