@@ -159,7 +159,7 @@ class RouterMaker:
         elif strategy == PREFIX:
             more["tree_actor"] = LocalTree()
         elif strategy == RANDOM:
-            more.setdefault("seed", self._seed)
+            more["seed"] = self._seed
         replaced = {"clock": staticmethod(clock), "_write": staticmethod(note), "fetch": staticmethod(_itself)}
         chosen = type(chosen.__name__, (chosen,), replaced)
         prefix_aware_router.ray = SimpleNamespace(get=_itself)

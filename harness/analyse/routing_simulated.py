@@ -1,97 +1,45 @@
-"""Simulated runs as rows of the slot's table, and how far their hit rates are from real runs'.
+"""Simulated runs as rows of the slot's table, and how long a replica's steps take by what real ones served."""
 
-A router that decides by chance gives another hit rate with every seed, so that a simulated number is a mean over seeds.
-Followed decisions have no chance in them: what is left between both hit rates is the replicas' own.
-"""
+from collections.abc import Sequence
+from statistics import fmean, median
 
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
-from statistics import fmean
-
-from harness.errors import HarnessError
+from harness.analyse.routing_metrics import HIT_RATE, IMBALANCE, PREFILL_TOKENS
+from harness.record.replay import StepTime
+from harness.record.routing_records import Served
 from harness.record.simulated import Simulated
 from harness.record.tables import Cell
 
-OWN_LOAD, OWN_DECISIONS, MOONCAKE = "load", "load, real decisions followed", "mooncake"  # sources
-LEAST_SEEDS = 20
-UNITS = {
-    "hit_rate": "share",
-    "imbalance": "ratio",
-    "queries": "tokens",
-    "hits": "tokens",
-    "preemptions": "requests",
-    "ttft_mean_s": "s",
-    "ttft_median_s": "s",
-    "ttft_p99_s": "s",
-}
 
-Rates = Mapping[str, Mapping[int, float]]  # strategy → repeat → hit rate, 0 to 1
-
-
-@dataclass(frozen=True)
-class Agreement:
-    """One strategy in both worlds; differences are simulated − real, in percentage points of hit rate."""
-
-    strategy: str
-    repeats: int  # that both have
-    seeds: int  # of the router, in each simulated repeat
-    real: float
-    simulated: float
-    difference_points: float  # of the means over repeats
-    largest_followed_points: float | None  # of a repeat, with the real decisions followed; None: none was simulated
+def rows_of(label: str, source: str, repeat: int, run: Simulated) -> list[tuple[Cell, ...]]:
+    """Rows of SIMULATED of one run; what ``repeat`` numbers: harness/record/routing_tables.py."""
+    parameters, result = run.facts.parameters, run.facts.result
+    metrics: dict[str, tuple[float, str]] = {
+        HIT_RATE: (result.hit_rate, "share of the looked-up tokens"),
+        PREFILL_TOKENS: (result.queries - result.hits, "tokens"),
+        IMBALANCE: (result.imbalance, "most requests of a replica ÷ mean"),
+        "preemptions": (result.preemptions, "requests"),
+        "ttft_mean": (result.ttft_mean_s, "virtual s"),
+        "ttft_median": (result.ttft_median_s, "virtual s"),
+        "ttft_p99": (result.ttft_p99_s, "virtual s"),
+    }
+    whose = (label, source, parameters.strategy, parameters.replicas, repeat)
+    return [(*whose, name, float(value), unit) for name, (value, unit) in metrics.items()]
 
 
-def simulated_rows(label: str, source: str, repeat: int, runs: Sequence[Simulated]) -> list[tuple[Cell, ...]]:
-    """Rows of SIMULATED: means over runs that differ in nothing but the router's seed.
+def step_time_of(served: Sequence[Served]) -> StepTime:
+    """A rough step time: enough for queues of about the real length, not for seconds that could be compared.
 
-    Raises:
-        HarnessError: they differ in more.
+    A step takes what an output token takes at the median; a prefilled token, what is left of prefill times. Both are
+    rounded to two digits, so that the same machine simulates the same. Without records: the default.
     """
-    kinds = {(run.facts.parameters.strategy, run.facts.parameters.replicas, run.facts.trace["sha256"]) for run in runs}
-    if len(kinds) != 1:
-        raise HarnessError(f"{label}, {source}: simulated runs of different kinds cannot be averaged; average each kind")
-    strategy, replicas, _ = kinds.pop()
-    results = [asdict(run.facts.result) for run in runs]
-    return [
-        (label, source, strategy, replicas, repeat, metric, fmean(result[metric] for result in results), unit)
-        for metric, unit in UNITS.items()
-    ]
+    paces = [each.decode_s / (each.output_tokens - 1) for each in served if each.output_tokens > 1]
+    computed = sum(each.prompt_tokens - each.cached_tokens for each in served)
+    if not paces or not computed:
+        return StepTime()
+    base = _rounded(median(paces))
+    prefill = (fmean(each.prefill_s for each in served) - base) * len(served) / computed
+    return StepTime(base_s=base, prefill_token_s=_rounded(max(prefill, 0.0)), decode_seq_s=0.0, context_token_s=0.0)
 
 
-def agreement(
-    real: Rates, simulated: Mapping[str, Mapping[int, Sequence[float]]], followed: Rates
-) -> list[Agreement]:
-    """Each strategy that was run and simulated, over the repeats that both have.
-
-    Args:
-        real: hit rates of real runs.
-        simulated: hit rates of the same loads under the router's own decisions, one of each seed.
-        followed: hit rates of the same loads with the real decisions followed; may lack any.
-
-    Raises:
-        HarnessError: a repeat was simulated with fewer than 20 seeds.
-    """
-    found = []
-    for strategy, of_repeats in real.items():
-        both = sorted(of_repeats.keys() & simulated.get(strategy, {}).keys())
-        if not both:
-            continue
-        seeds = min(len(simulated[strategy][repeat]) for repeat in both)
-        if seeds < LEAST_SEEDS:
-            raise HarnessError(f"{strategy}: simulated with {seeds} seeds of the router, at least {LEAST_SEEDS}")
-        real_mean = fmean(of_repeats[repeat] for repeat in both)
-        simulated_mean = fmean(fmean(simulated[strategy][repeat]) for repeat in both)
-        exactly = followed.get(strategy, {})
-        apart = [100 * (exactly[repeat] - of_repeats[repeat]) for repeat in both if repeat in exactly]
-        found.append(
-            Agreement(
-                strategy=strategy,
-                repeats=len(both),
-                seeds=seeds,
-                real=real_mean,
-                simulated=simulated_mean,
-                difference_points=100 * (simulated_mean - real_mean),
-                largest_followed_points=max(apart, key=abs, default=None),
-            )
-        )
-    return found
+def _rounded(seconds: float) -> float:
+    return float(f"{seconds:.2g}")
