@@ -1,32 +1,29 @@
-"""The same decisions as the stock loop's, without a step's work for sequences whose blocks do not change.
+"""The same decisions as the stock loop's, on the same virtual clock, without idle work (``worker_fast_schedule``).
 
-vLLM's FCFS schedule() restated for what a replay contains (text, one KV-cache group of full attention, no speculation,
-no connector) over vLLM's own KVCacheManager. A decoding sequence needs its manager twice in ``block_size`` steps: when
-a token begins a block, and when one completes a block, which is then cached. A calendar says which sequences are due in
-which step; all others only grow. Steps, times, blocks and their order are the stock loop's (tested on every event).
+Steps, times, blocks and their order are the stock loop's (tested on every event).
 
-Source: vLLM 0.32.0 ``v1/core/sched/scheduler.py``, ``schedule`` and ``update_from_output``.
+Source: vLLM 0.32.0 ``v1/core/sched/scheduler.py``, ``update_from_output``.
 """
 
-from collections import defaultdict, deque
+from collections import defaultdict
 from collections.abc import Callable
-from typing import Any
 
 from vllm.v1.core.sched.scheduler import Scheduler
 from vllm.v1.request import RequestStatus
 
+from experiments.model_free.worker_fast_schedule import Chunk, FastSchedule
 from experiments.model_free.worker_headroom import Headroom
 from experiments.model_free.worker_recorder import Recorder
 from experiments.model_free.worker_sequence import Sequence, still_running
 from experiments.model_free.worker_step_loop import Step, StuckError
 from experiments.model_free.worker_step_time import StepTime
-from experiments.model_free.worker_trace import Trace
+from experiments.model_free.worker_trace import Trace, TraceRow
 
-Chunk = tuple[Sequence, int]  # a sequence that is not decoding, and the tokens that a step computes of it
+_ROUNDING = 1 - 1e-9  # a product is no less than the sum that it stands for
 
 
-class FastLoop:
-    """One replay: ``run`` it once."""
+class FastLoop(FastSchedule):
+    """One replay: ``run`` it once; or let requests ``arrive`` one by one, in order, and ``advance`` between them."""
 
     def __init__(
         self,
@@ -37,24 +34,10 @@ class FastLoop:
         headroom: Headroom | None = None,
         on_step: Callable[[Step], None] | None = None,
     ) -> None:
-        self.manager: Any = scheduler.kv_cache_manager  # any: it is given Sequences for Requests
-        self.running: list[Sequence] = []
-        self.waiting: deque[Sequence] = deque()
-        self._max_running = scheduler.max_num_active_reqs
-        self._budget = scheduler.max_num_scheduled_tokens
-        assert scheduler.scheduler_reserve_full_isl, "restated for vLLM's default: admitted is whose whole prompt fits"
-        self._step_time, self._recorder, self._on_step = step_time, recorder, on_step
-        self._block_size, self._caching = trace.block_size, trace.with_contents
-        self._rows = iter(trace)
-        self._upcoming = next(self._rows, None)
-        self._now, self._step, self._admissions, self._frees = 0.0, 0, 0, 0
-        self._headroom, self._occupants = headroom, lambda: (each.occupant(self._step) for each in self.running)
-        self._due: defaultdict[int, list[tuple[Sequence, int]]] = defaultdict(list)  # step → (sequence, its place)
-        self._ending: defaultdict[int, list[tuple[Sequence, int]]] = defaultdict(list)
-        self._decoding = 0
-        self._context = 0  # tokens that decoding sequences had computed before this step
-        self._refused: tuple[int, bytes | None] | None = None  # frees until then, and the hash that would change it
-        self._first_hits: dict[str, int] = {}  # tokens found in the cache by who was admitted first in this step
+        super().__init__(scheduler, trace.block_size, trace.with_contents, recorder, headroom)
+        self._trace, self._step_time, self._on_step = trace, step_time, on_step
+        self._now, self._until = 0.0, float("inf")
+        self._ending: defaultdict[int, list[tuple[Sequence, int]]] = defaultdict(list)  # step → (sequence, its place)
 
     def run(self) -> int:
         """Replay the trace to its end; returns the number of engine steps.
@@ -62,112 +45,55 @@ class FastLoop:
         Raises:
             StuckError: nothing can be scheduled.
         """
-        while self._upcoming is not None or self.running or self.waiting:
-            if self._upcoming is not None and not self.running and not self.waiting:
-                self._now = max(self._now, self._upcoming.arrival_s)
-            self._recorder.now = self._now
-            while self._upcoming is not None and self._upcoming.arrival_s <= self._now:
-                self.waiting.append(Sequence(self._recorder.arrive(self._upcoming)))
-                self._upcoming = next(self._rows, None)
-            self._first_hits = {}
-            preempted = self._continue_decoding()
-            left = self._budget - self._decoding
-            chunks = self._continue_prefill(left, preempted)
-            if not preempted:
-                self._admit(chunks, left - sum(tokens for _, tokens in chunks))
-            if self._decoding or chunks:
-                self._log(chunks, preempted)
-                self._advance(chunks)
-                self._coast()
-            elif not preempted:
-                raise StuckError(f"nothing can be scheduled after {self._step} steps, at {self._now:.3f} s")
+        for row in self._trace:
+            self.advance(row.arrival_s)
+            self.arrive(row)
+        self.advance(float("inf"))
         return self._step
 
-    def _continue_decoding(self) -> list[Sequence]:
-        """Give blocks to decoding sequences that need one, cache what they complete; returns whom that preempted."""
-        preempted: list[Sequence] = []
-        for sequence in still_running(self._due.pop(self._step, [])):
-            if sequence.status is not RequestStatus.RUNNING:
-                continue  # preempted by one before it
-            sequence.settle(self._step)
-            if not self._allocate(sequence, 1, preempted):
-                break
-            self._plan(sequence, self._step + 1)
-        return preempted
+    @property
+    def next_step_s(self) -> float:
+        """When the next step begins; infinity: nothing is to be done."""
+        return self._now if self.running or self.waiting else float("inf")
 
-    def _continue_prefill(self, left: int, preempted: list[Sequence]) -> list[Chunk]:
-        """The next chunk of the sequence whose prefill the budget cut off: there is one at most, the last to run."""
-        last = self.running[-1] if self.running else None
-        if last is None or last.decode_from is not None or left <= 0:
-            return []
-        tokens = min(last.num_tokens - last.num_computed_tokens, left)
-        return [(last, tokens)] if self._allocate(last, tokens, preempted) else []
+    @property
+    def earliest_end_s(self) -> float:
+        """No request ends before this, unless another one arrives."""
+        if not self.running and not self.waiting:
+            return float("inf")
+        steps = 1
+        if not self.waiting and self.running[-1].decode_from is not None:
+            steps += min(self._ending) - self._step
+        shortest = min(self._step_time(0, 1, 0), self._step_time(1, 0, 0))
+        return (self._now + steps * shortest) * _ROUNDING
 
-    def _allocate(self, sequence: Sequence, tokens: int, preempted: list[Sequence]) -> bool:
-        """Slots for a running sequence, if need be those of the last ones; False: it had to give way itself."""
-        while self.manager.allocate_slots(sequence, tokens) is None:
-            victim = self.running.pop()
-            self._preempt(victim)
-            preempted.append(victim)
-            if victim is sequence:
-                return False
-        return True
+    def arrive(self, row: TraceRow) -> None:
+        """A request joins the queue, before the step that is next. ``advance`` to its arrival first."""
+        if not self.running and not self.waiting:
+            self._now = max(self._now, row.arrival_s)
+        self._recorder.now = self._now
+        self.waiting.append(Sequence(self._recorder.arrive(row)))
 
-    def _preempt(self, victim: Sequence) -> None:
-        victim.settle(self._step)
-        if victim.decode_from is not None:
-            self._decoding -= 1
-            self._context -= victim.num_computed_tokens
-        held = len(self.manager.get_block_ids(victim.request_id)[0])
-        self._recorder.preempt(victim.record, held, victim.num_computed_tokens)
-        self.manager.free(victim)
-        self._frees += 1
-        victim.status, victim.decode_from = RequestStatus.PREEMPTED, None
-        victim.num_computed_tokens = 0
-        victim.num_preemptions += 1
-        self.waiting.appendleft(victim)
+    def advance(self, until_s: float) -> None:
+        """All steps that begin before ``until_s``, or until nothing is to be done; the last may end after it.
 
-    def _admit(self, chunks: list[Chunk], left: int) -> None:
-        """Waiting sequences in their order, until one does not fit."""
-        while self.waiting and left > 0 and len(self.running) < self._max_running and not self._still_refused():
-            sequence = self.waiting[0]
-            blocks, hit, _ = self.manager.get_computed_blocks(sequence)
-            tokens = min(sequence.num_tokens - hit, left)
-            some_run = bool(self.running)
-            if self._headroom is not None:
-                asks = len(self.running), self._occupants, sequence.occupant(self._step)
-                self.manager.watermark_blocks = self._headroom.keep_free(*asks)
-            admitted = self.manager.allocate_slots(
-                sequence, tokens, hit, blocks, full_sequence_must_fit=True, has_scheduled_reqs=some_run
-            )
-            if admitted is None:
-                place = hit // self._block_size
-                known = self._caching and place < len(sequence.block_hashes)
-                self._refused = self._frees, sequence.block_hashes[place] if known else None
-                return
-            if sequence.status is RequestStatus.WAITING:
-                self._first_hits[sequence.request_id] = hit
-            self.running.append(self.waiting.popleft())
-            sequence.status, sequence.num_computed_tokens = RequestStatus.RUNNING, hit
-            sequence.place = self._admissions
-            self._admissions += 1
-            self._refused = None
-            chunks.append((sequence, tokens))
-            left -= tokens
-
-    def _still_refused(self) -> bool:
-        """Whether the first in the queue, which did not fit, cannot fit yet.
-
-        Nothing was freed since, so there are no more free blocks than then, and of most policies no less head-room; and
-        it needs no fewer new ones unless the first content that it did not find has been cached meanwhile.
+        Raises:
+            StuckError: nothing can be scheduled.
         """
-        if self._refused is None or not (self._headroom is None or self._headroom.follows_frees):
-            return False
-        frees, missing = self._refused
-        pool = self.manager.block_pool
-        return frees == self._frees and (missing is None or pool.get_cached_block(missing, [0]) is None)
+        self._until = until_s
+        while self._now < until_s and (self.running or self.waiting):
+            self._take_step()
 
-    def _advance(self, chunks: list[Chunk]) -> None:
+    def _take_step(self) -> None:
+        chunks, preempted = self._schedule()
+        if self._decoding or chunks:
+            self._log(chunks, preempted)
+            self._compute(chunks)
+            self._coast()
+        elif not preempted:
+            raise StuckError(f"nothing can be scheduled after {self._step} steps, at {self._now:.3f} s")
+
+    def _compute(self, chunks: list[Chunk]) -> None:
         """The step is executed: time passes, tokens are sampled, sequences end."""
         prefill, decode = 0, self._decoding
         self._context += self._decoding
@@ -215,14 +141,6 @@ class FastLoop:
         self._ending[self._step + sequence.output_tokens - sequence.sampled - 1].append((sequence, sequence.place))
         self._plan(sequence, self._step)
 
-    def _plan(self, sequence: Sequence, step: int) -> None:
-        """Put the sequence down for its next step, from ``step`` on, that begins a block or completes one."""
-        assert sequence.decode_from is not None
-        computed = sequence.num_computed_tokens + step - sequence.decode_from
-        begins = -computed % self._block_size
-        completes = (-computed - 1) % self._block_size if self._caching else begins
-        self._due[step + min(begins, completes)].append((sequence, sequence.place))
-
     def _finish(self, sequence: Sequence) -> None:
         self._recorder.finish(sequence.record)
         sequence.status = RequestStatus.FINISHED_LENGTH_CAPPED
@@ -235,8 +153,8 @@ class FastLoop:
             return
         if self.waiting and len(self.running) < self._max_running and not self._still_refused():
             return
-        arrival = self._upcoming.arrival_s if self._upcoming is not None else float("inf")
-        while self._now < arrival and self._step not in self._due and self._step not in self._ending:
+        until = self._until
+        while self._now < until and self._step not in self._due and self._step not in self._ending:
             self._context += self._decoding
             self._count(0, self._decoding, self._context)
 
