@@ -1,8 +1,8 @@
 """What a routing strategy gains over power-of-two, of the requests that both runs of a pair served.
 
 What it saves is the prefill tokens that it did not have to compute, at the seconds of prefill that a computed token
-took under the baseline; what it loses is the waiting in router and engine queue that it adds. What is left of the change
-of prefill is speed: requests that share their engine's steps with more others wait for these in prefill, too.
+took under the baseline; what it loses is the waiting in router and engine queue that it adds. What is left of the
+change of prefill is speed: requests that share their engine's steps with more others wait for these in prefill, too.
 """
 
 from collections import defaultdict

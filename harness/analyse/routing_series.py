@@ -12,7 +12,8 @@ from typing import Any
 
 from harness.analyse.headroom_findings import Paired
 from harness.analyse.headroom_series import ByRepeat, Cells, cells_of
-from harness.analyse.routing_findings import TPOT_MEAN, TTFT_MEAN, Gain, gains
+from harness.analyse.routing_findings import TPOT_MEAN, TTFT_MEAN
+from harness.analyse.routing_gains import Gain, Group, gains
 from harness.analyse.stats import Summary, summarise
 from harness.record.routing_tables import (
     ALL,
@@ -109,6 +110,7 @@ def labelled(slot: StudySlot, label: str) -> Labelled:
     phases = [phase for phase in (COLD, WARM) if phase in there]
     names = {run["strategy"] for run in runs} | {row["strategy"] for row in simulated}
     strategies = [*(name for name in STRATEGIES if name in names), *sorted(names - set(STRATEGIES))]
+    gained = gains(slot.tables, label)
     return Labelled(
         label=label,
         runs=runs,
@@ -122,7 +124,7 @@ def labelled(slot: StudySlot, label: str) -> Labelled:
         simulated=simulated,
         findings=cells_of(FINDINGS, slot.tables[FINDINGS.name], label=label),
         gains={
-            (phase, strategy): gains(slot.tables, label, phase, strategy) if strategy != POWER_OF_TWO else {}
+            (phase, strategy): gained.get(Group(label, phase, strategy), {})
             for phase in phases
             for strategy in strategies
         },

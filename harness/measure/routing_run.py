@@ -15,7 +15,7 @@ from typing import Any
 
 import psutil
 
-from harness.analyse.routing_accounting import accounting_document
+from harness.analyse.routing_accounting import accounting, accounting_document
 from harness.engine.environment import Engine
 from harness.errors import MeasurementFailed
 from harness.measure.deployment import Deployment, Files, Wanted, deployed
@@ -77,7 +77,7 @@ def make_routing_run(job: RoutingJob, engine: Engine, announce: Callable[[str], 
     facts.write(working)
     if status == OK:
         found = read_routing_run(working)
-        replace(facts, accounting=accounting_document(found)).write(working)
+        replace(facts, accounting=accounting_document(accounting(found))).write(working)
     return job.stored.close(job.repeat, working, status == OK)
 
 

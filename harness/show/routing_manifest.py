@@ -65,7 +65,3 @@ def _told(found: Mapping[str, Any]) -> Iterator[str]:
 
 def _object(found: Any) -> dict[str, Any]:
     return found if isinstance(found, dict) else {}
-
-
-def _objects(found: Any) -> list[dict[str, Any]]:
-    return [each for each in found if isinstance(each, dict)] if isinstance(found, list) else []

@@ -123,11 +123,10 @@ def accounting(slot: StudySlot, label: str) -> str:
 def _whose(side: StudySide) -> list[str]:
     place = "on this machine" if side.whose == "mine" else "on another machine"
     said = [f"Measured {place} (slot {side.slot.manifest['slot']}; {side.node}) with {pin(side.slot)}."]
-    name, twin = model(side.slot)
-    if twin:
-        said.append(f"Structural twin (random weights) of {name}: its times are not the original's.")
-    else:
-        said.append(f"Model: {name}.")
+    if others := models(side.slot, twin=False):
+        said.append(f"Model: {', '.join(others)}.")
+    if twins := models(side.slot, twin=True):
+        said.append(f"Structural twin (random weights) of {', '.join(twins)}: its times are not the original's.")
     return said
 
 
