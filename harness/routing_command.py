@@ -76,6 +76,8 @@ def _measure(on: Deployed) -> list[FailedRun]:
     what = f"{facts['prompts']} prompts of {facts['conversations']} conversations ({each:.1f} each)"
     say(f"each load: {what}, {tokens:.0f} tokens on average")
     failed = make_missing(on, loads)
+    if not any(on.stored(case).run(repeat).is_dir() for case in asked.cases for repeat in loads):
+        raise MeasurementFailed(_told(failed))  # the slot and its figure stay as they are
     collect(workspace.figure(asked.figure.figure) / asked.figure.slots[0], on, simulated_rows(on, loads))
     return failed
 
