@@ -27,6 +27,7 @@ ACTS = {
 DOORS = {
     "harness/bootstrap.py": {"subprocess"},  # makes .venv before any of ours can be imported
     "experiments/model_free/worker_replay.py": {"multiprocessing"},  # forks itself once vLLM is imported
+    "experiments/prefix_routing/worker_deploy.py": {"signal"},  # is told to stop, and then stops Ray
 }
 
 

@@ -14,8 +14,9 @@ from typing import Any
 from vllm.v1.metrics.loggers import StatLoggerBase
 
 SAMPLE_EVERY_S = 0.1
-# vLLM's id of a completion: the kind, the request's own id, the prompt's number, and a random end.
-_OWN_ID = re.compile(r"(?:cmpl|chatcmpl)-(.*?)(?:-\d+)?(?:-[0-9a-f]{8})?")
+_ANSWERED = ("stop", "length")
+# vLLM's id: the kind, the client's id (a word and a number), of a completion the prompt's number, and a random end.
+_OWN_ID = re.compile(r"(?:cmpl|chatcmpl)-([a-z]+-[0-9]+)(?:-.*)?")
 
 
 class ServedLog(StatLoggerBase):
@@ -37,6 +38,8 @@ class ServedLog(StatLoggerBase):
             self._sample(scheduler_stats, now)
         if iteration_stats is not None:
             for each in iteration_stats.finished_requests:
+                if str(each.finish_reason) not in _ANSWERED:
+                    continue  # dropped before it was scheduled: its times are differences to nothing
                 self._write(self._served, {"request": own_id(each.request_id), "t": now, **_served(each)})
 
     def log_engine_initialized(self) -> None:
@@ -59,9 +62,9 @@ class ServedLog(StatLoggerBase):
 
 
 def own_id(name: str | None) -> str:
-    """The id that the client gave a request."""
+    """The id that the study's client gave a request; of somebody else's, vLLM's."""
     found = _OWN_ID.fullmatch(name or "")
-    return found[1] if found else name or ""
+    return found[1] if found else name or "unknown"
 
 
 def _served(finished: Any) -> dict[str, Any]:
