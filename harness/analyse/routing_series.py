@@ -53,7 +53,7 @@ class Labelled:
     """One label's rows.
 
     ``values``: (phase, strategy, side, metric) → repeat → value, of all replicas together. ``replicas``: how many
-    most runs had. ``gains``: over power-of-two, by phase, strategy and repeat; its own are none. Rows of the other tables
+    most runs had. ``gains``: over power-of-two, by phase, strategy and repeat; its own are none. Rows of the others
     have their columns' names.
     """
 
