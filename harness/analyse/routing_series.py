@@ -7,7 +7,7 @@ findings.csv.
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from statistics import fmean
+from statistics import fmean, mode
 from typing import Any
 
 from harness.analyse.headroom_findings import Paired
@@ -53,7 +53,7 @@ class Labelled:
     """One label's rows.
 
     ``values``: (phase, strategy, side, metric) → repeat → value, of all replicas together. ``replicas``: how many
-    there were. ``gains``: over power-of-two, by phase, strategy and repeat; its own are none. Rows of the other tables
+    most runs had. ``gains``: over power-of-two, by phase, strategy and repeat; its own are none. Rows of the others
     have their columns' names.
     """
 
@@ -96,7 +96,7 @@ def labelled(slot: StudySlot, label: str) -> Labelled:
     runs = cells_of(RUNS, slot.tables[RUNS.name], label=label)
     strategy_of = {(run["case"], run["repeat"]): run["strategy"] for run in runs if run["status"] == OK}
     values: dict[tuple[str, str, str, str], dict[int, float]] = defaultdict(dict)
-    replicas = set()
+    replicas: dict[tuple[str, int], set[str]] = defaultdict(set)  # of each run: a replica may have been replaced
     for row in cells_of(METRICS, slot.tables[METRICS.name], label=label):
         if (row["case"], row["repeat"]) not in strategy_of:
             continue
@@ -104,7 +104,7 @@ def labelled(slot: StudySlot, label: str) -> Labelled:
             key = (row["phase"], row["strategy"], row["side"], row["metric"])
             values[key][row["repeat"]] = row["value"]
         else:
-            replicas.add(row["replica"])
+            replicas[row["case"], row["repeat"]].add(row["replica"])
     simulated = cells_of(SIMULATED, slot.tables[SIMULATED.name], label=label)
     there = {phase for phase, *_ in values}
     phases = [phase for phase in (COLD, WARM) if phase in there]
@@ -116,7 +116,7 @@ def labelled(slot: StudySlot, label: str) -> Labelled:
         runs=runs,
         strategies=strategies,
         phases=phases,
-        replicas=len(replicas),
+        replicas=mode(map(len, replicas.values())) if replicas else 0,
         values=values,
         requests=_by_strategy(cells_of(REQUESTS, slot.tables[REQUESTS.name]), strategy_of),
         latencies=_by_strategy(cells_of(LATENCIES, slot.tables[LATENCIES.name]), strategy_of),

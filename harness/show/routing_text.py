@@ -112,6 +112,8 @@ def client(slot: StudySlot, label: str) -> str:
 def accounting(slot: StudySlot, label: str) -> str:
     """Whether every request and token was found again at the servers."""
     counted, exact = accounts(slot, label)
+    if not counted:
+        return "Whether client and servers agree is not recorded."
     if exact == counted:
         return f"Requests and prompt tokens of client, router and servers agree exactly in all {counted} runs."
     return (
