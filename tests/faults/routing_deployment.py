@@ -77,6 +77,7 @@ class Place:
                 process.kill()
             process.wait()
             reader.join(timeout=30)
+            process.stdout.close()
 
     @property
     def partial(self) -> Path:
