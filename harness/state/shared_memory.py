@@ -64,12 +64,7 @@ def _mapped() -> set[str]:
                 if path:
                     found.add(f"{SHM}/{path.removesuffix(' (deleted)')}")
         with suppress(OSError):
-            found |= {os.readlink(each.path) for each in os.scandir(folder / "fd") if _is_link(each)}
+            for name in os.listdir(folder / "fd"):
+                with suppress(OSError):  # closed meanwhile
+                    found.add(os.readlink(folder / "fd" / name))
     return found
-
-
-def _is_link(entry: os.DirEntry[str]) -> bool:
-    try:
-        return entry.is_symlink()
-    except OSError:
-        return False

@@ -1,5 +1,6 @@
-"""What engines leave in /dev/shm is listed with what it takes, and stays where it is."""
+"""What engines leave in /dev/shm is listed with what it takes; what came since and is unused is removed if asked for."""
 
+import mmap
 import os
 import uuid
 from pathlib import Path
@@ -7,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from harness.state import shared_memory
-from harness.state.shared_memory import inventory, left_behind
+from harness.state.shared_memory import inventory, left_behind, remove_unused
 
 
 @pytest.fixture
@@ -79,3 +80,15 @@ def test_a_real_leftover_is_found() -> None:
         assert left_behind(before, inventory())[leftover.name] >= 100_000
     finally:
         leftover.unlink()
+
+
+def test_what_came_meanwhile_and_nobody_has_mapped_or_open_is_removed_and_nothing_else(shm: Path):
+    (shm / "psm_before").write_bytes(b"a")
+    before = inventory()
+    for name in ("psm_left", "sem.mp-left", "psm_mapped", "sem.open", "other"):
+        (shm / name).write_bytes(b"a" * 4096)
+    with (shm / "psm_mapped").open("r+b") as file:
+        mapping = mmap.mmap(file.fileno(), 4096)
+    with mapping, (shm / "sem.open").open("rb"):
+        assert sorted(remove_unused(before)) == ["psm_left", "sem.mp-left"]
+    assert {path.name for path in shm.iterdir()} == {"psm_before", "psm_mapped", "sem.open", "other"}
