@@ -1,4 +1,4 @@
-"""What engines leave in /dev/shm is listed with what it takes; what came since and is unused is removed if asked for."""
+"""What engines leave in /dev/shm is listed with what it takes; what came since and is unused can be removed."""
 
 import mmap
 import os
