@@ -53,9 +53,9 @@ def main() -> None:
     ]
     with tempfile.TemporaryDirectory() as store:
         for run in simulate(jobs, engine_of(load_pin(figure.engines["cpu"])), Path(store), "benchmark", LIMIT_S):
-            result, requests = run.facts.result, len(run.requests)
+            name, result, requests = run.facts.parameters.strategy, run.facts.result, len(run.requests)
             print(
-                f"{run.facts.parameters.strategy:13}: {result.wall_s:6.1f} s, {requests / result.wall_s:5.0f} requests/s; "
+                f"{name:13}: {result.wall_s:6.1f} s, {requests / result.wall_s:5.0f} requests/s; "
                 f"hit rate {100 * result.hit_rate:5.2f} %, imbalance {result.imbalance:5.2f},"
                 f" mean TTFT {result.ttft_mean_s:.3f} virtual s"
             )
