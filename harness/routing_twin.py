@@ -58,7 +58,7 @@ def _of_the_load(on: Deployed, loads: Mapping[int, MadeLoad], folder: Path) -> I
             yield _Wanted(OWN, seed, _job(case, load, seed, step_time))
         for run in runs[case.strategy]:
             repeat = run.facts.run
-            decisions = _decisions(run)
+            decisions = followed_decisions(run)
             if decisions is None:
                 say(f"{case.strategy}, repeat {repeat}: not followed, a request reached no replica")
                 continue
@@ -106,7 +106,7 @@ def _of_mooncake(on: Deployed) -> Iterator[_Wanted]:
                 yield _Wanted(MOONCAKE, seed, SimulationJob(trace, parameters))
 
 
-def _decisions(run: RoutingRun) -> dict[int, int] | None:
+def followed_decisions(run: RoutingRun) -> dict[int, int] | None:
     """Request of the cold phase → replica's number; None: one reached no replica."""
     numbers = replica_numbers(run)
     found: dict[int, int] = {}
