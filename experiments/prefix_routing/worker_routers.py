@@ -126,9 +126,15 @@ class _ExactChoice(RequestRouter):
 
     caches: ExactCaches
 
-    def initialize_state(self, imbalanced_threshold: float | None = None, **kwargs: Any) -> None:
-        """``imbalanced_threshold``: queues that differ by more decide alone; None: never. Others: ``ExactCaches``."""
+    def initialize_state(
+        self, imbalanced_threshold: float | None = None, match_rate_threshold: float = 0.1, **kwargs: Any
+    ) -> None:
+        """Meanings as in Ray's ``PrefixCacheAffinityRouter``, defaults too; None: no limit. Others: ``ExactCaches``.
+
+        Without ``match_rate_threshold`` whoever first got the block that most prompts begin with would get them all.
+        """
         self._threshold = math.inf if imbalanced_threshold is None else imbalanced_threshold
+        self._least_rate = match_rate_threshold
         self.caches = ExactCaches(**kwargs)
         self.reason = Reason("no replica")
 
@@ -147,12 +153,13 @@ class _ExactChoice(RequestRouter):
         if lengths and max(lengths) - min(lengths) > self._threshold:
             self.reason = Reason(f"queues too different: shortest{missed}", most, of, "tokens")
             return [candidate_replicas]
-        rule = "most cached" if most else "nothing cached: shortest queue"
+        wanted = most if most >= self._least_rate * of else 0  # tokens that a replica should have
+        rule = "most cached" if wanted else "too little cached: shortest queue"
         self.reason = Reason(f"{rule}{missed}", most, of, "tokens")
         # Ray takes the first of those with the shortest queue: that is to be the one that has cached least so far.
         emptiest = sorted(candidate_replicas, key=lambda each: self.caches.blocks(each.replica_id))
-        best = [each for each in emptiest if matched[each.replica_id] == most]
-        rest = [each for each in emptiest if matched[each.replica_id] != most]
+        best = [each for each in emptiest if matched[each.replica_id] >= wanted]
+        rest = [each for each in emptiest if matched[each.replica_id] < wanted]
         return [best, rest] if rest else [best]
 
     def update_replicas(self, replicas: list[RunningReplica]) -> None:
