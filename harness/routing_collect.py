@@ -4,6 +4,7 @@ A call's label takes the place of what the slot had under it; other labels' runs
 """
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -14,34 +15,31 @@ from harness.progress import say
 from harness.record.routing_lines import RoutingRunError
 from harness.record.routing_run import RoutingRun, read_routing_run
 from harness.record.routing_store import StoredCase
-from harness.record.routing_tables import FINDINGS, ROUTING_TABLES, STUDY
+from harness.record.routing_tables import FINDINGS, ROUTING_TABLES, SIMULATED, STUDY
 from harness.record.slotcheck import SlotError
 from harness.record.study_slot import read_study_slot
 from harness.record.tables import Cell
-from harness.routing_runs import Deployed, with_label
+from harness.routing_runs import Deployed, Planned, with_label
 from harness.routing_slot import RoutingSource, write_routing_slot
 from harness.workspace import Workspace
 
-
-def collect(slot: Path, deployed: Deployed, simulated: Sequence[tuple[Cell, ...]]) -> None:
-    """Write the slot. Raises HarnessError: no run to show, a stored one is damaged, or the slot is another node's."""
-    asked = deployed.asked
-    runs = [run for case in asked.cases for run in runs_of(deployed, case)]
-    if not runs:
-        raise HarnessError(f"no run of label {asked.label} is stored; repeat the command")
-    runs += _of_other_labels(slot, deployed)
-    source = RoutingSource(dict(deployed.node), engine_record(deployed.engine), deployed.model_record)
-    write_routing_slot(slot, asked.figure.figure, runs, source, simulated)
+Row = tuple[Cell, ...]
 
 
-def runs_of(deployed: Deployed, case: Case) -> Iterator[RoutingRun]:
-    """The case's runs that were asked for, under this call's label; of a repeat without an ok one, its last attempt."""
-    stored = deployed.stored(case)
-    for repeat in range(1, deployed.asked.setting.repeats + 1):
-        place = stored.run(repeat)
-        folders = [place] if place.is_dir() else stored.failed(repeat)[-1:]
-        for folder in folders:
-            yield with_label(_read(folder), deployed.asked.label)
+def collect(slot: Path, runs: Planned, simulated: Sequence[Row]) -> None:
+    """Write the slot. Raises HarnessError: a stored run is damaged, or the slot is another node's."""
+    on = runs.on
+    found = [run for case in on.asked.cases for run in runs_of(runs, case)]
+    others = _other_labels(slot, on)
+    source = RoutingSource(dict(on.node), engine_record(on.engine), on.model_record)
+    rows = [*simulated, *others.simulated]
+    write_routing_slot(slot, on.asked.figure.figure, [*found, *others.runs], source, rows)
+
+
+def runs_of(runs: Planned, case: Case) -> Iterator[RoutingRun]:
+    """The case's runs that were asked for, under this call's label, failed ones too."""
+    for folder in runs.folders(case):
+        yield with_label(_read(folder), runs.on.asked.label)
 
 
 def routing_document(deployed: Deployed, workspace: Workspace) -> dict[str, Any]:
@@ -60,27 +58,37 @@ def routing_document(deployed: Deployed, workspace: Workspace) -> dict[str, Any]
     }
 
 
-def _of_other_labels(slot: Path, deployed: Deployed) -> list[RoutingRun]:
-    """Runs of this node that the slot shows under other labels, read from the store again."""
+@dataclass(frozen=True)
+class _Others:
+    """What the slot shows under other labels."""
+
+    runs: Sequence[RoutingRun] = ()
+    simulated: Sequence[Row] = ()
+
+
+def _other_labels(slot: Path, on: Deployed) -> _Others:
+    """Runs of this node under other labels, read from the store again, and what was simulated beside them."""
     if not slot.exists():
-        return []
+        return _Others()
     try:
-        manifest = read_study_slot(slot, ROUTING_TABLES, STUDY).manifest
+        there = read_study_slot(slot, ROUTING_TABLES, STUDY)
     except (SlotError, OSError):
-        return []  # write_routing_slot says what is wrong with what is in its way
-    if manifest["node"]["id"] != deployed.node["id"]:
-        return []
-    found = []
-    for run in manifest["runs"]:
-        if run["label"] == deployed.asked.label:
+        return _Others()  # write_routing_slot says what is wrong with what is in its way
+    if there.manifest["node"]["id"] != on.node["id"]:
+        return _Others()
+    found: list[RoutingRun] = []
+    for entry in there.manifest["runs"]:
+        if entry["label"] == on.asked.label:
             continue
-        case = StoredCase(deployed.workspace.runs / str(deployed.node["id"]) / STUDY / run["case"])
-        folder = case.run(run["repeat"])
-        if folder.is_dir():
-            found.append(with_label(_read(folder), run["label"]))
+        case = StoredCase(on.workspace.runs / str(on.node["id"]) / STUDY / entry["case"])
+        folder = case.shown(entry["repeat"])
+        if folder is not None:
+            found.append(with_label(_read(folder), entry["label"]))
         else:
-            say(f"label {run['label']}: {folder} is not in the store any more; left out")
-    return found
+            say(f"label {entry['label']}: {case.run(entry['repeat'])} is not in the store any more; left out")
+    at = list(SIMULATED.columns).index("label")
+    simulated = [row for row in there.tables[SIMULATED.name] if row[at] != on.asked.label]
+    return _Others(found, simulated)
 
 
 def _read(folder: Path) -> RoutingRun:

@@ -2,10 +2,9 @@
 
 import contextlib
 import json
+import shutil
 import sys
-import tempfile
 import time
-from pathlib import Path
 
 from harness.door import json_errors
 from harness.engine.model_store import ensure_model
@@ -14,11 +13,12 @@ from harness.figure_command import plot, set_up
 from harness.measure.conditions import check_writable, measuring
 from harness.measure.deployment import Files, deployed, refuse_taken_port
 from harness.progress import say
+from harness.record.tables import Cell
 from harness.routing_asked import Asked, asked_of
 from harness.routing_collect import collect, routing_document
 from harness.routing_load import make_load
 from harness.routing_plan import print_routing_plan
-from harness.routing_runs import Deployed, FailedRun, make_missing
+from harness.routing_runs import Deployed, FailedRun, make_missing, planned
 from harness.routing_twin import simulated_rows
 from harness.state.limits import memory
 from harness.state.machine import this_node
@@ -54,7 +54,9 @@ def run_routing(call: StudyCall, workspace: Workspace) -> None:
         if call.as_json:
             print(json.dumps(routing_document(on, workspace)))
         if failed:
-            raise MeasurementFailed(_told(failed))
+            for problem in failed[1:]:
+                say(f"error: {problem}")
+            raise MeasurementFailed(failed[0])
 
 
 def _set_up(asked: Asked, workspace: Workspace) -> Deployed:
@@ -65,7 +67,8 @@ def _set_up(asked: Asked, workspace: Workspace) -> Deployed:
     return Deployed(asked, engine, model, node, workspace)
 
 
-def _measure(on: Deployed) -> list[FailedRun]:
+def _measure(on: Deployed) -> list[str]:
+    """Returns what failed, a line each."""
     asked, workspace = on.asked, on.workspace
     loads = {
         repeat: make_load(asked.setting.load.of_repeat(repeat), asked.data, on.model, on.engine, say, workspace)
@@ -75,27 +78,33 @@ def _measure(on: Deployed) -> list[FailedRun]:
     each, tokens = facts["prompts_per_conversation"]["mean"], facts["prompt_tokens"]["mean"]
     what = f"{facts['prompts']} prompts of {facts['conversations']} conversations ({each:.1f} each)"
     say(f"each load: {what}, {tokens:.0f} tokens on average")
-    failed = make_missing(on, loads)
-    if not any(on.stored(case).run(repeat).is_dir() for case in asked.cases for repeat in loads):
-        raise MeasurementFailed(_told(failed))  # the slot and its figure stay as they are
-    collect(workspace.figure(asked.figure.figure) / asked.figure.slots[0], on, simulated_rows(on, loads))
-    return failed
+    runs = planned(on, loads)
+    problems = list(map(_told, make_missing(runs)))
+    if not runs.has_any:
+        raise MeasurementFailed(problems[0])  # the slot and its figure stay as they are
+    rows: list[tuple[Cell, ...]] = []
+    try:
+        rows = simulated_rows(runs)
+    except MeasurementFailed as error:  # what was measured is shown all the same
+        problems.append(str(error))
+    collect(workspace.figure(asked.figure.figure) / asked.figure.slots[0], runs, rows)
+    return problems
 
 
 def _serve(on: Deployed) -> None:
     """Deploy the first strategy that was asked for, and wait for Ctrl-C."""
     case, limits = on.asked.cases[0], on.asked.figure.timeout_s
-    with tempfile.TemporaryDirectory(prefix="route-logs-") as folder:
-        logs = Path(folder)
-        files = Files(logs / "raw", logs / f"{case.strategy}_stdout.log", logs / f"{case.strategy}_stderr.log")
-        say(f"deploying {on.asked.setting.replicas} replicas of {on.model.name} behind {case.strategy} …")
-        with deployed(on.wanted(case), on.engine, files, limits.ready, _FOREVER_S) as deployment:
-            body = json.dumps({"model": on.model.name, "prompt": "Hello", "max_tokens": 8})
-            say(f"curl {deployment.url}/v1/completions -H 'content-type: application/json' -d '{body}'")
-            say(f"logs: {logs}; Ctrl-C ends it")
-            while deployment.tree.running:
-                time.sleep(0.2)
-        raise MeasurementFailed("the deployment's driver ended by itself")
+    logs = on.workspace.caches / "routing-serve-only"  # of the last such call
+    shutil.rmtree(logs, ignore_errors=True)
+    files = Files(logs / "raw", logs / f"{case.strategy}_stdout.log", logs / f"{case.strategy}_stderr.log")
+    say(f"deploying {on.asked.setting.replicas} replicas of {on.model.name} behind {case.strategy} …")
+    with deployed(on.wanted(case), on.engine, files, limits.ready, _FOREVER_S) as deployment:
+        body = json.dumps({"model": on.model.name, "prompt": "Hello", "max_tokens": 8})
+        say(f"curl {deployment.url}/v1/completions -H 'content-type: application/json' -d '{body}'")
+        say(f"logs: {logs}; Ctrl-C ends it")
+        while deployment.tree.running:
+            time.sleep(0.2)
+    raise MeasurementFailed(f"the deployment's driver ended by itself; logs: {logs}")
 
 
 def _check_memory(asked: Asked) -> None:
@@ -107,7 +116,5 @@ def _check_memory(asked: Asked) -> None:
         raise HarnessError(f"{what}, {free / 1e9:.1f} GB are free; give fewer --replicas, or end what else runs")
 
 
-def _told(failed: list[FailedRun]) -> str:
-    first = failed[0]
-    more = f" (and {len(failed) - 1} more)" if len(failed) > 1 else ""
-    return f"{first.case.strategy} failed in {first.failed_in}: {first.reason}{more}; logs: {first.folder / 'logs'}"
+def _told(failed: FailedRun) -> str:
+    return f"{failed.case.strategy} failed in {failed.failed_in}: {failed.reason}; logs: {failed.folder / 'logs'}"

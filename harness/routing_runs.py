@@ -1,14 +1,13 @@
 """The runs that the routing figure is made of: those that are missing are made, repeats interleaved over strategies."""
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from experiments.prefix_routing.study import Case
+from experiments.prefix_routing.study import Case, Conditions
 from harness.engine.environment import Engine
-from harness.engine.model_files import file_sha256
 from harness.engine.model_store import ModelFiles
 from harness.errors import HarnessError
 from harness.measure.deployment import Wanted
@@ -19,7 +18,7 @@ from harness.record.replay_rows import ReplayError
 from harness.record.routing_facts import read_routing_facts
 from harness.record.routing_run import RoutingRun
 from harness.record.routing_store import StoredCase
-from harness.record.routing_tables import EXACT, OK, STUDY
+from harness.record.routing_tables import EXACT, OK, RANDOM, STUDY
 from harness.routing_asked import Asked
 from harness.routing_load import MadeLoad
 from harness.workspace import Workspace
@@ -40,23 +39,18 @@ class Deployed:
         """As runs have it."""
         return {"name": self.model.name, "twin": self.model.twin, "files_sha256": self.model.files_sha256}
 
-    def stored(self, case: Case) -> StoredCase:
-        """Where the case's runs belong. Raises HarnessError: its folder is of another case."""
-        data = file_sha256(self.asked.data) if self.asked.data else None
-        definition = case.definition(engine_record(self.engine), self.model_record, data)
-        try:
-            return StoredCase.of(self.workspace.runs, str(self.node["id"]), STUDY, case.name, definition)
-        except ReplayError as error:
-            raise HarnessError(str(error)) from None
-
-    def wanted(self, case: Case) -> Wanted:
-        """How the case is deployed."""
-        setting = case.setting
+    def wanted(self, case: Case, repeat: int = 1) -> Wanted:
+        """How the case is deployed; chances of a router of ours are others in every repeat, as loads are."""
+        setting, parameters = case.setting, dict(case.parameters)
+        if case.strategy == EXACT:
+            parameters |= self._of_exact(case)
+        if case.strategy == RANDOM:
+            parameters["seed"] += repeat - 1
         return Wanted(
             name=self.model.name,
             model=self.model.path,
             replicas=setting.replicas,
-            router=case.router if case.strategy != EXACT else self._exact(case),
+            router={**case.router, "parameters": parameters},
             engine=setting.engine.arguments(),
             max_ongoing_requests=setting.max_ongoing_requests,
             bundle=setting.bundle,
@@ -64,13 +58,49 @@ class Deployed:
             address=self.asked.address,
         )
 
-    def _exact(self, case: Case) -> dict[str, Any]:
+    def _of_exact(self, case: Case) -> dict[str, Any]:
         """What the exact router needs to know besides: the model's tokenizer and the size of blocks."""
         tokenizer = self.model.path / "tokenizer.json"
         if not tokenizer.is_file():
             raise HarnessError(f"{tokenizer}: not there; strategy {EXACT} reads it, leave that out with --strategies")
-        more = {"tokenizer": str(tokenizer.resolve()), "block_size": case.setting.engine.block_size}
-        return {**case.router, "parameters": {**case.router["parameters"], **more}}
+        return {"tokenizer": str(tokenizer.resolve()), "block_size": case.setting.engine.block_size}
+
+
+@dataclass(frozen=True)
+class Planned:
+    """The runs of a call. ``loads``: repeat → its load; ``stored``: strategy → where its runs belong."""
+
+    on: Deployed
+    loads: Mapping[int, MadeLoad]
+    stored: Mapping[str, StoredCase]
+
+    def folders(self, case: Case) -> Iterator[Path]:
+        """What is shown of the case's repeats: ok runs, and of a repeat without one its last failed attempt."""
+        shown = (self.stored[case.strategy].shown(repeat) for repeat in self.loads)
+        return (folder for folder in shown if folder is not None)
+
+    @property
+    def has_any(self) -> bool:
+        """Whether one of the runs is stored and ok."""
+        return any(stored.run(repeat).is_dir() for stored in self.stored.values() for repeat in self.loads)
+
+
+def planned(on: Deployed, loads: Mapping[int, MadeLoad]) -> Planned:
+    """Where the runs belong. Raises HarnessError: a case's folder is of another case."""
+    conditions = Conditions(
+        engine=engine_record(on.engine),
+        environment=on.engine.pin.environment,
+        model=on.model_record,
+        load_sha256=loads[1].facts["load_sha256"],
+        joined=on.asked.address is not None,
+    )
+    root, node, stored = on.workspace.runs, str(on.node["id"]), {}
+    for case in on.asked.cases:
+        try:
+            stored[case.strategy] = StoredCase.of(root, node, STUDY, case.name, case.definition(conditions))
+        except ReplayError as error:
+            raise HarnessError(str(error)) from None
+    return Planned(on, loads, stored)
 
 
 @dataclass(frozen=True)
@@ -83,17 +113,17 @@ class FailedRun:
     reason: str
 
 
-def make_missing(deployed: Deployed, loads: Mapping[int, MadeLoad]) -> list[FailedRun]:
-    """Make every run that is not stored; returns those that failed. ``loads``: repeat → its load.
+def make_missing(runs: Planned) -> list[FailedRun]:
+    """Make every run that is not stored; returns those that failed.
 
     A run that failed is not tried again in this call, and the others are made all the same.
     """
-    missing = list(_missing(deployed))
-    say(f"{len(deployed.asked.cases) * deployed.asked.setting.repeats} runs, {len(missing)} of them to be made")
+    missing = list(_missing(runs))
+    say(f"{len(runs.stored) * len(runs.loads)} runs, {len(missing)} of them to be made")
     failed: list[FailedRun] = []
     for number, (repeat, case) in enumerate(missing, start=1):
         say(f"run {number}/{len(missing)}: {case.strategy}, repeat {repeat} …")
-        folder = make_routing_run(_job(deployed, case, repeat, loads[repeat]), deployed.engine, say)
+        folder = make_routing_run(_job(runs, case, repeat), runs.on.engine, say)
         facts = read_routing_facts(folder)
         if facts.status == OK:
             say(_told(facts.phases[-1].client))
@@ -103,41 +133,43 @@ def make_missing(deployed: Deployed, loads: Mapping[int, MadeLoad]) -> list[Fail
     return failed
 
 
-def _missing(deployed: Deployed) -> Iterator[tuple[int, Case]]:
-    for repeat in range(1, deployed.asked.setting.repeats + 1):
-        for case in deployed.asked.cases:
-            if not deployed.stored(case).run(repeat).is_dir():
+def _missing(runs: Planned) -> Iterator[tuple[int, Case]]:
+    """Repeat by repeat, each beginning with another strategy: who is first or last is so once."""
+    cases = runs.on.asked.cases
+    for repeat in runs.loads:
+        first = (repeat - 1) % len(cases)
+        for case in (*cases[first:], *cases[:first]):
+            if not runs.stored[case.strategy].run(repeat).is_dir():
                 yield repeat, case
 
 
-def _job(deployed: Deployed, case: Case, repeat: int, load: MadeLoad) -> RoutingJob:
-    setting, asked = case.setting, deployed.asked
-    parameters = setting.load.of_repeat(repeat)
+def _job(runs: Planned, case: Case, repeat: int) -> RoutingJob:
+    on, setting = runs.on, case.setting
     facts = {
-        "label": asked.label,
+        "label": on.asked.label,
         "strategy": case.strategy,
         "router": case.router,
-        "parameters": _parameters(deployed, case, repeat, load),
-        "engine": engine_record(deployed.engine),
-        "model": deployed.model_record,
-        "node": dict(deployed.node),
+        "parameters": _parameters(runs, case, repeat),
+        "engine": engine_record(on.engine),
+        "model": on.model_record,
+        "node": dict(on.node),
     }
     return RoutingJob(
-        stored=deployed.stored(case),
+        stored=runs.stored[case.strategy],
         repeat=repeat,
         facts=facts,
-        wanted=deployed.wanted(case),
-        load=load.load,
-        parameters=parameters,
+        wanted=on.wanted(case, repeat),
+        load=runs.loads[repeat].load,
+        parameters=setting.load.of_repeat(repeat),
         with_warmup=setting.with_warmup,
-        limits=asked.figure.timeout_s,
+        limits=on.asked.figure.timeout_s,
     )
 
 
-def _parameters(deployed: Deployed, case: Case, repeat: int, load: MadeLoad) -> dict[str, Any]:
+def _parameters(runs: Planned, case: Case, repeat: int) -> dict[str, Any]:
     """Everything that the label stands for, as the sweep's tables know it."""
     setting = case.setting.model_dump(exclude={"repeats", "model", "load"})
-    gpus: Sequence[str] = deployed.asked.gpus
+    load, gpus = runs.loads[repeat], runs.on.asked.gpus
     sent = setting | {
         "gpu_type": gpus[0] if gpus else "cpu",
         "num_servers": case.setting.replicas,

@@ -6,7 +6,7 @@ run's decisions are followed, so that only the replicas can differ. ``mooncake``
 
 import json
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,13 +17,14 @@ from harness.analyse.routing_simulated import rows_of, step_time_of
 from harness.measure.simulate import SimulationJob, simulate
 from harness.progress import say
 from harness.record.replay import StepTime
+from harness.record.routing_records import Served
 from harness.record.routing_run import RoutingRun
 from harness.record.routing_tables import COLD, OK
 from harness.record.simulated import SimulationParameters
 from harness.record.tables import Cell
 from harness.routing_collect import runs_of
 from harness.routing_load import MadeLoad
-from harness.routing_runs import Deployed
+from harness.routing_runs import Deployed, Planned
 
 _LIMIT_S = 3600.0
 
@@ -35,28 +36,33 @@ class _Wanted:
     job: SimulationJob
 
 
-def simulated_rows(on: Deployed, loads: Mapping[int, MadeLoad]) -> list[tuple[Cell, ...]]:
-    """Rows of simulated.csv; what is not stored is simulated. ``loads``: repeat → its load.
+def simulated_rows(runs: Planned) -> list[tuple[Cell, ...]]:
+    """Rows of simulated.csv; what is not stored is simulated.
 
     Raises:
         HarnessError, MeasurementFailed: as ``simulate``.
     """
+    on = runs.on
     with tempfile.TemporaryDirectory(prefix="routing-twin-") as folder:
-        wanted = [*_of_the_load(on, loads, Path(folder)), *_of_mooncake(on)]
+        wanted = [*_of_the_load(runs, Path(folder)), *_of_mooncake(on)]
         say(f"{len(wanted)} simulated runs; what is stored is not made again …")
         found = simulate([each.job for each in wanted], on.engine, on.workspace.runs, str(on.node["id"]), _LIMIT_S)
-    pairs = zip(wanted, found, strict=True)
-    return [row for each, run in pairs for row in rows_of(on.asked.label, each.source, each.repeat, run)]
+    both = zip(wanted, found, strict=True)
+    return [row for each, run in both for row in rows_of(on.asked.label, each.source, each.repeat, run)]
 
 
-def _of_the_load(on: Deployed, loads: Mapping[int, MadeLoad], folder: Path) -> Iterator[_Wanted]:
-    runs = {case.strategy: [run for run in runs_of(on, case) if run.facts.status == OK] for case in on.asked.cases}
-    step_time = step_time_of([record for each in runs.values() for run in each for record in run.served])
+def _of_the_load(runs: Planned, folder: Path) -> Iterator[_Wanted]:
+    on, loads = runs.on, runs.loads
+    if not on.asked.setting.engine.enable_chunked_prefill:
+        say("the load is not simulated: the model-free scheduler is written for chunked prefill")
+        return
+    real = {case.strategy: [run for run in runs_of(runs, case) if run.facts.status == OK] for case in on.asked.cases}
+    step_time = step_time_of([record for each in real.values() for run in each for record in _cold(run)])
     for case in on.asked.cases:
         for seed in range(1, on.asked.figure.simulated.seeds + 1):
             load = loads[(seed - 1) % len(loads) + 1]
             yield _Wanted(OWN, seed, _job(case, load, seed, step_time))
-        for run in runs[case.strategy]:
+        for run in real[case.strategy]:
             repeat = run.facts.run
             decisions = followed_decisions(run)
             if decisions is None:
@@ -104,6 +110,11 @@ def _of_mooncake(on: Deployed) -> Iterator[_Wanted]:
                     max_num_seqs=declared.max_num_seqs,
                 )
                 yield _Wanted(MOONCAKE, seed, SimulationJob(trace, parameters))
+
+
+def _cold(run: RoutingRun) -> list[Served]:
+    """What engines say of the cold load's requests: check queries are slow, and warm ones find everything."""
+    return [record for record in run.served if record.request.startswith(f"{COLD}-")]
 
 
 def followed_decisions(run: RoutingRun) -> dict[int, int] | None:

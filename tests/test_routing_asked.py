@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from experiments.prefix_routing.study import Conditions
 from harness import routing_asked
 from harness.errors import HarnessError
 from harness.record.routing_tables import STRATEGIES
@@ -91,7 +92,7 @@ def test_every_field_can_be_set_and_changes_the_case(prompts: int, warm: bool, t
     assert (asked.setting.load.num_prompts, asked.setting.with_warmup) == (prompts, warm)
     assert asked.setting.load.request_rate == float("inf")
     assert prefix.parameters["imbalanced_threshold"] == threshold
-    json.dumps(prefix.definition({}, {}, None), allow_nan=False)
+    json.dumps(prefix.definition(Conditions({}, {}, {}, "0", False)), allow_nan=False)
 
 
 @pytest.mark.parametrize(

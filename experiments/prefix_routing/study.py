@@ -1,7 +1,7 @@
 """The routing study: which router class a strategy is, and what defines a case of it."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from experiments.model_free.sources import sources_sha256
@@ -32,6 +32,17 @@ _SERVING = tuple(
 
 
 @dataclass(frozen=True)
+class Conditions:
+    """What all strategies have in common."""
+
+    engine: dict[str, Any]  # pin, version, lock_sha256
+    environment: dict[str, str]  # of its processes
+    model: dict[str, Any]  # name, twin, files_sha256
+    load_sha256: str  # of the first repeat; what decides it decides the others'
+    joined: bool  # a Ray that ran before
+
+
+@dataclass(frozen=True)
 class Case:
     """One strategy on one deployment under one load; its repeats differ in the load's seed."""
 
@@ -49,11 +60,8 @@ class Case:
         """The class, as ``module.Class``, and its parameters."""
         return {"class": ROUTERS[self.strategy], "parameters": dict(self.parameters)}
 
-    def definition(self, engine: dict[str, Any], model: dict[str, Any], data: str | None) -> dict[str, Any]:
-        """Everything that decides what a run gives, but its repeat.
-
-        ``engine``: pin, version, lock. ``model``: name and hash of its files. ``data``: hash of somebody's dialogues.
-        """
+    def definition(self, on: "Conditions") -> dict[str, Any]:
+        """Everything that decides what a run gives, but its repeat."""
         setting = self.setting.model_dump(exclude={"repeats", "model"})
         rate = setting["load"]["request_rate"]
         setting["load"]["request_rate"] = str(rate)  # JSON has no infinity
@@ -61,8 +69,6 @@ class Case:
             "study": STUDY,
             "router": self.router,
             "setting": setting,
-            "data": data,
-            "model": model,
-            "engine": engine,
+            **asdict(on),
             "workers_sha256": sources_sha256(_SERVING),
         }

@@ -6,8 +6,10 @@ replica), ``bundle`` (what Ray sets aside for a replica), ``router`` (module.Cla
 lie there), ``log_folder``, ``stdout`` and ``stderr`` (files that this process writes to from now on), ``environment``
 (variables of replicas and router).
 
-READY appears when queries are answered: ``url``, ``replicas``, ``app``. Then the deployment stays until SIGTERM or
-Ctrl-C; both end what was started here: the application, and Ray unless it ran before.
+READY appears when queries are answered: ``url``, ``replicas``. Then the deployment stays until SIGTERM or Ctrl-C; both
+end what was started here: the application, Serve and Ray unless they ran before. In a Serve that ran
+before, the application lies below ``/routing-study``, on that Serve's own port. JOINED, in ``scratch``, says whether it
+did, before anything is started: worker_undeploy.py ends what a killed driver left in somebody's Ray.
 """
 
 import json
@@ -21,12 +23,14 @@ from typing import Any
 import ray
 from ray import serve
 from ray.serve.config import RequestRouterConfig
+from ray.serve.context import _get_global_client
 from ray.serve.llm import LLMConfig, build_openai_app
 
 from harness.record.atomic import write_json
 
 _HOST = "127.0.0.1"
-_APP = "routing-study"
+APP = "routing-study"
+JOINED = "joined.json"
 _ROUTING_STATS_S = 1.0
 _HEALTH_S, _HEALTH_LIMIT_S = 2.0, 30.0
 _OBJECT_STORE_BYTES = 200_000_000
@@ -51,19 +55,27 @@ def deploy(asked: dict[str, Any], ready: Path) -> None:
     else:
         ray.init(address=asked["address"], logging_level="WARNING", runtime_env={"env_vars": environment})
         _refuse_other_machines()
+    theirs = _get_global_client(raise_if_no_controller_running=False)
+    write_json(Path(asked["scratch"]) / JOINED, {"serve_ran": theirs is not None})
+    port, prefix = (asked["port"], "") if theirs is None else (theirs.http_config.port, f"/{APP}")
     try:
-        serve.start(http_options={"host": _HOST, "port": asked["port"]})
-        serve.run(_application(asked, environment), name=_APP, route_prefix="/", blocking=False)
+        serve.start(http_options={"host": _HOST, "port": port})
+        serve.run(_application(asked, environment), name=APP, route_prefix=prefix or "/", blocking=False)
         folder = Path(asked["log_folder"])
         replicas = [json.loads(path.read_text(encoding="utf-8")) for path in sorted(folder.glob("replica-*.json"))]
-        write_json(ready, {"url": f"http://{_HOST}:{asked['port']}", "app": _APP, "replicas": replicas})
+        write_json(ready, {"url": f"http://{_HOST}:{port}{prefix}", "replicas": replicas})
         stop.wait()
     finally:
-        if asked["address"] is None:
-            serve.shutdown()
-        else:
-            serve.delete(_APP)
-        ray.shutdown()
+        leave(serve_ran=theirs is not None)
+
+
+def leave(serve_ran: bool) -> None:
+    """End the application, and Serve unless it ran before; Ray, where it is this process's."""
+    if serve_ran:
+        serve.delete(APP)
+    else:
+        serve.shutdown()
+    ray.shutdown()
 
 
 def _application(asked: dict[str, Any], environment: dict[str, str]) -> serve.Application:

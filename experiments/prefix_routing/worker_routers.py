@@ -61,15 +61,25 @@ class PrefixAffinity(DecisionLog, PrefixCacheAffinityRouter):
         super().initialize_state(log_folder=log_folder, **kwargs)
         self._tree_actor = _Watched(self._tree_actor)
 
+    async def choose_replicas(
+        self, candidate_replicas: list[RunningReplica], pending_request: PendingRequest | None = None
+    ) -> Any:
+        """As Ray's."""
+        self._tree_actor.take()  # what a choice that raised has left
+        return await super().choose_replicas(candidate_replicas, pending_request)
+
     def why(self, pending: PendingRequest | None, _ranks: list[list[RunningReplica]]) -> Reason:
         """Which of its rules decided, told by what it asked the tree."""
         asked = self._tree_actor.take()
         if pending is None or "prefix_match" not in asked:
             return Reason("queues too different: shorter of two")
-        matched = len(self.fetch(asked["prefix_match"])[0])
-        length = len(self._extract_text_from_request(pending))
-        rule = "fewest characters so far" if "get_smallest_tenants" in asked else "longest prefix"
-        return Reason(rule, matched, length, "characters")
+        matched, tenants = self.fetch(asked["prefix_match"])
+        rule = "longest prefix"
+        if "get_smallest_tenants" in asked:
+            rule, tenants = "fewest characters so far", self.fetch(asked["get_smallest_tenants"])
+        if not tenants:
+            rule = "no replica in the tree: shorter of two"
+        return Reason(rule, len(matched), len(self._extract_text_from_request(pending)), "characters")
 
 
 class _Watched:
@@ -127,14 +137,14 @@ class _ExactChoice(RequestRouter):
     caches: ExactCaches
 
     def initialize_state(
-        self, imbalanced_threshold: float | None = None, match_rate_threshold: float = 0.1, **kwargs: Any
+        self, imbalanced_threshold: float | None = None, match_rate_threshold: float | None = 0.1, **kwargs: Any
     ) -> None:
         """Meanings as in Ray's ``PrefixCacheAffinityRouter``, defaults too; None: no limit. Others: ``ExactCaches``.
 
         Without ``match_rate_threshold`` whoever first got the block that most prompts begin with would get them all.
         """
         self._threshold = math.inf if imbalanced_threshold is None else imbalanced_threshold
-        self._least_rate = match_rate_threshold
+        self._least_rate = match_rate_threshold or 0.0
         self.caches = ExactCaches(**kwargs)
         self.reason = Reason("no replica")
 
@@ -145,8 +155,8 @@ class _ExactChoice(RequestRouter):
         if pending_request is None or not candidate_replicas:
             return [candidate_replicas] if candidate_replicas else []
         pending_request.routing_context.should_backoff = True
-        missed = ", events missed" if self.caches.missed else ""
         of, matched = self.caches.matches(pending_request, [each.replica_id for each in candidate_replicas])
+        missed = ", events missed" if self.caches.missed else ""
         most = max(matched.values())
         known = [self._replica_queue_len_cache.get(each.replica_id) for each in candidate_replicas]
         lengths = [length for length in known if length is not None]
@@ -156,8 +166,10 @@ class _ExactChoice(RequestRouter):
         wanted = most if most >= self._least_rate * of else 0  # tokens that a replica should have
         rule = "most cached" if wanted else "too little cached: shortest queue"
         self.reason = Reason(f"{rule}{missed}", most, of, "tokens")
-        # Ray takes the first of those with the shortest queue: that is to be the one that has cached least so far.
-        emptiest = sorted(candidate_replicas, key=lambda each: self.caches.blocks(each.replica_id))
+        # Ray takes the first of those with the shortest queue: that is to be the one that has cached least so far, and
+        # any of those that have cached the same.
+        by_chance = random.sample(candidate_replicas, len(candidate_replicas))
+        emptiest = sorted(by_chance, key=lambda each: self.caches.blocks(each.replica_id))
         best = [each for each in emptiest if matched[each.replica_id] >= wanted]
         rest = [each for each in emptiest if matched[each.replica_id] < wanted]
         return [best, rest] if rest else [best]

@@ -81,12 +81,14 @@ def process_tree(
     cwd: Path,
     timeout_s: float,
     scratch: Path | None = None,
+    metered: bool = True,
 ) -> Iterator[Tree]:
     """Run ``command``, standard output and error into ``log``; when the block is left, no process of it is.
 
     Afterwards ``exit`` of the tree says how it ended. A KeyboardInterrupt (and SIGTERM or SIGHUP, if the caller turns
     them into one) ends the tree before it propagates; if this process is killed, or interrupted at its own clean-up, a
-    guardian ends the tree and removes ``scratch``, a folder that is the caller's to remove otherwise.
+    guardian ends the tree and removes ``scratch``, a folder that is the caller's to remove otherwise. Not ``metered``:
+    the tree's memory is not sampled, which walks over all its processes twice a second.
 
     Raises:
         HarnessError: the command cannot be started, or a process of it cannot be ended.
@@ -111,7 +113,8 @@ def process_tree(
         found = Tree(process, exec_ns, exec_ns + limit_ns)
         try:  # a KeyboardInterrupt before this, or in the clean-up, leaves the tree to the guardian
             guardian.watch(process.pid)
-            meter.watch(process.pid)
+            if metered:
+                meter.watch(process.pid)
             yield found
         finally:
             meter.stop()

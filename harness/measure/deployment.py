@@ -20,7 +20,7 @@ import psutil
 
 from harness.engine.environment import Engine
 from harness.engine.process_tree import Tree, process_tree
-from harness.engine.study_worker import last_words
+from harness.engine.study_worker import last_words, run_worker
 from harness.errors import HarnessError, MeasurementFailed
 from harness.measure.address import Address
 from harness.record.atomic import write_json
@@ -29,6 +29,9 @@ from harness.state.shared_memory import inventory, remove_unused
 from harness.workspace import ROOT
 
 WORKER = "experiments.prefix_routing.worker_deploy"
+_UNDEPLOY = "experiments.prefix_routing.worker_undeploy"
+_LEAVE_S = 120.0
+_POLL_S = 0.05  # often enough: a replica's start takes a minute, and replicas share this machine's cores
 _SHOWN = 300  # characters of what a driver said last
 
 
@@ -94,24 +97,26 @@ def deployed(wanted: Wanted, engine: Engine, files: Files, ready_s: float, limit
         HarnessError: the port is taken.
         MeasurementFailed: no query was answered within ``ready_s``, or the driver ended (its last words are quoted).
     """
-    refuse_taken_port(wanted.port)
+    if wanted.address is None:
+        refuse_taken_port(wanted.port)
     files.logs.mkdir(parents=True, exist_ok=True)
     scratch = Path(tempfile.mkdtemp(prefix="route-"))  # short: paths of sockets have 107 characters at most
     shared = inventory()
+    asked, ready = scratch / "asked.json", scratch / "ready.json"
     try:
-        asked, ready = scratch / "asked.json", scratch / "ready.json"
         write_json(asked, _asked(wanted, engine, files, scratch))
         command = [str(engine.python), "-m", WORKER, str(asked), str(ready)]
         environment = {**os.environ, **_of_replicas(engine, wanted)}
         environment.pop("RAY_ADDRESS", None)  # asked.json says it
-        with process_tree(command, environment, files.stderr, ROOT, limit_s, scratch) as tree:
-            tree.wait(until=_within(ready, ready_s, tree))
-            if not ready.exists():
+        with process_tree(command, environment, files.stderr, ROOT, limit_s, scratch, metered=False) as tree:
+            if not wait_for(tree, ready.exists, ready_s):
                 raise MeasurementFailed(_why(tree, files, ready_s))
             said = json.loads(ready.read_text(encoding="utf-8"))
             urls = {each["replica"]: each["metrics_url"] for each in said["replicas"]}
             yield Deployment(said["url"], urls, {each["replica"]: each["pid"] for each in said["replicas"]}, tree)
     finally:
+        if wanted.address is not None:
+            _leave(engine, asked, scratch / "left.json")
         remove_unused(shared)
         shutil.rmtree(scratch, ignore_errors=True)
 
@@ -147,10 +152,21 @@ def _of_replicas(engine: Engine, wanted: Wanted) -> dict[str, str]:
     return environment
 
 
-def _within(ready: Path, limit_s: float, tree: Tree) -> Callable[[], bool]:
-    """Whether to stop waiting: it is ready, or it has taken too long."""
-    until_ns = tree.exec_ns + int(limit_s * 1e9)
-    return lambda: ready.exists() or time.monotonic_ns() > until_ns
+def wait_for(tree: Tree, is_so: Callable[[], bool], limit_s: float) -> bool:
+    """Wait until it is so, the first process of the tree has ended, or so long; whether it is so."""
+    deadline = time.monotonic() + limit_s
+    while not is_so() and tree.running and time.monotonic() < deadline:
+        time.sleep(_POLL_S)
+    return is_so()
+
+
+def _leave(engine: Engine, asked: Path, done: Path) -> None:
+    """End what the driver could not end in somebody's Ray. Raises MeasurementFailed: it is still there."""
+    environment = {**engine.pin.environment, "PYTHONPATH": str(ROOT)}
+    try:
+        run_worker(engine.python, _UNDEPLOY, (asked, done), environment, "ending the application", _LEAVE_S)
+    except HarnessError as error:
+        raise MeasurementFailed(str(error)) from None
 
 
 def _why(tree: Tree, files: Files, ready_s: float) -> str:

@@ -4,7 +4,6 @@ import hashlib
 import os
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -12,7 +11,7 @@ import httpx
 
 from harness.engine.guardian import guarded
 from harness.errors import MeasurementFailed
-from harness.measure.deployment import Deployment
+from harness.measure.deployment import Deployment, wait_for
 from harness.record.load import Sending
 from harness.record.plain import printable
 from harness.record.routing_run import CHECK
@@ -68,15 +67,13 @@ def send_load(
         MeasurementFailed: the driver ended, the load took longer than ``limit_s``, or could not be sent.
     """
     command = _command(deployment.url, model, load, sending, prefix, output)
-    deadline = time.monotonic() + limit_s
     with guarded() as guardian, log.open("ab") as said:
         environment = {**os.environ, **guardian.environment}
         client = subprocess.Popen(
             command, cwd=ROOT, env=environment, stdin=subprocess.DEVNULL, stdout=said, stderr=subprocess.STDOUT
         )
         try:
-            deployment.tree.wait(until=lambda: client.poll() is not None or time.monotonic() > deadline)
-            if client.poll() is None:
+            if not wait_for(deployment.tree, lambda: client.poll() is not None, limit_s):
                 deployment.check()
                 raise MeasurementFailed(f"the load took more than {limit_s:.0f} s")
         finally:

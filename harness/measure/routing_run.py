@@ -67,18 +67,20 @@ def make_routing_run(job: RoutingJob, engine: Engine, announce: Callable[[str], 
     """
     working = job.stored.begin(job.repeat)
     run = _Run(job, working, announce)
-    status, reason = OK, None
     try:
-        run.measure(engine)
-        run.gather()
-    except (MeasurementFailed, RoutingRunError, LoadError, OSError) as error:
-        status, reason = FAILED, printable(str(error), _LONGEST_REASON)
-    facts = run.facts(status, reason)
-    facts.write(working)
-    if status == OK:
-        found = read_routing_run(working)
-        replace(facts, accounting=accounting_document(accounting(found))).write(working)
-    return job.stored.close(job.repeat, working, status == OK)
+        try:
+            run.measure(engine)
+            run.gather()
+            run.facts(OK, None).write(working)
+            account = accounting_document(accounting(read_routing_run(working)))
+            replace(run.facts(OK, None), accounting=account).write(working)
+        except (MeasurementFailed, RoutingRunError, LoadError, OSError) as error:
+            run.facts(FAILED, printable(str(error), _LONGEST_REASON)).write(working)
+            return job.stored.close(job.repeat, working, is_ok=False)
+    except BaseException:  # the port is taken, or Ctrl-C: there is no run
+        shutil.rmtree(working, ignore_errors=True)
+        raise
+    return job.stored.close(job.repeat, working, is_ok=True)
 
 
 class _Run:
@@ -136,8 +138,8 @@ class _Run:
 
     def gather(self) -> None:
         """Raw logs become the run's files; they are gone afterwards. Raises RoutingRunError, LoadError, OSError."""
-        gather_run(self.raw, self.clients, self.metrics, self.working)
         self.stage = "gather"
+        gather_run(self.raw, self.clients, self.metrics, self.working)
         shutil.rmtree(self.raw)
         for path in self.clients.values():
             path.unlink()

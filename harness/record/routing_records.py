@@ -22,7 +22,7 @@ class Choose:
     ranks: list[list[str]]
     reason: str
     queues: dict[str, int | None]
-    matched: int | None  # of ``of``, in ``unit``
+    matched: int | None  # of ``of``, in ``unit``, at the replica that has most, chosen or not
     of: int | None
     unit: str | None
     seconds: float

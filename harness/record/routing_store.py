@@ -43,7 +43,11 @@ class StoredCase:
     def failed(self, repeat: int) -> list[Path]:
         """Attempts of this repeat that failed, oldest first."""
         found = self.folder.glob(f"{repeat}.failed-*")
-        return sorted(found, key=lambda path: int(path.name.rpartition("-")[2]))
+        return sorted(found, key=_number)
+
+    def shown(self, repeat: int) -> Path | None:
+        """What is shown of this repeat: its ok run, else the last attempt that failed; None: it was never made."""
+        return self.run(repeat) if self.run(repeat).is_dir() else next(reversed(self.failed(repeat)), None)
 
     def begin(self, repeat: int) -> Path:
         """An empty folder for the run in progress; what a killed call left there is removed."""
@@ -54,8 +58,14 @@ class StoredCase:
 
     def close(self, repeat: int, working: Path, is_ok: bool) -> Path:
         """Put the finished run in place; returns where. Raises FileExistsError: an ok run is there already."""
-        place = self.run(repeat) if is_ok else self.folder / f"{repeat}.failed-{len(self.failed(repeat)) + 1}"
+        last = next(reversed(self.failed(repeat)), None)
+        number = 1 if last is None else _number(last) + 1
+        place = self.run(repeat) if is_ok else self.folder / f"{repeat}.failed-{number}"
         if place.exists():
             raise FileExistsError(f"{place} exists; runs are never overwritten")
         working.rename(place)
         return place
+
+
+def _number(failed: Path) -> int:
+    return int(failed.name.rpartition("-")[2])

@@ -73,7 +73,7 @@ DECISIONS = Table(
         **_REQUEST,
         "replica": int,
         "reason": str,
-        "matched": int,  # of ``of``, in ``unit``; 0 of 0 where a strategy matches nothing
+        "matched": int,  # of ``of``, in ``unit``, at the replica that has most, chosen or not; 0 of 0: none are matched
         "of": int,
         "unit": str,
         "own_queue": int,  # requests that the router knew at the chosen replica, at the least and the most loaded one

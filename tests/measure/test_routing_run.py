@@ -170,3 +170,4 @@ def test_a_taken_port_is_refused_before_anything_is_started(make: Make, tmp_path
         with pytest.raises(HarnessError, match=f"port {port} is in use; .* --port {port + 1}"):
             make(wanted=wanted)
     assert nothing_runs()
+    assert [path.name for path in (tmp_path / "runs").rglob("*partial*")] == []

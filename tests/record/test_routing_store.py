@@ -28,6 +28,17 @@ def test_a_failed_attempt_keeps_its_files_and_leaves_its_repeat_to_the_next_one(
     assert [path.name for path in stored.failed(3)] == ["3.failed-1", "3.failed-2"]
     assert [(path / "log").read_text() for path in stored.failed(3)] == ["1", "2"]
     assert stored.run(3).is_dir()
+    assert stored.shown(3) == stored.run(3)
+
+
+def test_the_last_failed_attempt_is_shown_and_its_number_is_never_given_again(tmp_path: Path):
+    stored = place(tmp_path)
+    assert stored.shown(1) is None
+    for _ in range(2):
+        stored.close(1, stored.begin(1), is_ok=False)
+    (tmp_path / "node" / "prefix_routing" / stored.case / "1.failed-1").rmdir()
+    assert stored.close(1, stored.begin(1), is_ok=False).name == "1.failed-3"
+    assert stored.shown(1) == stored.folder / "1.failed-3"
 
 
 def test_an_ok_run_is_never_overwritten(tmp_path: Path):
