@@ -2,20 +2,23 @@
 
 import os
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import yaml
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 
 from experiments.prefix_routing.study import Case
 from harness.engine.detect import visible_gpus
 from harness.errors import HarnessError
 from harness.record.plain import is_name, printable
+from harness.record.routing_tables import EXACT
 from harness.sharing_workloads import mooncake_trace
 from harness.spec.models import find_model
 from harness.spec.pin import Pin, load_pin, serving_names
+from harness.spec.routers import Routers
 from harness.spec.routing import RoutingFigure, Setting, load_routing
 from harness.study_figures import StudyCall
 from harness.traces.rows import MooncakeRow, read_trace
@@ -23,6 +26,10 @@ from harness.workspace import Workspace
 
 DEFAULT_LABEL, SMOKE_LABEL = "default", "smoke"
 _SHOWN = 60
+# A Ray of ours counts so many (worker_deploy): one for each replica beside what its bundle has, one for the ingress.
+RAY_CPUS, _REPLICA_CPUS, _INGRESS_CPUS = 64, 1, 1
+
+M = TypeVar("M", bound=BaseModel)
 
 
 @dataclass(frozen=True)
@@ -45,7 +52,8 @@ def asked_of(call: StudyCall, workspace: Workspace) -> Asked:
     """What the command line asks for.
 
     Raises:
-        HarnessError: an unknown strategy, model, engine or field, a value that cannot be, or more than there are GPUs.
+        HarnessError: an unknown strategy, model, engine or field, a value or a combination that cannot be, or more
+            replicas than there are GPUs or Ray counts CPUs for.
     """
     figure = load_routing(call.figure, workspace)
     gpus = tuple(gpu["name"] for gpu in visible_gpus())
@@ -59,6 +67,9 @@ def asked_of(call: StudyCall, workspace: Workspace) -> Asked:
         raise HarnessError(f"--label {printable(label, _SHOWN)}: 1 to {_SHOWN} printable characters without a comma")
     if pin.device == "cuda":
         _check_gpus(setting, gpus)
+    address = os.environ.get("RAY_ADDRESS") or None
+    if address is None:
+        _check_cpus(setting)
     return Asked(
         figure,
         pin,
@@ -66,7 +77,7 @@ def asked_of(call: StudyCall, workspace: Workspace) -> Asked:
         tuple(_cases(figure, setting, call, typed)),
         label,
         call.port or figure.port,
-        os.environ.get("RAY_ADDRESS") or None,
+        address,
         call.data,
         _trace(call, workspace),
         gpus if pin.device == "cuda" else (),
@@ -95,13 +106,21 @@ def _overrides(call: StudyCall) -> dict[str, Any]:
         if not equals or not name.strip():
             raise HarnessError(f"--set {printable(each, _SHOWN)}: write it as FIELD=VALUE, as in load.request_rate=8")
         try:
-            value = yaml.safe_load(text)
-        except yaml.YAMLError:
+            found[name.strip()] = _value(text)
+        except (yaml.YAMLError, ValueError, RecursionError):  # also a date of month 13
             raise HarnessError(
                 f"--set {printable(each, _SHOWN)}: the value is no number, word, true, false or null"
             ) from None
-        found[name.strip()] = float("inf") if value == "inf" else value
     return found
+
+
+def _value(text: str) -> Any:
+    """As YAML reads it; numbers also as people write them: inf, 1e6."""
+    value = yaml.safe_load(text)
+    if isinstance(value, str):
+        with suppress(ValueError):
+            return float(value)
+    return value
 
 
 def _setting(figure: RoutingFigure, pin: Pin, call: StudyCall, typed: Mapping[str, Any]) -> Setting:
@@ -119,12 +138,20 @@ def _setting(figure: RoutingFigure, pin: Pin, call: StudyCall, typed: Mapping[st
     for name, value in typed.items():
         if not name.startswith("strategies."):
             _put(setting, name, value)
+    found = _validated(Setting, setting, "")
+    find_model(found.model)
+    return found
+
+
+def _validated(model: type[M], document: Mapping[str, Any], place: str) -> M:
+    """The declaration with what was typed in it, checked by the rules of ``figure.yaml``."""
     try:
-        return Setting.model_validate(setting)
+        return model.model_validate(document)
     except ValidationError as error:
         first = error.errors()[0]
-        field = ".".join(str(part) for part in first["loc"])
-        raise HarnessError(f"--set {field}: {first['msg']} (got {printable(str(first['input']), _SHOWN)})") from None
+        field = place + ".".join(str(part) for part in first["loc"])
+        got = "" if isinstance(first["input"], dict) else f" (got {printable(str(first['input']), _SHOWN)})"
+        raise HarnessError(f"--set {field}: {first['msg'].removeprefix('Value error, ')}{got}") from None
 
 
 def _put(into: dict[str, Any], name: str, value: Any) -> None:
@@ -141,14 +168,17 @@ def _put(into: dict[str, Any], name: str, value: Any) -> None:
 
 
 def _cases(figure: RoutingFigure, setting: Setting, call: StudyCall, typed: Mapping[str, Any]) -> Sequence[Case]:
-    known = {name: dict(parameters) for name, parameters in figure.strategies.items()}
-    named = {"strategies": known}
+    parameters = figure.strategies
     for name, value in typed.items():
         if name.startswith("strategies."):
-            _put_parameter(named["strategies"], name, value)
+            _put_parameter(parameters, name, value)
+    known = _validated(Routers, parameters, "strategies.").parameters()
     chosen = call.strategies or (figure.smoke.strategies if call.smoke else tuple(known))
     if unknown := [name for name in chosen if name not in known]:
         raise HarnessError(f"--strategies {printable(unknown[0], _SHOWN)}: it is one of {', '.join(known)}")
+    if EXACT in chosen and setting.load.chat:
+        what = f"strategy {EXACT} routes by the tokens of a completion's prompt, and a chat's depend on the model"
+        raise HarnessError(f"{what}; leave {EXACT} out with --strategies, or load.chat=true")
     return [Case(name, known[name], setting) for name in known if name in chosen]
 
 
@@ -165,3 +195,13 @@ def _check_gpus(setting: Setting, gpus: Sequence[str]) -> None:
     if needed > len(gpus):
         what = f"{setting.replicas} replicas need {needed:g} GPUs, {len(gpus)} are visible"
         raise HarnessError(f"{what}; give --replicas {len(gpus)}, or a GPU engine where there are more")
+
+
+def _check_cpus(setting: Setting) -> None:
+    """Raise HarnessError if replicas would wait forever for CPUs that a Ray of ours does not count."""
+    each = setting.bundle.get("CPU", 0) + _REPLICA_CPUS
+    most = int((RAY_CPUS - _INGRESS_CPUS) / each)
+    if setting.replicas > most:
+        what = f"{setting.replicas} replicas of {each:g} CPUs each are more than the {RAY_CPUS} that Ray is told of"
+        fewer = f"--replicas {most} or fewer" if most else "a smaller bundle.CPU"
+        raise HarnessError(f"{what}; give {fewer}, or the RAY_ADDRESS of a larger Ray")

@@ -16,6 +16,7 @@ from harness.progress import say
 from harness.record.tables import Cell
 from harness.routing_asked import Asked, asked_of
 from harness.routing_collect import collect, routing_document
+from harness.routing_fit import check_fits
 from harness.routing_load import make_load
 from harness.routing_plan import print_routing_plan
 from harness.routing_runs import Deployed, FailedRun, make_missing, planned
@@ -52,11 +53,11 @@ def run_routing(call: StudyCall, workspace: Workspace) -> None:
         with contextlib.redirect_stdout(sys.stderr if call.as_json else sys.stdout):
             plot(workspace.figure(call.figure), [])
         if call.as_json:
-            print(json.dumps(routing_document(on, workspace)))
-        if failed:
-            for problem in failed[1:]:
-                say(f"error: {problem}")
-            raise MeasurementFailed(failed[0])
+            print(json.dumps(routing_document(on, workspace) | {"failed": failed}))
+    if failed:  # the document says so already: it stays the last line
+        for problem in failed[1:]:
+            say(f"error: {problem}")
+        raise MeasurementFailed(failed[0])
 
 
 def _set_up(asked: Asked, workspace: Workspace) -> Deployed:
@@ -74,6 +75,7 @@ def _measure(on: Deployed) -> list[str]:
         repeat: make_load(asked.setting.load.of_repeat(repeat), asked.data, on.model, on.engine, say, workspace)
         for repeat in range(1, asked.setting.repeats + 1)
     }
+    check_fits(loads.values(), asked.setting.engine)
     facts = loads[1].facts
     each, tokens = facts["prompts_per_conversation"]["mean"], facts["prompt_tokens"]["mean"]
     what = f"{facts['prompts']} prompts of {facts['conversations']} conversations ({each:.1f} each)"

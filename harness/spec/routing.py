@@ -1,46 +1,56 @@
 """``figures/figure-routing/figure.yaml``: which routers are compared, on which deployment, under which load."""
 
+import math
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from harness.errors import HarnessError
-from harness.record.load import LoadParameters
-from harness.record.routing_tables import STRATEGIES
+from harness.record.load import MAX_TOKENS, LoadParameters
 from harness.spec.models import find_model
+from harness.spec.routers import Routers, Share, Whole
 from harness.spec.yamlfile import load_yaml
 from harness.workspace import Workspace
 
 _FROZEN = ConfigDict(extra="forbid", frozen=True)
-Whole = Annotated[int, Field(ge=1)]
-Share = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
+_TYPED = ConfigDict(extra="forbid", frozen=True, strict=True)  # what ``--set`` reaches: true is no number
 Seconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+Output = Annotated[int, Field(ge=1, le=MAX_TOKENS)]
 Strategy = Literal["power-of-two", "prefix", "exact", "session", "round-robin", "random"]
 Device = Literal["cpu", "cuda"]
 
 
 class Load(BaseModel):
-    """What is sent; meanings: ``harness/record/load.py``."""
+    """What is sent; meanings: ``harness/record/load.py``. What ``python -m harness load`` refuses is refused here."""
 
-    model_config = _FROZEN
+    model_config = _TYPED
     max_conversations: Whole
     num_prompts: Whole
     min_messages: Whole
-    min_output_tokens: Whole
-    max_output_tokens: Whole
-    request_rate: float = Field(gt=0)  # .inf: all at once
+    min_output_tokens: Output
+    max_output_tokens: Output
+    request_rate: float  # .inf: all at once
     max_concurrency: Whole
     ignore_eos: bool
     stream: bool
     chat: bool
     seed: int = Field(ge=0)
     cancel: Share
-    timeout_s: Seconds
+    timeout_s: float = Field(ge=0.001, allow_inf_nan=False)
+
+    @field_validator("request_rate")
+    @classmethod
+    def _is_a_rate(cls, rate: float) -> float:
+        if not 1e-6 <= rate <= 1e6 and rate != math.inf:
+            raise ValueError("it takes requests per second from 1e-6 to 1e6, or inf")
+        return rate
 
     @model_validator(mode="after")
     def _is_possible(self) -> Self:
         if self.min_output_tokens > self.max_output_tokens:
             raise ValueError(f"min_output_tokens {self.min_output_tokens} > max_output_tokens {self.max_output_tokens}")
+        if self.cancel and not self.stream:
+            raise ValueError("cancel drops requests after their first token, which only stream true shows")
         return self
 
     def of_repeat(self, repeat: int) -> LoadParameters:
@@ -51,7 +61,7 @@ class Load(BaseModel):
 class Replica(BaseModel):
     """Engine arguments of a replica, under vLLM's names; ``num_blocks`` null: as many as fit."""
 
-    model_config = _FROZEN
+    model_config = _TYPED
     dtype: str
     enforce_eager: bool
     block_size: Whole
@@ -71,13 +81,13 @@ class Replica(BaseModel):
 class Setting(BaseModel):
     """What is deployed and sent on one kind of device."""
 
-    model_config = _FROZEN
+    model_config = _TYPED
     model: str
     replicas: Whole
     repeats: Whole
     with_warmup: bool  # the same load twice without a restart
     max_ongoing_requests: Whole  # of a replica, at the router
-    bundle: dict[str, float]  # what Ray sets aside for a replica
+    bundle: dict[str, Annotated[float, Field(ge=0, allow_inf_nan=False)]]  # what Ray sets aside for a replica
     load: Load
     engine: Replica
 
@@ -128,7 +138,7 @@ class RoutingFigure(BaseModel):
     study: Literal["prefix_routing"]
     engines: dict[Device, str]  # pins
     port: int = Field(ge=1, le=65_535)
-    strategies: dict[Strategy, dict[str, int | float | bool | None]]  # name → parameters of its router
+    routers: Routers = Field(alias="strategies")
     cuda: Setting
     cpu: Setting
     smoke: Smoke
@@ -136,11 +146,10 @@ class RoutingFigure(BaseModel):
     slots: tuple[str, ...] = Field(min_length=1, max_length=1)
     timeout_s: Limits
 
-    @model_validator(mode="after")
-    def _is_possible(self) -> Self:
-        if missing := [name for name in STRATEGIES if name not in self.strategies]:
-            raise ValueError(f"strategies: {missing[0]} is missing")
-        return self
+    @property
+    def strategies(self) -> dict[str, dict[str, Any]]:
+        """Name → parameters of its router, in the order in which they are run."""
+        return self.routers.parameters()
 
     def setting(self, device: Device) -> Setting:
         """What is run on this kind of device."""

@@ -1,0 +1,123 @@
+"""The routing figure's command: requests that no replica takes, and what a program reads of runs that failed."""
+
+import contextlib
+import json
+import math
+import shutil
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from harness import routing_asked, routing_command
+from harness.errors import HarnessError, MeasurementFailed
+from harness.routing_asked import Asked
+from harness.routing_command import run_routing
+from harness.routing_fit import check_fits
+from harness.routing_load import MadeLoad
+from harness.routing_runs import Deployed, FailedRun
+from harness.spec.routing import load_routing
+from harness.study_figures import StudyCall
+from harness.workspace import Workspace
+from tests.routing_slot import Made, made_slot
+
+ENGINE = load_routing("routing", Workspace()).cpu.engine
+FACTS = {"prompts": 3, "conversations": 1, "prompts_per_conversation": {"mean": 3.0}, "prompt_tokens": {"mean": 40.0}}
+
+
+def made(longest: int) -> MadeLoad:
+    return MadeLoad(Path("load"), FACTS | {"trace": {"max_tokens": longest}})
+
+
+@given(
+    st.lists(st.integers(1, 5000), min_size=1, max_size=4),
+    st.integers(1, 5000),
+    st.none() | st.integers(2, 300),
+    st.sampled_from([1, 16, 32]),
+)
+def test_a_load_fits_if_its_longest_request_fits_into_context_and_cache(
+    lengths: list[int], context: int, blocks: int | None, block: int
+):
+    engine = ENGINE.model_copy(update={"max_model_len": context, "num_blocks": blocks, "block_size": block})
+    fits = max(lengths) <= context and (blocks is None or max(lengths) <= (blocks - 1) * block)
+    with contextlib.nullcontext() if fits else pytest.raises(HarnessError, match="--set engine"):
+        check_fits(map(made, lengths), engine)
+
+
+def test_what_does_not_fit_is_told_with_both_numbers_and_what_to_set():
+    small = ENGINE.model_copy(update={"max_model_len": 512})
+    with pytest.raises(HarnessError, match=r"^the longest request has 700 tokens .* 512; give .*max_model_len=700,"):
+        check_fits([made(20), made(700)], small)
+    few = ENGINE.model_copy(update={"num_blocks": 22})
+    with pytest.raises(HarnessError, match=r"700 tokens .* needs 22 KV blocks, a replica has 21; .*num_blocks=23 or"):
+        check_fits([made(700)], few)
+    check_fits([made(700)], few.model_copy(update={"num_blocks": 23}))
+    assert math.ceil(700 / few.block_size) == 22
+
+
+@pytest.fixture
+def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Workspace:
+    """The figure, and all that a deployment needs taken as given: only what the command makes of it is its own."""
+    workspace = Workspace(tmp_path)
+    folder = workspace.figure("routing")
+    folder.mkdir(parents=True)
+    shutil.copy(Workspace().figure("routing") / "figure.yaml", folder)
+    monkeypatch.setattr(routing_asked, "visible_gpus", list)
+    for name in ("refuse_taken_port", "_check_memory", "plot", "collect"):
+        monkeypatch.setattr(routing_command, name, lambda *_: None)
+    monkeypatch.setattr(routing_command, "measuring", lambda *_: contextlib.nullcontext())
+    monkeypatch.setattr(routing_command, "simulated_rows", lambda *_: [])
+    monkeypatch.setattr(routing_command, "make_load", lambda *_: made(700))
+    monkeypatch.setattr(routing_command, "planned", lambda on, _loads: SimpleNamespace(on=on, has_any=True))
+    monkeypatch.setattr(routing_command, "_set_up", _deployed)
+    return workspace
+
+
+def _deployed(asked: Asked, workspace: Workspace) -> Deployed:
+    unused: Any = None
+    return Deployed(asked, unused, unused, {"id": "node-0"}, workspace)
+
+
+def fails(monkeypatch: pytest.MonkeyPatch, times: int) -> None:
+    def make_missing(runs: Any) -> list[FailedRun]:
+        cases = runs.on.asked.cases[:times]
+        return [FailedRun(case, Path("1.failed-1"), "load", "9 requests failed") for case in cases]
+
+    monkeypatch.setattr(routing_command, "make_missing", make_missing)
+
+
+def test_the_last_line_holds_the_result_and_every_run_that_failed(
+    place: Workspace, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+    made_slot(place.figure("routing") / "node0", Made(labels=("default",)))
+    fails(monkeypatch, 2)
+    with pytest.raises(MeasurementFailed, match=r"^power-of-two failed in load: 9 requests") as end:
+        run_routing(StudyCall("routing", as_json=True), place)
+    assert end.value.exit_code == 1
+    (line,) = capsys.readouterr().out.splitlines()
+    document = json.loads(line)
+    assert len(document["findings"]) > 10
+    assert document["failed"] == [
+        f"{name} failed in load: 9 requests failed; logs: 1.failed-1/logs" for name in ("power-of-two", "prefix")
+    ]
+
+
+def test_without_a_failure_the_list_is_empty(
+    place: Workspace, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+    made_slot(place.figure("routing") / "node0", Made(labels=("default",)))
+    fails(monkeypatch, 0)
+    run_routing(StudyCall("routing", as_json=True), place)
+    assert json.loads(capsys.readouterr().out.splitlines()[-1])["failed"] == []
+
+
+def test_requests_that_do_not_fit_end_it_before_anything_is_deployed(
+    place: Workspace, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+    monkeypatch.setattr(routing_command, "make_missing", lambda *_: pytest.fail("it was deployed"))
+    with pytest.raises(HarnessError, match="max_model_len=700"):
+        run_routing(StudyCall("routing", as_json=True, overrides=("engine.max_model_len=699",)), place)
+    assert "max_model_len=700" in json.loads(capsys.readouterr().out)["error"]
