@@ -112,6 +112,7 @@ def test_the_load_takes_the_rates_that_the_client_takes(rate: float):
         (("load.timeout_s=0.0009",), "--set load.timeout_s: Input should be greater than or equal to 0.001"),
         (("load.max_output_tokens=10000001",), "--set load.max_output_tokens: Input should be less than"),
         (("load.num_prompts=true",), "--set load.num_prompts: Input should be a valid integer (got True)"),
+        (("engine.num_blocks=256",), "--set engine: num_blocks 256 cannot hold a request of max_model_len 8192 tokens"),
         (("bundle.CPU=-1",), "--set bundle.CPU: Input should be greater than or equal to 0"),
         (("load.seed=2024-13-01",), "the value is no number"),
         (("model=nonsense",), "unknown model 'nonsense'; known, nearest first: "),
@@ -122,9 +123,13 @@ def test_what_would_be_refused_after_every_deployment_is_refused_before(ask: Ask
     assert said in refused(ask, *typed)
 
 
-def test_what_the_client_takes_is_taken(ask: Ask):
+def test_what_client_and_engine_take_is_taken(ask: Ask):
     load = ask("load.request_rate=1e6", "load.timeout_s=0.001", "load.cancel=1").setting.load
     assert (load.request_rate, load.timeout_s, load.cancel) == (1e6, 0.001, 1.0)
+    assert (
+        ask("engine.num_blocks=257").setting.engine.num_blocks == 257
+    )  # 8192 tokens in blocks of 32, and the null one
+    assert ask("engine.num_blocks=9", "engine.max_model_len=256").setting.engine.max_model_len == 256
     assert ask("load.chat=true", strategies=("prefix", "random")).setting.load.chat
 
 

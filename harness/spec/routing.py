@@ -72,6 +72,15 @@ class Replica(BaseModel):
     enable_prefix_caching: bool
     enable_chunked_prefill: bool
 
+    @model_validator(mode="after")
+    def _is_possible(self) -> Self:
+        # So vLLM 0.32.0 checks as it starts, v1/core/kv_cache_utils.py; the first block is its null block.
+        needed = math.ceil(self.max_model_len / self.block_size) + 1
+        if self.num_blocks is not None and self.num_blocks < needed:
+            what = f"num_blocks {self.num_blocks} cannot hold a request of max_model_len {self.max_model_len} tokens"
+            raise ValueError(f"{what}, which takes {needed} with vLLM's null block; set fewer tokens or more blocks")
+        return self
+
     def arguments(self) -> dict[str, Any]:
         """As vLLM's engine takes them."""
         found = self.model_dump(exclude={"num_blocks"})
