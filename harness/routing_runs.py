@@ -56,6 +56,7 @@ class Deployed:
             bundle=setting.bundle,
             port=self.asked.port,
             address=self.asked.address,
+            follows_events=case.strategy == EXACT,
         )
 
     def _of_exact(self, case: Case) -> dict[str, Any]:

@@ -60,13 +60,23 @@ def deploy(asked: dict[str, Any], ready: Path) -> None:
     port, prefix = (asked["port"], "") if theirs is None else (theirs.http_config.port, f"/{APP}")
     try:
         serve.start(http_options={"host": _HOST, "port": port})
-        serve.run(_application(asked, environment), name=APP, route_prefix=prefix or "/", blocking=False)
+        _run(_application(asked, environment), prefix or "/")
         folder = Path(asked["log_folder"])
         replicas = [json.loads(path.read_text(encoding="utf-8")) for path in sorted(folder.glob("replica-*.json"))]
         write_json(ready, {"url": f"http://{_HOST}:{port}{prefix}", "replicas": replicas})
         stop.wait()
     finally:
         leave(serve_ran=theirs is not None)
+
+
+def _run(application: serve.Application, prefix: str) -> None:
+    """Raises RuntimeError: a replica's own reason, which Serve only notes in its status."""
+    try:
+        serve.run(application, name=APP, route_prefix=prefix, blocking=False)
+    except RuntimeError as error:
+        deployments = serve.status().applications[APP].deployments.values()
+        said = [line.strip() for each in deployments for line in each.message.splitlines() if "Error" in line]
+        raise RuntimeError(said[-1] if said else str(error)) from None
 
 
 def leave(serve_ran: bool) -> None:

@@ -48,6 +48,7 @@ class Wanted:
     bundle: Mapping[str, float]
     port: int
     address: str | None  # of a Ray that runs already
+    follows_events: bool = False  # the router is told where replicas publish their KV-cache events
 
 
 @dataclass(frozen=True)
@@ -124,6 +125,9 @@ def deployed(wanted: Wanted, engine: Engine, files: Files, ready_s: float, limit
 def _asked(wanted: Wanted, engine: Engine, files: Files, scratch: Path) -> dict[str, Any]:
     events = scratch / "kv"
     events.mkdir()
+    parameters = dict(wanted.router["parameters"])
+    if wanted.follows_events:
+        parameters["events_folder"] = str(events)
     return {
         "model": str(wanted.model.resolve()),
         "name": wanted.name,
@@ -132,7 +136,7 @@ def _asked(wanted: Wanted, engine: Engine, files: Files, scratch: Path) -> dict[
         "max_ongoing_requests": wanted.max_ongoing_requests,
         "bundle": dict(wanted.bundle),
         "router": wanted.router["class"],
-        "router_parameters": wanted.router["parameters"],
+        "router_parameters": parameters,
         "port": wanted.port,
         "address": wanted.address,
         "scratch": str(scratch),

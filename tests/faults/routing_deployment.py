@@ -42,6 +42,7 @@ class Place:
     root: Path
     port: int
     said: list[str] = field(default_factory=list)
+    was_killed: bool = False
 
     @property
     def workspace(self) -> Workspace:

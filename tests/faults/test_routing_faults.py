@@ -33,9 +33,10 @@ def place(tmp_path: Path) -> Iterator[Place]:
     before, shared = set(psutil.pids()), set(Path("/dev/shm").iterdir())
     made = make_place(tmp_path)
     yield made
-    wait_until(lambda: not ours(before), 60)
-    assert {path for path in Path("/dev/shm").iterdir() if path.name.startswith(("psm_", "sem."))} <= shared
     print("".join(made.said))
+    wait_until(lambda: not ours(before), 60)
+    if not made.was_killed:  # then nobody is there to remove it
+        assert {path for path in Path("/dev/shm").iterdir() if path.name.startswith(("psm_", "sem."))} <= shared
 
 
 def test_a_killed_engine_process_makes_a_failed_run_that_names_its_replica(place: Place):
@@ -80,6 +81,7 @@ def test_a_harness_that_ends_in_the_midst_of_a_load_leaves_no_process_and_no_run
     with place.command(place.arguments("session")) as process:
         place.wait_for_load()
         process.send_signal(number)
+        place.was_killed = number is signal.SIGKILL
         assert process.wait(timeout=120) == (-number if number is signal.SIGKILL else 130)
     assert not list(place.root.glob("runs/*/prefix_routing/*/1*"))
 
@@ -118,11 +120,10 @@ def test_a_folder_without_a_model_fails_with_the_engines_reason(place: Place, tm
     )
     files = Files(tmp_path / "raw", tmp_path / "out.log", tmp_path / "err.log")
     with (
-        pytest.raises(MeasurementFailed, match=r"the driver ended|no query was answered"),
+        pytest.raises(MeasurementFailed, match=r"the driver ended: .*no-model"),
         deployed(wanted, ENGINE, files, ready_s=300, limit_s=400),
     ):
         pytest.fail("it was deployed")
-    assert "no-model" in (tmp_path / "out.log").read_text() + (tmp_path / "err.log").read_text()
 
 
 def test_a_ray_that_runs_already_is_left_alone_and_can_be_joined(place: Place):
@@ -139,9 +140,9 @@ def test_a_ray_that_runs_already_is_left_alone_and_can_be_joined(place: Place):
     try:
         with place.command(place.arguments("random", prompts=10)) as process:
             assert process.wait(timeout=400) == 0
-        joined = place.arguments("prefix", prompts=10)
+        joined = place.arguments("prefix", prompts=10) | {"strategies": ("prefix", "exact"), "label": "joined"}
         with place.command(joined, RAY_ADDRESS=f"127.0.0.1:{place.port + 1000}") as process:
-            assert process.wait(timeout=400) == 0
+            assert process.wait(timeout=600) == 0
         status = subprocess.run(
             [str(ray), "status", f"--address=127.0.0.1:{place.port + 1000}"],
             env=environment,
@@ -152,9 +153,9 @@ def test_a_ray_that_runs_already_is_left_alone_and_can_be_joined(place: Place):
         )
         assert "1 node_" in status.stdout
         assert all(each.is_running() for each in theirs)
-        assert not [each for each in psutil.process_iter(["name"]) if "VLLM" in (each.info["name"] or "")]
-        with pytest.raises(httpx.HTTPError):
-            httpx.get(f"http://127.0.0.1:{place.port}/v1/models", trust_env=False).raise_for_status()
+        assert not [each for each in ours(before) if each not in theirs and "VLLM" in each.name()]
+        with pytest.raises(httpx.ConnectError):  # Serve, which did not run before, is gone, too
+            httpx.get(f"http://127.0.0.1:{place.port}/v1/models", trust_env=False)
     finally:
         for each in theirs:
             each.kill()
