@@ -82,14 +82,16 @@ def test_of_a_prompt_that_is_no_text_nothing_is_cached(found: Found):
 
 
 def test_the_reason_of_the_prefix_router_is_the_rule_that_ray_followed(found: Found):
-    assert found["prefix_rules"]["ranks"][:2] == [[["a"]], [["a"]]]
-    assert found["prefix_rules"]["ranks"][2][0] in BOTH_ONCE
-    assert found["prefix_rules"]["ranks"][3] == [["a"]]
+    longest, below, queues, at_the_threshold, empty_tree = found["prefix_rules"]["ranks"]
+    assert longest == below == at_the_threshold == [["a"]]
+    assert queues[0] in BOTH_ONCE
+    assert empty_tree[0] in BOTH_ONCE
     assert found.why("prefix_rules") == {
         "longest": (LONGEST, 43, 49),
         "below": (FEWEST, 2, 100),
         "queues": (PAIR, None, None),
         "at the threshold": (LONGEST, 43, 43),
+        "empty tree": ("no replica in the tree: shorter of two", 0, 43),
     }
 
 
