@@ -65,8 +65,10 @@ class PrefixAffinity(DecisionLog, PrefixCacheAffinityRouter):
         self, candidate_replicas: list[RunningReplica], pending_request: PendingRequest | None = None
     ) -> Any:
         """As Ray's."""
-        self._tree_actor.take()  # what a choice that raised has left
-        return await super().choose_replicas(candidate_replicas, pending_request)
+        try:
+            return await super().choose_replicas(candidate_replicas, pending_request)
+        finally:
+            self._tree_actor.take()  # what a choice that raised has left
 
     def why(self, pending: PendingRequest | None, _ranks: list[list[RunningReplica]]) -> Reason:
         """Which of its rules decided, told by what it asked the tree."""

@@ -1,8 +1,8 @@
 """What a routing strategy gains over power-of-two, of the requests that both runs of a pair served.
 
 What it saves is the prefill tokens that it did not have to compute, at the seconds of prefill that a computed token
-took under the baseline; what it loses is the waiting in router and engine queue that it adds. What is left of the
-change of prefill is speed: requests that share their engine's steps with more others wait for these in prefill, too.
+took under the baseline; what it loses is the waiting in router and engine queue that it adds. Requests that share their
+engine's steps with more others wait for these in prefill, too: that is in no gain, but in the parts of TTFT.
 """
 
 from collections import defaultdict
@@ -40,23 +40,12 @@ class Gain:
     requests: int
     tokens: tuple[int, int]  # computed in prefill: baseline, strategy
     token_s: float  # seconds of prefill per computed token, of the baseline
-    prefill_s: tuple[float, float]  # as it was: baseline, strategy
     queueing_s: tuple[float, float]  # in router and engine queue: baseline, strategy
-
-    @property
-    def saved_s(self) -> float:
-        """Prefill seconds saved; negative: more was computed."""
-        return (self.tokens[0] - self.tokens[1]) * self.token_s
 
     @property
     def lost_s(self) -> float:
         """Seconds of waiting added; negative: less was waited."""
         return self.queueing_s[1] - self.queueing_s[0]
-
-    @property
-    def slowed_s(self) -> float:
-        """Seconds that the strategy's computed tokens took longer than at the baseline's speed; negative: shorter."""
-        return self.prefill_s[1] - self.tokens[1] * self.token_s
 
 
 @dataclass(frozen=True)
@@ -103,7 +92,6 @@ def _gains(base: _Requests, mine: _Requests) -> dict[int, Gain]:
                 requests=len(both),
                 tokens=(without.computed, with_it.computed),
                 token_s=without.prefill_s / without.computed,
-                prefill_s=(without.prefill_s, with_it.prefill_s),
                 queueing_s=(without.waited_s, with_it.waited_s),
             )
     return found

@@ -163,6 +163,8 @@ def _messages(found: Any) -> list[Message]:
             raise ValueError("a message has role and content, and nothing else")
         if not all(isinstance(text, str) and not HALF_CHARACTER.search(text) for text in message.values()):
             raise ValueError("role and content must be text")
+    if not any(message["content"] for message in found):
+        raise ValueError("messages must say something")  # Ray's prefix router never answers a request without text
     return found
 
 
