@@ -65,7 +65,7 @@ def test_a_line_may_be_nothing_but_a_prompt_or_messages(tmp_path: Path) -> None:
 
 
 def test_a_row_reads_back_as_it_was_written(tmp_path: Path) -> None:
-    rows = [LoadRow(4, 2, 1, 7, "é", None, 431), LoadRow(5, 2, 2, 1, None, [{"role": "user", "content": ""}])]
+    rows = [LoadRow(4, 2, 1, 7, "é", None, 431), LoadRow(5, 2, 2, 1, None, [{"role": "user", "content": "à"}])]
     assert read_load(write(tmp_path / "a", *(row.document() for row in rows))) == rows
 
 
@@ -84,6 +84,7 @@ def test_a_row_reads_back_as_it_was_written(tmp_path: Path) -> None:
         ({"prompt": "a", "output_tokens": 1, "request": 0}, "request 0 stands on an earlier line"),
         ({"messages": [{"role": "user"}], "output_tokens": 1}, "role and content"),
         ({"messages": [{"role": "user", "content": 1}], "output_tokens": 1}, "must be text"),
+        ({"messages": [{"role": "user", "content": ""}], "output_tokens": 1}, "say something"),
         ({"messages": "hi", "output_tokens": 1}, "must be a list"),
         ("[1]\n", "not a JSON object"),
         ("\x1b[31m\n", "not JSON"),
