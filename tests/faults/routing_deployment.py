@@ -99,8 +99,13 @@ class Place:
 
     def facts(self) -> RoutingFacts:
         """Of the only attempt that there is."""
-        (found,) = self.root.glob("runs/*/prefix_routing/*/1*")
-        return read_routing_facts(found)
+        return read_routing_facts(self.attempt)
+
+    @property
+    def attempt(self) -> Path:
+        """The folder of the only attempt that there is; simulated runs have no routing.json."""
+        (found,) = self.root.glob("runs/*/prefix_routing/*/1*/routing.json")
+        return found.parent
 
 
 def make_place(root: Path) -> Place:

@@ -93,8 +93,7 @@ def test_a_tenth_of_cancelled_requests_is_counted_and_what_cannot_be_known_is_sa
     facts = place.facts()
     client = facts.phases[0].client
     assert (facts.status, client["cancelled"], client["failed"], client["completed"]) == (OK, 4, 0, 36)
-    (folder,) = place.root.glob("runs/*/prefix_routing/*/1")
-    run = read_routing_run(folder)
+    run = read_routing_run(place.attempt)
     assert sum(record.status == "cancelled" for record in run.client) == 4
     assert facts.accounting is not None
     unknown = [check for check in facts.accounting["checks"] if check["ok"] is None]
