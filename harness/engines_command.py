@@ -10,19 +10,19 @@ from harness.engine.environments import environments, remove_environment
 from harness.errors import HarnessError
 from harness.measure.lock import only_measurement
 from harness.record.plain import printable
-from harness.spec.pin import release_names
+from harness.spec.pin import pin_names, release_names
 from harness.workspace import Workspace
 
 
 def run_list(as_json: bool, workspace: Workspace) -> int:
     """Print every declared engine and what else lies in ``engines/``."""
     found = environments(workspace)
-    releases = release_names()
+    patched = set(pin_names())
     console = Console(highlight=False, markup=False, stderr=as_json)
     table = Table("engine", "patched", "state", "GB")
     for each in found:
-        patched = "?" if each.state == "unknown" else "no" if each.name in releases else "yes"
-        table.add_row(Text(printable(each.name, 60)), patched, each.state, f"{each.bytes / 1e9:.1f}")
+        is_patched = "?" if each.state == "unknown" else "yes" if each.name in patched else "no"
+        table.add_row(Text(printable(each.name, 60)), is_patched, each.state, f"{each.bytes / 1e9:.1f}")
     console.print(table)
     console.print(f"{sum(each.bytes for each in found) / 1e9:.1f} GB in all; python -m harness engines remove NAME…")
     if as_json:

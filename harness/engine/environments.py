@@ -12,7 +12,7 @@ from filelock import FileLock, Timeout
 from harness.engine.environment import Engine, engine_of
 from harness.engine.steps import STEPS
 from harness.errors import HarnessError
-from harness.spec.pin import Pin, load_pin, pin_names, release_names
+from harness.spec.pin import Pin, load_pin, pin_names, release_names, serving_names
 from harness.workspace import Workspace
 
 
@@ -71,8 +71,8 @@ class Environment:
 
 
 def environments(workspace: Workspace) -> list[Environment]:
-    """Every declared pin and release, and what else lies in ``engines/``."""
-    known = {name: load_pin(name) for name in (*pin_names(), *release_names())}
+    """Every declared pin, release and serving pin, and what else lies in ``engines/``."""
+    known = {name: load_pin(name) for name in (*pin_names(), *release_names(), *serving_names())}
     there = [path.name for path in workspace.engines.glob("*") if path.is_dir() and not path.name.startswith(".")]
     others = sorted(set(there) - known.keys())
     found = [Environment(name, state_of(engine_of(pin, workspace)), 0) for name, pin in known.items()]
