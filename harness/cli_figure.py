@@ -140,7 +140,10 @@ def figure(
     overrides: Annotated[
         list[str] | None,
         typer.Option(
-            "--set", metavar="FIELD=VALUE", help="Of routing, often: load.request_rate=8, with_warmup=true, …"
+            "--set",
+            envvar="HARNESS_SET",
+            metavar="FIELD=VALUE",
+            help="Of routing, often: load.request_rate=8, with_warmup=true, …",
         ),
     ] = None,
     serve_only: Annotated[

@@ -9,8 +9,9 @@ import yaml
 from packaging.version import Version
 
 from harness.errors import HarnessError
+from harness.measure.replay import VLLM
 from harness.spec import pin as pins
-from harness.spec.pin import DEFAULT_CPU_PIN, Pin, load_pin, pin_names, release_names
+from harness.spec.pin import DEFAULT_CPU_PIN, Pin, load_pin, pin_names, release_names, serving_names
 
 RELEASES = [load_pin(name) for name in release_names()]
 each_release = pytest.mark.parametrize("release", RELEASES, ids=lambda release: release.name)
@@ -106,3 +107,19 @@ def test_an_environment_takes_some_room(gigabytes: float, tmp_path: Path, monkey
     declare(tmp_path / "releases" / "old", installed_gb=gigabytes)
     with pytest.raises(HarnessError, match="installed_gb"):
         load_pin("old")
+
+
+@pytest.mark.parametrize("name", serving_names())
+def test_a_serving_pin_locks_what_serves_and_the_vllm_that_the_replayed_scheduler_is_of(name: str):
+    pin = load_pin(name)
+    packages = locked(pin)
+    assert not pin.traced
+    assert (packages["ray"], packages[pin.distribution]) == ("2.60.0", VLLM)
+    assert ("torch" in packages) == (pin.device == "cuda")
+    named = {re.split(r"[^A-Za-z0-9_-]", each)[0].replace("_", "-") for each in pin.also}
+    assert named <= packages.keys()
+
+
+def test_there_is_a_serving_pin_for_each_device_and_none_is_a_release_or_patched():
+    assert {load_pin(name).device for name in serving_names()} == {"cpu", "cuda"}
+    assert not set(serving_names()) & {*pin_names(), *release_names()}
