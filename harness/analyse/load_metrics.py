@@ -8,6 +8,8 @@ from harness.record.load_output import OK, ClientRecord, ClientSummary
 
 Metrics = dict[str, tuple[float, str]]  # value and unit
 
+IN_ONE_PIECE = "in_one_piece"
+_AT_ONCE_S = 1e-3
 # The statistics that are told of each latency.
 SPREAD = ("mean", "median", "std", "p99")
 LATENCIES: Mapping[str, tuple[str, ...]] = {"ttft": SPREAD, "tpot": SPREAD, "itl": SPREAD, "e2e": SPREAD[:2]}
@@ -33,6 +35,7 @@ def client_metrics(records: Sequence[ClientRecord], summary: ClientSummary) -> M
         if len(prompts) == len(answered):
             found["input_throughput"] = (sum(prompts) / summary.wall_s, "tokens/s")
         found["output_throughput"] = (sum(record.output_tokens for record in answered) / summary.wall_s, "tokens/s")
+    found[IN_ONE_PIECE] = (float(sum(map(in_one_piece, answered))), "requests")
     for name, values in latencies(answered).items():
         for statistic in LATENCIES[name] if values else ():
             found[f"{name}_{statistic}_s"] = (_STATISTICS[statistic](values), "s")
@@ -47,6 +50,15 @@ def latencies(answered: Sequence[ClientRecord]) -> dict[str, list[float]]:
         "itl": [gap for record in answered for gap in record.itl_s],
         "e2e": [record.e2e_s for record in answered if record.e2e_s is not None],
     }
+
+
+def in_one_piece(record: ClientRecord) -> bool:
+    """Whether a streamed answer of several tokens came all at once: its TTFT is then the time of the whole of it.
+
+    No engine makes two tokens within a millisecond of each other: something on the way held the first ones back.
+    """
+    tpot = tpot_s(record)
+    return tpot is not None and tpot < _AT_ONCE_S
 
 
 def tpot_s(record: ClientRecord) -> float | None:

@@ -12,6 +12,7 @@ from typing import Any
 
 from harness.analyse.headroom_findings import Paired
 from harness.analyse.headroom_series import ByRepeat, Cells, cells_of
+from harness.analyse.load_metrics import IN_ONE_PIECE
 from harness.analyse.routing_findings import TPOT_MEAN, TTFT_MEAN
 from harness.analyse.routing_gains import Gain, Group, gains
 from harness.analyse.stats import Summary, summarise
@@ -43,7 +44,7 @@ from harness.record.routing_tables import (
 )
 from harness.record.study_slot import StudySlot
 
-_SIDES = dict.fromkeys((TTFT_MEAN, TPOT_MEAN), CLIENT)
+_SIDES = dict.fromkeys((TTFT_MEAN, TPOT_MEAN, IN_ONE_PIECE, "completed"), CLIENT)
 
 ByStrategy = Mapping[tuple[str, str], Mapping[int, list[Cells]]]  # (phase, strategy) → repeat → rows
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
-from harness.analyse.load_metrics import LATENCIES, SPREAD, Metrics
+from harness.analyse.load_metrics import LATENCIES, SPREAD, Metrics, in_one_piece
 from harness.record.load_output import FAILED, ClientRecord, ClientSummary
 
 _MOST_ERRORS = 3
@@ -43,6 +43,8 @@ def load_lines(records: Sequence[ClientRecord], summary: ClientSummary) -> list[
     lines += [f"  {requests} × {reason}" for reason, requests in reasons.most_common(_MOST_ERRORS)]
     if len(reasons) > _MOST_ERRORS:
         lines.append(f"  and {len(reasons) - _MOST_ERRORS} other reasons")
+    if pieces := sum(map(in_one_piece, records)):
+        lines.append(f"{pieces} answers came in one piece: their TTFT is the time of the whole of it")
     cost = f"client: {summary.cpu_s:.2f} CPU seconds ({100 * summary.cpu_share:.0f} % of a core)"
     if summary.send_error_s is not None:
         median, p99 = (1000 * summary.send_error_s[name] for name in ("median", "p99"))

@@ -7,6 +7,7 @@ from rich.table import Table
 from rich.text import Text
 
 from harness.analyse.headroom_findings import Paired
+from harness.analyse.load_metrics import IN_ONE_PIECE
 from harness.analyse.routing_findings import TPOT_MEAN, TTFT_MEAN
 from harness.analyse.routing_metrics import HIT_RATE, IMBALANCE
 from harness.analyse.routing_series import Labelled, against_baseline
@@ -41,6 +42,7 @@ def summary(slot: StudySlot, data: Labelled) -> Iterator[Table | Text]:
             if strategy != POWER_OF_TWO and (compared := direction(data, phase, strategy)):
                 yield Text(compared)
     yield from map(Text, _simulated(data))
+    yield from map(Text, _in_one_piece(data))
     said_last = (*routers(slot, data), client(slot, data.label), accounting(slot, data.label))
     yield from (Text(f"{data.label}: {said}") for said in said_last)
 
@@ -85,6 +87,19 @@ def _moved(metric: str, found: Paired) -> str:
     if not found.sign:
         return f"{name} {shown}, not decided at n={found.n}"
     return f"{name} {more if found.sign > 0 else less}: {shown}, n={found.n}"
+
+
+def _in_one_piece(data: Labelled) -> Iterator[str]:
+    """How many answers did not come as a stream, which is no strategy's doing."""
+    pieces, completed = (
+        sum(sum(data.of(phase, strategy, metric).values()) for phase in data.phases for strategy in data.strategies)
+        for metric in (IN_ONE_PIECE, "completed")
+    )
+    if pieces:
+        yield (
+            f"{data.label}: {pieces:.0f} of {completed:.0f} answers came in one piece: something between engine and "
+            "client held their first tokens back, so their TTFT is the time of the whole answer."
+        )
 
 
 def _simulated(data: Labelled) -> Iterator[str]:

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.analyse.load_metrics import client_metrics, percentile, tpot_s
+from harness.analyse.load_metrics import client_metrics, in_one_piece, percentile, tpot_s
 from harness.record.load_output import CANCELLED, FAILED, OK, ClientRecord, ClientSummary
 
 SUMMARY = ClientSummary(0.0, 2.0, 0.1, None, 0, 4, 2, 1, 1, {})
@@ -51,6 +51,13 @@ def test_what_does_not_exist_is_not_there() -> None:
     none = client_metrics([record(0, FAILED)], replace(SUMMARY, completed=0))
     assert not [name for name in none if name.startswith(("ttft", "e2e"))]
     assert none["output_throughput"] == (0.0, "tokens/s")
+
+
+def test_an_answer_whose_tokens_came_all_at_once_is_told_from_a_stream() -> None:
+    at_once = record(0, output_tokens=9, ttft_s=0.5, e2e_s=0.5004, itl_s=[0.00005] * 8)
+    assert in_one_piece(at_once)
+    assert not any(map(in_one_piece, (record(1), record(2, output_tokens=1), record(3, ttft_s=None, itl_s=[]))))
+    assert client_metrics([at_once, record(1)], SUMMARY)["in_one_piece"] == (1.0, "requests")
 
 
 def test_one_token_has_no_time_for_each_further_one() -> None:
