@@ -97,8 +97,8 @@ def _in_one_piece(data: Labelled) -> Iterator[str]:
     )
     if pieces:
         yield (
-            f"{data.label}: {pieces:.0f} of {completed:.0f} answers came in one piece: something between engine and "
-            "client held their first tokens back, so their TTFT is the time of the whole answer."
+            f"{data.label}: {pieces:.0f} of {completed:.0f} answers came in one piece: the client, or something on "
+            "the way to it, was held up, so their TTFT is the time of the whole answer."
         )
 
 
