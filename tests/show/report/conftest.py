@@ -17,9 +17,12 @@ FIGURES = ("2", "12", "13", "ladder")
 HOSTILE = "</script><img src=x onerror=alert(1)>\"'&amp;{{7*7}}"
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    """The system's Chromium. Where ``HARNESS_NEED_CHROMIUM`` is set, its absence is a failure."""
+    """The system's Chromium. Where ``HARNESS_NEED_CHROMIUM`` is set, its absence is a failure.
+
+    Of a module: while it is open no other test of this process can run an event loop.
+    """
     path = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
     if path is None:
         message = "no Chromium on PATH; apt-get install chromium"
