@@ -42,7 +42,7 @@ def run_routing(call: StudyCall, workspace: Workspace) -> None:
         if call.dry_run:
             print_routing_plan(asked, call.as_json)
             return
-        refuse_taken_port(asked.port)
+        refuse_taken_port(asked.port, asked.address)
         _check_memory(asked)
         with measuring(workspace.root, f"figure {call.figure}"):
             on = _set_up(asked, workspace)

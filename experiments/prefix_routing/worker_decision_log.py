@@ -7,6 +7,7 @@ kept in the instance: Ray pickles router classes, with their modules, by value. 
 import json
 import os
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -26,7 +27,7 @@ class Reason:
     unit: str | None = None
 
 
-class DecisionLog:
+class DecisionLog(ABC):
     """Goes before a router class. ``initialize_state`` takes ``log_folder`` for itself; None: nothing is written."""
 
     # Of the router class behind this one.
@@ -41,9 +42,9 @@ class DecisionLog:
         self._log_folder = log_folder
         super().initialize_state(**kwargs)  # type: ignore[misc]
 
+    @abstractmethod
     def why(self, pending: PendingRequest | None, ranks: list[list[RunningReplica]]) -> Reason:
         """Why the class behind has just chosen these."""
-        raise NotImplementedError
 
     async def choose_replicas(
         self, candidate_replicas: list[RunningReplica], pending_request: PendingRequest | None = None

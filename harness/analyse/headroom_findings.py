@@ -65,6 +65,20 @@ class Paired:
             return None
         return self.difference - self.half_width, self.difference + self.half_width
 
+    def statistics(self) -> Iterator[tuple[str, float]]:
+        """Name and value of each that exists, as findings.csv has them."""
+        low, high = self.ratio_interval or (None, None)
+        found = {
+            BASELINE_MEAN: self.baseline_mean,
+            MEAN: self.mean,
+            DIFFERENCE_HALF_WIDTH: self.half_width,
+            RATIO: self.ratio,
+            RATIO_LOW: low,
+            RATIO_HIGH: high,
+            N: float(self.n),
+        }
+        yield from ((name, value) for name, value in found.items() if value is not None)
+
     @property
     def sign(self) -> int | None:
         """1 or −1: the difference's interval is above or below 0; 0: it includes 0; None: there is no interval."""
@@ -127,19 +141,9 @@ def finding_rows(points: Points) -> Iterator[Row]:
 
 
 def _rows(setting: Setting, metric: str, found: Paired) -> Iterator[Row]:
-    low, high = found.ratio_interval or (None, None)
-    statistics = {
-        BASELINE_MEAN: found.baseline_mean,
-        MEAN: found.mean,
-        DIFFERENCE_HALF_WIDTH: found.half_width,
-        RATIO: found.ratio,
-        RATIO_LOW: low,
-        RATIO_HIGH: high,
-        N: float(found.n),
-    }
     group = setting.group
     what = (group.workload, group.model, group.mode, setting.search, setting.parameter, NONE, metric)
-    yield from ((*what, name, value) for name, value in statistics.items() if value is not None)
+    yield from ((*what, name, value) for name, value in found.statistics())
 
 
 def never_binding(points: Points, search: str) -> list[Setting]:

@@ -16,24 +16,7 @@ from harness.analyse.headroom_findings import Paired, paired
 from harness.analyse.headroom_series import ByRepeat, cells_of
 from harness.analyse.routing_gains import Gain, Group, Runs, Tables, gains, runs_of
 from harness.analyse.routing_metrics import HIT_RATE, IMBALANCE, PARTS, PREFILL_TOKENS
-from harness.record.routing_tables import (
-    ALL,
-    BASELINE_MEAN,
-    CLIENT,
-    COLD,
-    DIFFERENCE_HALF_WIDTH,
-    MEAN,
-    METRICS,
-    POWER_OF_TWO,
-    RATIO,
-    RATIO_HIGH,
-    RATIO_LOW,
-    RUNS,
-    SERVER,
-    STRATEGIES,
-    WARM,
-    N,
-)
+from harness.record.routing_tables import ALL, CLIENT, COLD, METRICS, POWER_OF_TWO, RUNS, SERVER, STRATEGIES, WARM
 from harness.record.tables import Cell
 
 TTFT_MEAN, TPOT_MEAN = "ttft_mean_s", "tpot_mean_s"
@@ -83,18 +66,8 @@ def _gain_rows(group: Group, found: Mapping[int, Gain]) -> Iterator[Row]:
 def _rows(group: Group, metric: str, found: Paired | None) -> Iterator[Row]:
     if found is None:
         return
-    low, high = found.ratio_interval or (None, None)
-    statistics = {
-        BASELINE_MEAN: found.baseline_mean,
-        MEAN: found.mean,
-        DIFFERENCE_HALF_WIDTH: found.half_width,
-        RATIO: found.ratio,
-        RATIO_LOW: low,
-        RATIO_HIGH: high,
-        N: float(found.n),
-    }
     what = (group.label, group.phase, group.strategy, POWER_OF_TWO, metric)
-    yield from ((*what, name, value) for name, value in statistics.items() if value is not None)
+    yield from ((*what, name, value) for name, value in found.statistics())
 
 
 def _order(group: Group) -> tuple[str, int, int]:

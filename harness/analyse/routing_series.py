@@ -16,23 +16,18 @@ from harness.analyse.load_metrics import IN_ONE_PIECE
 from harness.analyse.routing_findings import TPOT_MEAN, TTFT_MEAN
 from harness.analyse.routing_gains import Gain, Group, gains
 from harness.analyse.stats import Summary, summarise
+from harness.record.headroom_tables import BASELINE_MEAN, DIFFERENCE_HALF_WIDTH, MEAN, RATIO, RATIO_HIGH, RATIO_LOW, N
 from harness.record.routing_tables import (
     ALL,
-    BASELINE_MEAN,
     CANCELLED,
     CLIENT,
     COLD,
-    DIFFERENCE_HALF_WIDTH,
     FAILED,
     FINDINGS,
     LATENCIES,
-    MEAN,
     METRICS,
     OK,
     POWER_OF_TWO,
-    RATIO,
-    RATIO_HIGH,
-    RATIO_LOW,
     REQUESTS,
     RUNS,
     SERIES,
@@ -40,7 +35,6 @@ from harness.record.routing_tables import (
     SIMULATED,
     STRATEGIES,
     WARM,
-    N,
 )
 from harness.record.study_slot import StudySlot
 

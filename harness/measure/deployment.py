@@ -84,9 +84,9 @@ class Deployment:
         return found
 
 
-def refuse_taken_port(port: int) -> None:
-    """Raise HarnessError if something listens there already."""
-    if Address(port=port).listens():
+def refuse_taken_port(port: int, address: str | None) -> None:
+    """Raise HarnessError if something listens there already; in a Ray that runs (``address``), its Serve may."""
+    if address is None and Address(port=port).listens():
         raise HarnessError(f"port {port} is in use; end what listens there, or give another: --port {port + 1}")
 
 
@@ -98,8 +98,7 @@ def deployed(wanted: Wanted, engine: Engine, files: Files, ready_s: float, limit
         HarnessError: the port is taken.
         MeasurementFailed: no query was answered within ``ready_s``, or the driver ended (its last words are quoted).
     """
-    if wanted.address is None:
-        refuse_taken_port(wanted.port)
+    refuse_taken_port(wanted.port, wanted.address)
     files.logs.mkdir(parents=True, exist_ok=True)
     scratch = Path(tempfile.mkdtemp(prefix="route-"))  # short: paths of sockets have 107 characters at most
     shared = inventory()

@@ -8,7 +8,8 @@
     series.csv     each replica over time
     metrics.csv    one number of one run a row, of the client or of the servers
     simulated.csv  one number of a simulated run a row: the same routers over replicas without a model
-    findings.csv   strategies against a baseline, over the repeats that both have: one statistic a row
+    findings.csv   strategies against a baseline, over the repeats that both have: one statistic a row (their names:
+                   headroom_tables.py)
 
 ``repeat`` is the number of a run of its case: runs of the same repeat send the same requests at the same times. Phase
 ``warm`` is the same load a second time without a restart. Replicas are numbered in the order of their ids; ``all`` is
@@ -34,10 +35,6 @@ CLIENT, SERVER = "client", "server"  # sides
 ALL = "all"  # replicas
 NOTHING = "-"  # a text that is not there
 TOKENS, CHARACTERS = "tokens", "characters"  # what a match is counted in
-
-# Statistics of findings.csv. Half width and bounds are of 95 % intervals over the paired repeats.
-BASELINE_MEAN, MEAN, DIFFERENCE_HALF_WIDTH = "baseline mean", "mean", "half width of the difference"
-RATIO, RATIO_LOW, RATIO_HIGH, N = "ratio", "ratio low", "ratio high", "n"
 
 _REQUEST = {"case": str, "repeat": int, "phase": str, "request": int}
 _COUNTS = dict.fromkeys(("repeat", "request", "conversation", "piece"), 1e15)

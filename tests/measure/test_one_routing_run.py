@@ -171,3 +171,13 @@ def test_a_taken_port_is_refused_before_anything_is_started(make: Make, tmp_path
             make(wanted=wanted)
     assert nothing_runs()
     assert [path.name for path in (tmp_path / "runs").rglob("*partial*")] == []
+
+
+def test_a_port_that_the_serve_of_a_joined_ray_listens_on_is_no_taken_port():
+    with socket.socket() as theirs:
+        theirs.bind(("127.0.0.1", 0))
+        theirs.listen()
+        port = theirs.getsockname()[1]
+        deployment.refuse_taken_port(port, "127.0.0.1:6379")
+        with pytest.raises(HarnessError, match="in use"):
+            deployment.refuse_taken_port(port, None)
