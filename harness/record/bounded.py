@@ -46,6 +46,19 @@ def read_bounded(path: Path, max_bytes: int) -> bytes:
     return content
 
 
+def read_object(path: Path, max_bytes: int) -> dict[str, Any]:
+    """The JSON object in such a file. Raises UnreadableError: it cannot be read, or is none."""
+    try:
+        document = parse_json(read_bounded(path, max_bytes))
+    except OSError as error:
+        raise UnreadableError(f"not readable ({error.strerror})") from None
+    except UnreadableError as error:
+        raise UnreadableError(f"not readable ({error})") from None
+    if not isinstance(document, dict):
+        raise UnreadableError("not a JSON object")
+    return document
+
+
 def parse_json(content: bytes) -> Any:
     """A JSON document in UTF-8 whose numbers are finite, whole ones of at most 20 digits, and whose nesting is shallow.
 

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from harness.record.atomic import write_json
-from harness.record.bounded import UnreadableError, parse_json, read_bounded
+from harness.record.bounded import UnreadableError, read_object
 from harness.record.plain import printable
 from harness.record.replay_rows import MAX_COUNT, GapRow, HitRow, OccupancyRow, RequestRow, read_rows
 from harness.record.replay_rows import ReplayError as ReplayError
@@ -173,14 +173,9 @@ def read_counters(path: Path) -> Counters:
 def json_object(path: Path) -> dict[str, Any]:
     """The JSON object in a file. Raises ReplayError."""
     try:
-        document = parse_json(read_bounded(path, _MAX_BYTES))
-    except OSError as error:
-        raise ReplayError(f"{path}: not readable ({error.strerror})") from None
+        return read_object(path, _MAX_BYTES)
     except UnreadableError as error:
-        raise ReplayError(f"{path}: not readable ({error})") from None
-    if not isinstance(document, dict):
-        raise ReplayError(f"{path}: not a JSON object")
-    return document
+        raise ReplayError(f"{path}: {error}") from None
 
 
 def checked(document: dict[str, Any], kind: type[Any], instead: dict[str, Any], where: str) -> dict[str, Any]:

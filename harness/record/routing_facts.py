@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from harness.record.atomic import write_json
-from harness.record.bounded import UnreadableError, parse_json, read_bounded
+from harness.record.bounded import UnreadableError, read_object
 from harness.record.load_output import ClientSummary, summary_of
 from harness.record.plain import is_name, printable
 from harness.record.routing_lines import RoutingRunError, checked
@@ -118,14 +118,9 @@ def read_routing_facts(folder: Path) -> RoutingFacts:
 def json_object(path: Path) -> dict[str, Any]:
     """The JSON object in a file. Raises RoutingRunError."""
     try:
-        document = parse_json(read_bounded(path, _MAX_BYTES))
-    except OSError as error:
-        raise RoutingRunError(f"{path}: not readable ({error.strerror})") from None
+        return read_object(path, _MAX_BYTES)
     except UnreadableError as error:
-        raise RoutingRunError(f"{path}: not readable ({error})") from None
-    if not isinstance(document, dict):
-        raise RoutingRunError(f"{path}: not a JSON object")
-    return document
+        raise RoutingRunError(f"{path}: {error}") from None
 
 
 def _check_top(document: dict[str, Any], where: str) -> None:
