@@ -18,6 +18,7 @@ from pathlib import Path
 from harness.engine.bindings import bindings, import_source, qualified_names
 from harness.errors import HarnessError
 from harness.spec.hooks import Hook
+from harness.spec.serving_hooks import ServingHook
 
 Scopes = list[Module | ClassDef]
 Problem = tuple[str, str | None]  # what is wrong, and the nearest name that exists
@@ -51,12 +52,12 @@ def standard_library(python: Path | None) -> Path:
     return Path(done.stdout.strip())
 
 
-def gone_hooks(hooks: Iterable[Hook], roots: Sequence[Path]) -> list[GoneHook]:
+def gone_hooks(hooks: Iterable[Hook | ServingHook], roots: Sequence[Path]) -> list[GoneHook]:
     """The hooks whose target is not found in ``roots`` (folders that hold top-level packages)."""
     sources = _Sources(roots)
     found = ((hook, sources.problem(hook.module, hook.name)) for hook in hooks)
     return [
-        GoneHook(hook.module, hook.name, *problem, hook.optional, hook.disarm is not None)
+        GoneHook(hook.module, hook.name, *problem, hook.optional, isinstance(hook, Hook) and hook.disarm is not None)
         for hook, problem in found
         if problem
     ]

@@ -66,7 +66,7 @@ def plan(place: Place, pin: str | None = None) -> Plan:
     record = HooksOnly(
         vllm_version=version, device=device, hooks=len(hooks), moved=fit.moved, gone=fit.gone, absent=fit.absent
     )
-    return Plan(place, device_why, why, PatchSet(chosen.name, fit.hooks, {}, {}, record), record)
+    return Plan(place, device_why, why, PatchSet(chosen.name, fit.hooks, {}, {}, hooks_only=record), record)
 
 
 def status(wanted: Plan) -> PatchState:

@@ -3,7 +3,8 @@
 A patch set is
     the pin's diffs inside ``vllm/`` (none if it is hooks-only: harness/engine/hooks_only.py),
     the tracer package, copied to ``coldstart_tracer/`` in site-packages, beside ``vllm/``,
-    the hook table as ``coldstart_tracer/hook_table.py``,
+    the hook table as ``coldstart_tracer/hook_table.py``, and that of serving, if the pin has one, as
+    ``coldstart_tracer/serving_table.py``,
     ``coldstart_tracer.pth``, which loads the tracer before ``import vllm``,
     ``coldstart_tracer/installed.json``, the record of all of this: with it a later version of the patch set can take an
     earlier one back.
@@ -18,11 +19,14 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from pydantic import BaseModel
+
 from harness.engine.patch_record import PACKAGE, RECORD, HooksOnly, Installed
 from harness.errors import HarnessError
 from harness.spec import pin as pins
 from harness.spec.hooks import Hook, load_hooks
 from harness.spec.pin import PatchedFile, Pin
+from harness.spec.serving_hooks import ServingTable, load_serving_hooks
 
 PTH = f"{PACKAGE}.pth"
 PTH_TEXT = b'import os; os.environ.get("COLDSTART_TRACE_DIR") and __import__("coldstart_tracer")\n'
@@ -36,6 +40,7 @@ class PatchSet:
     hooks: tuple[Hook, ...]
     diffs: Mapping[str, str]  # file name → text, in the order in which they apply
     files: Mapping[str, PatchedFile]  # what the diffs change
+    serving: ServingTable | None = None
     hooks_only: HooksOnly | None = None  # what is recorded where there are no diffs
 
     @property
@@ -62,14 +67,19 @@ class PatchSet:
         return added | {RECORD: record.as_bytes()}
 
     def _added(self) -> dict[str, bytes]:
-        return {**tracer_sources(), f"{PACKAGE}/hook_table.py": _table(self.pin, self.hooks), PTH: PTH_TEXT}
+        tables = {"hook_table": _table(self.pin, {"HOOKS": self.hooks})}
+        if self.serving is not None:
+            tables["serving_table"] = _table(self.pin, {"HOOKS": self.serving.hook, "TASKS": self.serving.task})
+        written = {f"{PACKAGE}/{name}.py": text for name, text in tables.items()}
+        return {**tracer_sources(), **written, PTH: PTH_TEXT}
 
 
 def patch_set_of(pin: Pin) -> PatchSet:
     """The full patch set of a pin. Raises HarnessError for a release, which has none."""
     if not pin.traced:
         raise HarnessError(f"engine {pin.name} is a release: it is measured as it was published, without a patch set")
-    return PatchSet(pin.name, load_hooks(pin.hooks).hook, diff_texts(pin), pin.files)
+    serving = load_serving_hooks(pin.serving) if pin.serving.is_file() else None
+    return PatchSet(pin.name, load_hooks(pin.hooks).hook, diff_texts(pin), pin.files, serving)
 
 
 def sha256(data: bytes) -> str:
@@ -86,9 +96,12 @@ def tracer_sources() -> dict[str, bytes]:
     return sources
 
 
-def _table(pin: str, hooks: Iterable[Hook]) -> bytes:
-    rows = "".join(f"    {hook.model_dump(exclude_defaults=True)!r},\n" for hook in hooks)
-    return f'"""Hook table of pin {pin}, written by apply_patches.py."""\n\nHOOKS = [\n{rows}]\n'.encode()
+def _table(pin: str, arrays: Mapping[str, Iterable[BaseModel]]) -> bytes:
+    text = f'"""Hook table of pin {pin}, written by apply_patches.py."""\n'
+    for name, entries in arrays.items():
+        rows = "".join(f"    {entry.model_dump(exclude_defaults=True)!r},\n" for entry in entries)
+        text += f"\n{name} = [\n{rows}]\n"
+    return text.encode()
 
 
 def diff_texts(pin: Pin) -> dict[str, str]:

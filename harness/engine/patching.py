@@ -12,8 +12,9 @@ from harness.engine.patch_set import patch_set_of
 from harness.engine.patch_state import PatchState, examine, require_version
 from harness.engine.patch_steps import alone, install, remove
 from harness.errors import HarnessError
-from harness.spec.hooks import load_hooks
+from harness.spec.hooks import Hook
 from harness.spec.pin import Pin
+from harness.spec.serving_hooks import ServingHook
 
 
 @dataclass(frozen=True)
@@ -59,7 +60,8 @@ def refuse_tracer(vllm_dir: Path) -> None:
 def check(pin: Pin, vllm_dir: Path, python: Path | None = None) -> Check:
     """``status``, and every hook's target looked up in the engine's sources; nothing of the engine is imported."""
     state = status(pin, vllm_dir)
-    hooks = load_hooks(pin.hooks).hook
+    patches = patch_set_of(pin)
+    hooks: list[Hook | ServingHook] = [*patches.hooks, *(patches.serving.hook if patches.serving else ())]
     missing = gone_hooks(hooks, [vllm_dir.parent, standard_library(python)])
     gone = [hook for hook in missing if not hook.optional]
     return Check(state, len(hooks), gone, [hook for hook in missing if hook.optional])

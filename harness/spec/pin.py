@@ -67,6 +67,11 @@ class Pin(BaseModel):
         return self.folder / "hooks.toml"
 
     @property
+    def serving(self) -> Path:
+        """The hook table of serving; figure ``anatomy`` needs it."""
+        return self.folder / "serving.toml"
+
+    @property
     def diffs(self) -> list[Path]:
         """The pin's unified diffs, in the order in which they apply."""
         return sorted(self.folder.glob("*.patch"))

@@ -33,20 +33,25 @@ def hook_module(module):
     """Set the hooks of ``module``. A hook that cannot be set is noted in the span file and skipped."""
     for hook in _pending.pop(module, ()):
         try:
-            owner = sys.modules[module]
-            *path, attribute = hook["name"].split(".")
-            for part in path:
-                owner = getattr(owner, part)
-            original = owner.__dict__[attribute]
-            if isinstance(original, (staticmethod, classmethod)):
-                replacement = type(original)(wrap(_hookable(original.__func__), hook))
-            else:
-                replacement = wrap(_hookable(original), hook)
-            setattr(owner, attribute, replacement)
-            _disarm.installed.append((owner, attribute, original, replacement))
+            _disarm.installed.append(set_hook(hook, lambda function, of=hook: wrap(_hookable(function), of)))
         except Exception as error:
             if not hook.get("optional"):
                 tracer.note("hook failed", module=module, hook=hook["name"], error=repr(error)[:200])
+
+
+def set_hook(hook, wrapped):
+    """Put ``wrapped(function)`` in the function's place; (owner, attribute, original, replacement)."""
+    owner = sys.modules[hook["module"]]
+    *path, attribute = hook["name"].split(".")
+    for part in path:
+        owner = getattr(owner, part)
+    original = owner.__dict__[attribute]
+    if isinstance(original, (staticmethod, classmethod)):
+        replacement = type(original)(wrapped(original.__func__))
+    else:
+        replacement = wrapped(original)
+    setattr(owner, attribute, replacement)
+    return owner, attribute, original, replacement
 
 
 def _hookable(function):

@@ -14,12 +14,15 @@ GC_MIN_NS = 1_000_000
 _gc_begin_ns = [0]
 _EXIT = "interpreter exit"
 _exiting = []
+_hookers = [_hooks.hook_module]
 
 
 def start(loaded_ns):
     """Arm the tracer in a process that has just begun."""
     try:
         _hooks.load_table()
+        if os.environ.get("COLDSTART_TRACE_SERVING"):
+            _prepare_serving()
         _begin_process("exec", _exec_ns())  # first: without a file nothing else is set up, and hooks may have notes
         _imports.install(_on_module)
         _disarm.on_disarm(_imports.uninstall)
@@ -87,7 +90,16 @@ def _on_module(name):
     """The body of module ``name`` has just run."""
     if name == "threading":
         _watch_exit(sys.modules[name])
-    _hooks.hook_module(name)
+    for hook_module in _hookers:
+        hook_module(name)
+
+
+def _prepare_serving():
+    """Its hooks come first, below those of the start, which are taken out when the process is ready."""
+    from coldstart_tracer import _serving
+
+    _serving.prepare()
+    _hookers.insert(0, _serving.hook_module)
 
 
 def _watch_exit(threading):

@@ -1,0 +1,249 @@
+"""What stands in for a function that is hooked for serving: its calls, or a coroutine's steps, become rows.
+
+Hot code: a request's token passes several of these wrappers. Outside a window a wrapper costs one comparison; inside,
+two clocks are read at both ends. Rows are lists in memory; ``_serving.py`` writes them when their window is over.
+"""
+
+import time
+from _thread import get_ident, get_native_id
+
+from coldstart_tracer._calls import _named_like, code_flags
+
+now = time.monotonic_ns
+cpu = time.thread_time_ns
+
+OFF, ALL, DETAIL = 0, 1, 2
+COROUTINE, ASYNC_GENERATOR = 0x80, 0x200  # code flags, as in module inspect
+
+LEVEL = OFF  # hooks that need more make no rows
+GENERATION = 0  # number of windows so far: a call that began in another one makes no row
+ROWS = []
+TOLD = [0]  # thread CPU, ns, that it took to say what hooks tell
+BEGIN = [0]  # of the window
+CLOCKS = {}  # thread → its CPU clock when the window began
+
+threads = {}  # thread → _Thread
+
+
+class _Thread:
+    """A thread's open calls, outermost first: [hook, wall of its calls, CPU of them, begin, CPU at begin, window]."""
+
+    __slots__ = ("frames", "tid")
+
+    def __init__(self):
+        self.frames = []
+        self.tid = get_native_id()
+
+
+def _enter(index):
+    ident = get_ident()
+    thread = threads.get(ident)
+    if thread is None:
+        thread = threads[ident] = _Thread()
+    frame = [index, 0, 0, 0, 0, GENERATION]
+    thread.frames.append(frame)
+    frame[3] = now()
+    frame[4] = cpu()
+    return thread, frame
+
+
+def _leave(thread, frame):
+    """The finished call's row; None: its window is over."""
+    spent = cpu()
+    ended = now()
+    frames = thread.frames
+    while frames and frames.pop() is not frame:  # what was left open above it, by a generator that was dropped
+        pass
+    if frame[5] != GENERATION:
+        return None
+    wall = ended - frame[3]
+    spent -= frame[4]
+    parent = -1
+    if frames:
+        outer = frames[-1]
+        outer[1] += wall
+        outer[2] += spent
+        parent = outer[0]
+    row = [frame[0], thread.tid, frame[3], ended, wall - frame[1], spent, spent - frame[2], parent, None]
+    ROWS.append(row)
+    return row
+
+
+def _tell(thread, row, tell, args, result):
+    """What it costs is not the caller's."""
+    began, spent = now(), cpu()
+    try:
+        row[8] = tell(args, result)
+    except Exception as error:
+        row[8] = {"error": repr(error)[:100]}
+    spent = cpu() - spent
+    TOLD[0] += spent
+    if thread.frames:
+        outer = thread.frames[-1]
+        outer[1] += now() - began
+        outer[2] += spent
+
+
+def _cut_begin(index):
+    """A wait that began before the window and ended in it."""
+    ident = get_ident()
+    ended = now()
+    begin = BEGIN[0]
+    spent = cpu() - CLOCKS[ident] if ident in CLOCKS else None
+    ROWS.append([index, get_native_id(), begin, ended, ended - begin, spent, spent, -1, None])
+
+
+def cut_open(generation, ended):
+    """Rows of calls that were open when the window ended, at ``ended``; called from another thread."""
+    for ident, thread in list(threads.items()):
+        try:
+            clock = time.clock_gettime_ns(time.pthread_getcpuclockid(ident))
+        except OSError:  # the thread is gone
+            del threads[ident]
+            continue
+        inner_wall = inner_cpu = 0
+        frames = [frame for frame in thread.frames if frame[5] == generation and frame[4]]
+        for place in range(len(frames) - 1, -1, -1):
+            index, walls, cpus, began, cpu_began, _ = frames[place]
+            wall, spent = ended - began, clock - cpu_began
+            parent = frames[place - 1][0] if place else -1
+            own = (wall - walls - inner_wall, spent, spent - cpus - inner_cpu)
+            ROWS.append([index, thread.tid, began, ended, *own, parent, None])
+            inner_wall, inner_cpu = wall, spent
+
+
+class Steps:
+    """Runs a coroutine, each of its steps as a row; for awaiting, and for a task to run."""
+
+    __slots__ = ("__name__", "__qualname__", "__weakref__", "args", "coroutine", "index", "need", "tell")
+
+    cr_await = cr_frame = cr_code = None  # what asyncio's and anyio's descriptions of a task look at
+    cr_running = False
+
+    def __init__(self, coroutine, index, need, tell=None, args=()):
+        self.coroutine = coroutine
+        self.index = index
+        self.need = need
+        self.tell = tell
+        self.args = args
+        self.__name__ = getattr(coroutine, "__name__", type(coroutine).__name__)
+        self.__qualname__ = getattr(coroutine, "__qualname__", self.__name__)
+
+    def __await__(self):
+        return self
+
+    __iter__ = __await__
+
+    def __next__(self):
+        return self.send(None)
+
+    def send(self, value):
+        if self.need > LEVEL:
+            return self.coroutine.send(value)
+        thread, frame = _enter(self.index)
+        try:
+            return self.coroutine.send(value)
+        finally:
+            row = _leave(thread, frame)
+            if self.tell is not None and row is not None:
+                _tell(thread, row, self.tell, self.args, None)
+                self.tell = None  # of its first step
+
+    def throw(self, *exception):
+        if self.need > LEVEL:
+            return self.coroutine.throw(*exception)
+        thread, frame = _enter(self.index)
+        try:
+            return self.coroutine.throw(*exception)
+        finally:
+            _leave(thread, frame)
+
+    def close(self):
+        self.coroutine.close()
+
+
+class _Generator:
+    """An asynchronous generator, each step of each item as a row."""
+
+    __slots__ = ("generator", "index", "need")
+
+    def __init__(self, generator, index, need):
+        self.generator = generator
+        self.index = index
+        self.need = need
+
+    def __aiter__(self):
+        return self
+
+    def __anext__(self):
+        return Steps(self.generator.__anext__(), self.index, self.need)
+
+    def asend(self, value):
+        return Steps(self.generator.asend(value), self.index, self.need)
+
+    def athrow(self, *exception):
+        return self.generator.athrow(*exception)
+
+    def aclose(self):
+        return self.generator.aclose()
+
+
+def wrap(function, index, kind, need, tell=None):
+    """A function that stands in for ``function``; hooks of lower levels than ``need`` make rows without it."""
+    flags = code_flags(function)
+    if flags & COROUTINE:
+
+        async def traced_coroutine(*args, **kwargs):
+            return await Steps(function(*args, **kwargs), index, need, tell, args)
+
+        return _named_like(traced_coroutine, function)
+    if flags & ASYNC_GENERATOR:
+
+        def traced_generator(*args, **kwargs):
+            return _Generator(function(*args, **kwargs), index, need)
+
+        return _named_like(traced_generator, function)
+    if kind == "wait":
+
+        def traced_wait(*args, **kwargs):
+            if need > LEVEL:
+                try:
+                    return function(*args, **kwargs)
+                finally:
+                    if need <= LEVEL:
+                        _cut_begin(index)
+            thread, frame = _enter(index)
+            try:
+                return function(*args, **kwargs)
+            finally:
+                _leave(thread, frame)
+
+        return _named_like(traced_wait, function)
+    if tell is not None:
+
+        def traced_and_told(*args, **kwargs):
+            if need > LEVEL:
+                return function(*args, **kwargs)
+            thread, frame = _enter(index)
+            try:
+                result = function(*args, **kwargs)
+            except BaseException:
+                _leave(thread, frame)
+                raise
+            row = _leave(thread, frame)
+            if row is not None:
+                _tell(thread, row, tell, args, result)
+            return result
+
+        return _named_like(traced_and_told, function)
+
+    def traced(*args, **kwargs):
+        if need > LEVEL:
+            return function(*args, **kwargs)
+        thread, frame = _enter(index)
+        try:
+            return function(*args, **kwargs)
+        finally:
+            _leave(thread, frame)
+
+    return _named_like(traced, function)

@@ -1,0 +1,59 @@
+"""What serving hooks tell besides their time: which requests a step was about. Each takes a call's args and result."""
+
+_started = set()  # requests that have a first token, of this process's step so far
+_steps = [0]
+
+
+def scheduled(_args, output):
+    """``Scheduler.schedule``: the step's number, its requests and tokens. None: nothing was scheduled."""
+    if not output.total_num_scheduled_tokens:
+        return None
+    _steps[0] += 1
+    counts = output.num_scheduled_tokens
+    return {
+        "step": _steps[0],
+        "new": [request.req_id for request in output.scheduled_new_reqs],
+        "tokens": output.total_num_scheduled_tokens,
+        "requests": len(counts),
+        # Without speculation a request that decodes has one token: what has more is in its prompt.
+        "prefill": sum(count for count in counts.values() if count > 1),
+    }
+
+
+def updated(_args, result):
+    """``Scheduler.update_from_output``: whose first token it was, who is finished."""
+    return {"step": _steps[0]} | _first_and_finished(each for outputs in result.values() for each in outputs.outputs)
+
+
+def processed(args, _result):
+    """``OutputProcessor.process_outputs``: the same, where the text is made."""
+    return _first_and_finished(args[1])
+
+
+def _first_and_finished(outputs):
+    first, finished = [], []
+    for output in outputs:
+        request = output.request_id
+        if request not in _started and output.new_token_ids:
+            _started.add(request)
+            first.append(request)
+        if output.finish_reason is not None:
+            _started.discard(request)
+            finished.append(request)
+    return {"first": first, "finished": finished}
+
+
+def received(args, _result):
+    """``EngineCore.preprocess_add_request``."""
+    return {"request": args[1].request_id}
+
+
+def made(_args, request):
+    """``InputProcessor.process_inputs``."""
+    return {"request": request.request_id}
+
+
+def asked(args, _result):
+    """``RequestResponseCycle.run_asgi``: the client's own name of its request."""
+    names = [value for name, value in args[0].scope["headers"] if name == b"x-request-id"]
+    return {"request": names[0].decode("latin-1")[:200] if names else None}
