@@ -2,13 +2,9 @@
 
 import os
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
-
-import yaml
-from pydantic import BaseModel, ValidationError
+from typing import Any
 
 from experiments.prefix_routing.study import Case
 from harness.engine.detect import visible_gpus
@@ -22,14 +18,12 @@ from harness.spec.routers import Routers
 from harness.spec.routing import RoutingFigure, Setting, load_routing
 from harness.study_figures import StudyCall
 from harness.traces.rows import MooncakeRow, read_trace
+from harness.typed_fields import SHOWN, put_field, typed_fields, validated
 from harness.workspace import Workspace
 
 DEFAULT_LABEL, SMOKE_LABEL = "default", "smoke"
-_SHOWN = 60
 # A Ray of ours counts so many (worker_deploy): one for each replica beside what its bundle has, one for the ingress.
 RAY_CPUS, _REPLICA_CPUS, _INGRESS_CPUS = 64, 1, 1
-
-M = TypeVar("M", bound=BaseModel)
 
 
 @dataclass(frozen=True)
@@ -58,13 +52,13 @@ def asked_of(call: StudyCall, workspace: Workspace) -> Asked:
     figure = load_routing(call.figure, workspace)
     gpus = tuple(gpu["name"] for gpu in visible_gpus())
     pin = _pin(call.engine, figure, bool(gpus))
-    typed = _overrides(call)
+    typed = typed_fields(call.overrides)
     setting = _setting(figure, pin, call, typed)
     if call.data is not None and not call.data.is_file():
         raise HarnessError(f"{call.data}: no such file; name dialogues as ShareGPT's JSON or JSONL with --data")
     label = call.label or (SMOKE_LABEL if call.smoke else DEFAULT_LABEL)
-    if not is_name(label, _SHOWN) or "," in label:
-        raise HarnessError(f"--label {printable(label, _SHOWN)}: 1 to {_SHOWN} printable characters without a comma")
+    if not is_name(label, SHOWN) or "," in label:
+        raise HarnessError(f"--label {printable(label, SHOWN)}: 1 to {SHOWN} printable characters without a comma")
     if pin.device == "cuda":
         _check_gpus(setting, gpus)
     address = os.environ.get("RAY_ADDRESS") or None
@@ -98,31 +92,6 @@ def _trace(call: StudyCall, workspace: Workspace) -> Path | None:
     return trace
 
 
-def _overrides(call: StudyCall) -> dict[str, Any]:
-    """Field → value, of ``--set load.request_rate=8``."""
-    found: dict[str, Any] = {}
-    for each in call.overrides:
-        name, equals, text = each.partition("=")
-        if not equals or not name.strip():
-            raise HarnessError(f"--set {printable(each, _SHOWN)}: write it as FIELD=VALUE, as in load.request_rate=8")
-        try:
-            found[name.strip()] = _value(text)
-        except (yaml.YAMLError, ValueError, RecursionError):  # also a date of month 13
-            raise HarnessError(
-                f"--set {printable(each, _SHOWN)}: the value is no number, word, true, false or null"
-            ) from None
-    return found
-
-
-def _value(text: str) -> Any:
-    """As YAML reads it; numbers also as people write them: inf, 1e6."""
-    value = yaml.safe_load(text)
-    if isinstance(value, str):
-        with suppress(ValueError):
-            return float(value)
-    return value
-
-
 def _setting(figure: RoutingFigure, pin: Pin, call: StudyCall, typed: Mapping[str, Any]) -> Setting:
     setting = figure.setting(pin.device).model_dump()
     if call.smoke:
@@ -137,34 +106,10 @@ def _setting(figure: RoutingFigure, pin: Pin, call: StudyCall, typed: Mapping[st
     setting |= {"repeats": call.iterations} if call.iterations else {}
     for name, value in typed.items():
         if not name.startswith("strategies."):
-            _put(setting, name, value)
-    found = _validated(Setting, setting, "")
+            put_field(setting, name, value)
+    found = validated(Setting, setting)
     find_model(found.model)
     return found
-
-
-def _validated(model: type[M], document: Mapping[str, Any], place: str) -> M:
-    """The declaration with what was typed in it, checked by the rules of ``figure.yaml``."""
-    try:
-        return model.model_validate(document)
-    except ValidationError as error:
-        first = error.errors()[0]
-        field = place + ".".join(str(part) for part in first["loc"])
-        got = "" if isinstance(first["input"], dict) else f" (got {printable(str(first['input']), _SHOWN)})"
-        raise HarnessError(f"--set {field}: {first['msg'].removeprefix('Value error, ')}{got}") from None
-
-
-def _put(into: dict[str, Any], name: str, value: Any) -> None:
-    """Put the value in the place of the field ``a.b``. Raises HarnessError: there is no such field."""
-    *path, last = name.split(".")
-    place: Any = into
-    for part in path:
-        place = place.get(part) if isinstance(place, dict) else None
-    if not isinstance(place, dict) or last not in place or isinstance(place[last], dict):
-        known = [key for key, at in into.items() if not isinstance(at, dict)]
-        known += [f"{key}.{each}" for key, at in into.items() if isinstance(at, dict) for each in at]
-        raise HarnessError(f"--set {printable(name, _SHOWN)}: no such field; there are {', '.join(known)}")
-    place[last] = value
 
 
 def _cases(figure: RoutingFigure, setting: Setting, call: StudyCall, typed: Mapping[str, Any]) -> Sequence[Case]:
@@ -172,10 +117,10 @@ def _cases(figure: RoutingFigure, setting: Setting, call: StudyCall, typed: Mapp
     for name, value in typed.items():
         if name.startswith("strategies."):
             _put_parameter(parameters, name, value)
-    known = _validated(Routers, parameters, "strategies.").parameters()
+    known = validated(Routers, parameters, "strategies.").parameters()
     chosen = call.strategies or (figure.smoke.strategies if call.smoke else tuple(known))
     if unknown := [name for name in chosen if name not in known]:
-        raise HarnessError(f"--strategies {printable(unknown[0], _SHOWN)}: it is one of {', '.join(known)}")
+        raise HarnessError(f"--strategies {printable(unknown[0], SHOWN)}: it is one of {', '.join(known)}")
     if EXACT in chosen and setting.load.chat:
         what = f"strategy {EXACT} routes by the tokens of a completion's prompt, and a chat's depend on the model"
         raise HarnessError(f"{what}; leave {EXACT} out with --strategies, or load.chat=true")
@@ -186,7 +131,7 @@ def _put_parameter(strategies: Mapping[Any, dict[str, Any]], name: str, value: A
     parts = name.split(".")
     if len(parts) != 3 or parts[1] not in strategies or parts[2] not in strategies[parts[1]]:
         known = [f"strategies.{each}.{key}" for each, parameters in strategies.items() for key in parameters]
-        raise HarnessError(f"--set {printable(name, _SHOWN)}: no such parameter; there are {', '.join(known)}")
+        raise HarnessError(f"--set {printable(name, SHOWN)}: no such parameter; there are {', '.join(known)}")
     strategies[parts[1]][parts[2]] = value
 
 

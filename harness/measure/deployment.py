@@ -9,8 +9,7 @@ import json
 import os
 import shutil
 import tempfile
-import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,6 +22,7 @@ from harness.engine.process_tree import Tree, process_tree
 from harness.engine.study_worker import last_words, run_worker
 from harness.errors import HarnessError, MeasurementFailed
 from harness.measure.address import Address
+from harness.measure.waiting import wait_for
 from harness.record.atomic import write_json
 from harness.record.plain import printable
 from harness.state.shared_memory import inventory, remove_unused
@@ -31,7 +31,6 @@ from harness.workspace import ROOT
 WORKER = "experiments.prefix_routing.worker_deploy"
 _UNDEPLOY = "experiments.prefix_routing.worker_undeploy"
 _LEAVE_S = 120.0
-_POLL_S = 0.05  # often enough: a replica's start takes a minute, and replicas share this machine's cores
 _SHOWN = 300  # characters of what a driver said last
 
 
@@ -153,14 +152,6 @@ def _of_replicas(engine: Engine, wanted: Wanted) -> dict[str, str]:
     if engine.pin.device == "cpu":
         environment["OMP_NUM_THREADS"] = str(max(1, len(os.sched_getaffinity(0)) // wanted.replicas))
     return environment
-
-
-def wait_for(tree: Tree, is_so: Callable[[], bool], limit_s: float) -> bool:
-    """Wait until it is so, the first process of the tree has ended, or so long; whether it is so."""
-    deadline = time.monotonic() + limit_s
-    while not is_so() and tree.running and time.monotonic() < deadline:
-        time.sleep(_POLL_S)
-    return is_so()
 
 
 def _leave(engine: Engine, asked: Path, done: Path) -> None:

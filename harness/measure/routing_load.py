@@ -1,21 +1,14 @@
-"""The client of a run: check queries until every replica has served one, then the load, by a process of its own."""
+"""Check queries: asked until every replica has served one, because its first is slow."""
 
 import hashlib
-import os
-import subprocess
-import sys
-from collections.abc import Callable, Sequence
-from pathlib import Path
+from collections.abc import Callable
 
 import httpx
 
-from harness.engine.guardian import guarded
 from harness.errors import MeasurementFailed
-from harness.measure.deployment import Deployment, wait_for
-from harness.record.load import Sending
+from harness.measure.deployment import Deployment
 from harness.record.plain import printable
 from harness.record.routing_run import CHECK
-from harness.workspace import ROOT
 
 _QUERY_LIMIT_S = 120.0
 _MOST_QUERIES = 40  # of each replica: by chance alone one in 2^40 calls leaves one of two out
@@ -49,42 +42,3 @@ def check_queries(deployment: Deployment, model: str, served: Callable[[], set[s
         if number + 1 >= len(deployment.replicas) and served() >= set(deployment.replicas):
             return number + 1
     raise MeasurementFailed(f"a replica served none of {most} queries")
-
-
-def send_load(
-    deployment: Deployment,
-    model: str,
-    load: Path,
-    sending: Sending,
-    prefix: str,
-    output: Path,
-    log: Path,
-    limit_s: float,
-) -> None:
-    """``python -m harness load`` against the deployment; ``output`` appears when all requests have ended.
-
-    Raises:
-        MeasurementFailed: the driver ended, the load took longer than ``limit_s``, or could not be sent.
-    """
-    command = _command(deployment.url, model, load, sending, prefix, output)
-    with guarded() as guardian, log.open("ab") as said:
-        environment = {**os.environ, **guardian.environment}
-        client = subprocess.Popen(
-            command, cwd=ROOT, env=environment, stdin=subprocess.DEVNULL, stdout=said, stderr=subprocess.STDOUT
-        )
-        try:
-            if not wait_for(deployment.tree, lambda: client.poll() is not None, limit_s):
-                deployment.check()
-                raise MeasurementFailed(f"the load took more than {limit_s:.0f} s")
-        finally:
-            client.kill()
-            client.wait()
-        guardian.dismiss()
-    if not output.exists():
-        last = log.read_text(encoding="utf-8", errors="replace").strip().splitlines() or ["it said nothing"]
-        raise MeasurementFailed(f"the load could not be sent: {printable(last[-1], _SHOWN)}")
-
-
-def _command(url: str, model: str, load: Path, sending: Sending, prefix: str, output: Path) -> Sequence[str]:
-    asked = ["--base-url", url, "--data", str(load), "--model", model, "--request-id-prefix", prefix]
-    return [sys.executable, "-m", "harness", "load", *asked, *sending.arguments(), "--output-file", str(output)]

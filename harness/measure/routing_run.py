@@ -19,9 +19,11 @@ from harness.analyse.routing_accounting import accounting, accounting_document
 from harness.engine.environment import Engine
 from harness.errors import MeasurementFailed
 from harness.measure.deployment import Deployment, Files, Wanted, deployed
+from harness.measure.load_process import LoadOfServer, send_load
 from harness.measure.provenance import harness_facts
 from harness.measure.replica_metrics import Told, scrape, settled
-from harness.measure.routing_load import check_queries, send_load
+from harness.measure.routing_load import check_queries
+from harness.measure.waiting import wait_for
 from harness.record.load import LoadError, LoadParameters
 from harness.record.load_output import summary_path
 from harness.record.plain import printable
@@ -120,7 +122,8 @@ class _Run:
         output = self.working / f"client-{phase}.jsonl"
         log = self.logs / f"{self.job.facts['strategy']}_client.log"
         name, sending = self.job.wanted.name, self.job.parameters.sending
-        send_load(deployment, name, self.job.load, sending, phase, output, log, self.job.limits.phase)
+        asked = LoadOfServer(deployment.url, name, self.job.load, sending, phase, output, log)
+        send_load(asked, lambda is_over: self._wait(deployment, is_over))
         self.clients[phase] = output
         client = json.loads(summary_path(output).read_text(encoding="utf-8"))
         end = time.time()
@@ -130,6 +133,12 @@ class _Run:
         self.phases.append(Phase(phase, client["begin_at"], end, client))
         if not client["completed"]:
             raise MeasurementFailed(f"none of {client['requests']} requests was completed")
+
+    def _wait(self, deployment: Deployment, is_over: Callable[[], bool]) -> None:
+        limit_s = self.job.limits.phase
+        if not wait_for(deployment.tree, is_over, limit_s):
+            deployment.check()
+            raise MeasurementFailed(f"the load took more than {limit_s:.0f} s")
 
     def _served(self) -> set[str]:
         """Replicas that have served a request."""
