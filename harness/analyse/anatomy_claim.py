@@ -1,0 +1,103 @@
+"""The sentence "API server 33 %, scheduling 29 %, GPU execution 38 %", judged by our shares of CPU seconds.
+
+Its source: vLLM's blog on v0.6.0 (2024-09-05), Llama-3-8B on one H100: "the HTTP API server takes 33 % of the total
+execution time, 29 % is spent on scheduling, and only 38 % on the actual GPU execution". It is held against the first
+definition at the highest concurrency. Words and rules are those of ``judge.py``:
+
+    reproduced     real weights on a GPU, and each share is within 5 points of the sentence's, its interval with it
+    same shape     not so, but in every repeat execution > API server > scheduling; the most that a twin or a CPU says
+    contradicted   another order in every repeat: for this engine and hardware
+    inconclusive   the order changes between repeats, or there is one repeat: its order may be chance
+    not run        no run ended ok
+"""
+
+from collections.abc import Mapping, Sequence
+
+from harness.analyse.headroom_series import Cells, cells_of
+from harness.analyse.judged import Verdict
+from harness.analyse.stats import Summary, summarise
+from harness.record.anatomy_tables import (
+    ALL,
+    API_SERVER,
+    BY_CPU,
+    CPU,
+    EXECUTION,
+    OK,
+    RUNS,
+    SCHEDULING,
+    SHARES,
+    TWIN,
+)
+from harness.record.tables import Cell
+
+CLAIMED: Mapping[str, float] = {API_SERVER: 0.33, SCHEDULING: 0.29, EXECUTION: 0.38}
+CLAIM_NAME = "33/29/38"
+TOLERANCE = 0.05  # of a share
+_ORDER = sorted(CLAIMED, key=lambda part: -CLAIMED[part])
+_SAID = {API_SERVER: "API server", SCHEDULING: "scheduling", EXECUTION: "execution"}
+
+Row = tuple[Cell, ...]
+Repeat = Mapping[str, float]  # part → share
+
+
+def claim_rows(tables: Mapping[str, Sequence[Row]]) -> list[Row]:
+    """Rows of claim.csv, one a case. ``tables``: runs.csv and shares.csv by their names."""
+    found: list[Row] = []
+    runs = cells_of(RUNS, tables[RUNS.name])
+    for case in sorted({run["case"] for run in runs}):
+        own = [run for run in runs if run["case"] == case]
+        concurrency, repeats = _repeats(cells_of(SHARES, tables[SHARES.name], case=case, definition=BY_CPU, stage=ALL))
+        verdict, reason = judge_split(repeats, limits(own))
+        found.append((case, concurrency, CLAIM_NAME, verdict, len(repeats), reason))
+    return found
+
+
+def limits(runs: Sequence[Cells]) -> list[str]:
+    """Why these runs can say no more than the shape; empty if they can."""
+    ok = [run for run in runs if run["status"] == OK]
+    found = ["a twin" if any(run["weights"] == TWIN for run in ok) else ""]
+    found.append("a CPU engine" if any(run["device"] == CPU for run in ok) else "")
+    return [each for each in found if each]
+
+
+def _repeats(rows: Sequence[Cells]) -> tuple[int, list[Repeat]]:
+    """The highest concurrency, 0 if there is none, and the shares of its repeats."""
+    highest = max((row["concurrency"] for row in rows), default=0)
+    found: dict[int, dict[str, float]] = {}
+    for row in rows:
+        if row["concurrency"] == highest:
+            found.setdefault(row["repeat"], {})[row["part"]] = row["share"]
+    return highest, [found[repeat] for repeat in sorted(found)]
+
+
+def judge_split(repeats: Sequence[Repeat], limited: Sequence[str]) -> tuple[Verdict, str]:
+    """Verdict and reason. ``limited``: what keeps these runs from more than the shape."""
+    if not repeats:
+        return "not run", "no run ended ok"
+    means = {part: summarise(repeat[part] for repeat in repeats) for part in CLAIMED}
+    told = ", ".join(_told(part, means[part]) for part in CLAIMED)
+    if len(repeats) < 2:
+        return "inconclusive", f"{told}: one repeat decides nothing"
+    if not limited and all(_is_within(part, over) for part, over in means.items()):
+        return "reproduced", f"{told}: each within 5 points of 33/29/38, with its interval"
+    orders = [sorted(CLAIMED, key=repeat.__getitem__, reverse=True) for repeat in repeats]
+    alike = sum(order == _ORDER for order in orders)
+    why = f" ({' and '.join(limited)} can say no more)" if limited else ""
+    if alike == len(repeats):
+        return "same shape", f"{told}: execution > API server > scheduling in each of n={alike}{why}"
+    if alike == 0:
+        return "contradicted", f"{told}: another order in each of n={len(repeats)}, for this engine and hardware"
+    return "inconclusive", f"{told}: the sentence's order in {alike} of n={len(repeats)} repeats"
+
+
+def _is_within(part: str, over: Summary | None) -> bool:
+    if over is None or over.half_width is None:
+        return False
+    return abs(over.mean - CLAIMED[part]) + over.half_width <= TOLERANCE
+
+
+def _told(part: str, over: Summary | None) -> str:
+    if over is None:
+        return f"{_SAID[part]} –"
+    half = f" ± {100 * over.half_width:.1f}" if over.half_width is not None else ""
+    return f"{_SAID[part]} {100 * over.mean:.1f}{half} %"

@@ -1,0 +1,139 @@
+"""``figures/figure-anatomy/figure.yaml``: which server is taken apart, under which loads, with which features."""
+
+from typing import Annotated, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from harness.errors import HarnessError
+from harness.record.load import MAX_TOKENS
+from harness.spec.features import Features
+from harness.spec.models import find_model
+from harness.spec.yamlfile import load_yaml
+from harness.workspace import Workspace
+
+_FROZEN = ConfigDict(extra="forbid", frozen=True)
+_TYPED = ConfigDict(extra="forbid", frozen=True, strict=True)  # what ``--set`` reaches: true is no number
+Whole = Annotated[int, Field(ge=1)]
+Seconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+Device = Literal["cpu", "cuda"]
+
+
+class LoadLevel(BaseModel):
+    """So many requests, so many of them waiting for their answers at once."""
+
+    model_config = _FROZEN
+    concurrency: Whole
+    requests: Whole
+
+    @property
+    def id(self) -> str:
+        """Its name in a run."""
+        return f"c{self.concurrency}"
+
+
+class Prompts(BaseModel):
+    """What is asked: words of random letters, drawn from the seed, and as many tokens as were asked for in answer."""
+
+    model_config = _TYPED
+    words: Whole
+    output_tokens: Annotated[int, Field(ge=2, le=MAX_TOKENS)]  # one has no time between tokens
+    seed: int = Field(ge=0)
+    timeout_s: Seconds
+
+
+class Server(BaseModel):
+    """Arguments of ``vllm serve``, under vLLM's names."""
+
+    model_config = _TYPED
+    dtype: str
+    enforce_eager: bool
+    max_model_len: Whole
+    max_num_seqs: Whole
+    enable_prefix_caching: bool
+    enable_chunked_prefill: bool
+    tensor_parallel_size: Whole
+
+
+class Setting(BaseModel):
+    """What is measured on one kind of device. ``threads``: of every worker's forward pass, on a CPU."""
+
+    model_config = _TYPED
+    model: str
+    repeats: Whole
+    threads: Whole
+    prompts: Prompts
+    server: Server
+
+
+class Sampled(BaseModel):
+    """How long, and how often, rows of every token are made."""
+
+    model_config = _FROZEN
+    detail_s: Seconds
+    period_s: Seconds
+
+    @model_validator(mode="after")
+    def _fits(self) -> Self:
+        if self.detail_s > self.period_s / 2:
+            raise ValueError("detail_s is at most half of period_s: its hooks cost too much")
+        return self
+
+
+class Smoke(BaseModel):
+    """What a smoke runs instead."""
+
+    model_config = _FROZEN
+    repeats: Whole
+    levels: tuple[LoadLevel, ...] = Field(min_length=1)
+
+
+class Limits(BaseModel):
+    """How long a step may take: until the server answers, one level's load, stopping."""
+
+    model_config = _FROZEN
+    ready: Seconds
+    level: Seconds
+    stop: Seconds
+
+
+class AnatomyFigure(BaseModel):
+    """The whole declaration."""
+
+    model_config = _FROZEN
+    figure: str
+    question: str
+    study: Literal["engine_anatomy"]
+    levels: tuple[LoadLevel, ...] = Field(min_length=1)
+    sampled: Sampled
+    cuda: Setting
+    cpu: Setting
+    smoke: Smoke
+    features: Features
+    slots: tuple[str, ...] = Field(min_length=1, max_length=1)
+    timeout_s: Limits
+
+    @model_validator(mode="after")
+    def _levels_differ(self) -> Self:
+        for levels in (self.levels, self.smoke.levels):
+            if len({level.concurrency for level in levels}) < len(levels):
+                raise ValueError("two levels of one concurrency")
+        return self
+
+    def setting(self, device: Device) -> Setting:
+        """What is measured on this kind of device."""
+        return self.cuda if device == "cuda" else self.cpu
+
+
+def load_anatomy(number: str, workspace: Workspace) -> AnatomyFigure:
+    """Read the figure's declaration.
+
+    Raises:
+        HarnessError: it is absent, has a bad field, or names a model that models.yaml does not have.
+    """
+    path = workspace.figure(number) / "figure.yaml"
+    figure = load_yaml(path, AnatomyFigure)
+    if figure.figure != number:
+        raise HarnessError(f"{path}: field 'figure' is '{figure.figure}'; it must equal its folder's '{number}'")
+    for setting in (figure.cpu, figure.cuda):
+        find_model(setting.model)
+    return figure
