@@ -29,7 +29,7 @@ def figure(
     number: Annotated[
         str,
         typer.Argument(
-            metavar="NUM", help="1 to 15, 17; ladder; sharing; headroom; routing; rest = 3, 4, 5, 6, 8, 17."
+            metavar="NUM", help="1 to 15, 17; ladder; sharing; headroom; routing; anatomy; rest = 3, 4, 5, 6, 8, 17.",
         ),
     ],
     slot: Annotated[
@@ -143,13 +143,21 @@ def figure(
             "--set",
             envvar="HARNESS_SET",
             metavar="FIELD=VALUE",
-            help="Of routing, often: load.request_rate=8, with_warmup=true, …",
+            help="Of routing and anatomy, often: load.request_rate=8, server.enforce_eager=true, …",
         ),
     ] = None,
     serve_only: Annotated[
         bool,
         typer.Option("--serve-only", envvar="HARNESS_SERVE_ONLY", help="Of routing: deploy, and wait for Ctrl-C."),
     ] = False,
+    features: Annotated[
+        str | None,
+        typer.Option(
+            envvar="HARNESS_FEATURES",
+            metavar="NAMES",
+            help="Of anatomy: engine features to compare, separated by commas, or all, or none. [default: all]",
+        ),
+    ] = None,
     as_json: Annotated[
         bool, typer.Option("--json", help="With --dry-run, or of a study: one JSON document as the last line.")
     ] = False,
@@ -185,6 +193,7 @@ def figure(
         port=port,
         overrides=tuple(overrides or ()),
         serve_only=serve_only,
+        features=features,
     )
     if run_study(study_call, _typed(context), workspace):
         return

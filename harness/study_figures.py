@@ -34,6 +34,7 @@ class StudyCall:
     port: int | None = None
     overrides: tuple[str, ...] = ()  # FIELD=VALUE
     serve_only: bool = False
+    features: str | None = None
 
 
 @dataclass(frozen=True)
@@ -62,15 +63,23 @@ def _prefix_routing(call: StudyCall, workspace: Workspace) -> None:
     run_routing(call, workspace)
 
 
+def _engine_anatomy(call: StudyCall, workspace: Workspace) -> None:
+    from harness.anatomy_command import run_anatomy
+
+    run_anatomy(call, workspace)
+
+
 _ALL_TAKE = frozenset({"number", "smoke", "dry_run", "as_json", "engine"})
 _FILES = frozenset({"trace", "data"})
 _HEADROOM = frozenset({"search", "workload", "trace_memory"})
 _ROUTING = frozenset({"strategies", "label", "replicas", "port", "overrides", "serve_only"})
-_ONLY_STUDIES = _FILES | _HEADROOM | _ROUTING  # no figure of starts takes these
+_ANATOMY = frozenset({"features", "overrides"})
+_ONLY_STUDIES = _FILES | _HEADROOM | _ROUTING | _ANATOMY  # no figure of starts takes these
 STUDIES = {
     "prefix_sharing": Study(_ALL_TAKE | _FILES, _prefix_sharing),
     "kv_headroom": Study(_ALL_TAKE | _FILES | _HEADROOM | {"models"}, _kv_headroom),
     "prefix_routing": Study(_ALL_TAKE | _FILES | _ROUTING | {"models", "iterations"}, _prefix_routing),
+    "engine_anatomy": Study(_ALL_TAKE | _ANATOMY | {"models", "iterations"}, _engine_anatomy),
 }
 
 

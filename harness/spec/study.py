@@ -10,7 +10,7 @@ from pathlib import Path
 from harness.workspace import Workspace
 
 COLD_START = "cold_start"
-OTHERS = ("prefix_sharing", "kv_headroom", "prefix_routing")
+OTHERS = ("prefix_sharing", "kv_headroom", "prefix_routing", "engine_anatomy")
 _LINE = re.compile(r"^study:\s*[\"']?(\w+)[\"']?\s*(?:#.*)?$", re.MULTILINE)
 
 

@@ -1,0 +1,67 @@
+"""``run_figure.sh anatomy``: set up → serve and trace → features → collect → plot."""
+
+import contextlib
+import json
+import sys
+
+from harness.anatomy_asked import Asked, asked_of
+from harness.anatomy_collect import anatomy_document, collect
+from harness.anatomy_plan import print_anatomy_plan
+from harness.anatomy_runs import AnatomyOn, make_missing, planned
+from harness.door import json_errors
+from harness.engine.model_store import ensure_model
+from harness.errors import MeasurementFailed
+from harness.feature_runs import FeatureOn, feature_cases, feature_rows, make_features
+from harness.figure_command import plot, set_up
+from harness.measure.conditions import check_writable, measuring
+from harness.progress import say
+from harness.state.machine import this_node
+from harness.study_figures import StudyCall
+from harness.workspace import Workspace
+
+
+def run_anatomy(call: StudyCall, workspace: Workspace) -> None:
+    """Do everything for the figure, or say what would be done.
+
+    Raises:
+        HarnessError: wrong use or impossible here; MeasurementFailed: a run failed (the others are drawn first).
+    """
+    with json_errors(call.as_json):
+        asked = asked_of(call, workspace)
+        if call.dry_run:
+            print_anatomy_plan(asked, call.as_json)
+            return
+        with measuring(workspace.root, f"figure {call.figure}"):
+            on = _set_up(asked, workspace)
+            failed = _measure(on)
+        with contextlib.redirect_stdout(sys.stderr if call.as_json else sys.stdout):
+            plot(workspace.figure(call.figure), [])
+        if call.as_json:
+            print(json.dumps(anatomy_document(on) | {"failed": failed}))
+    if failed:  # the document says so already: it stays the last line
+        for problem in failed[1:]:
+            say(f"error: {problem}")
+        raise MeasurementFailed(failed[0])
+
+
+def _set_up(asked: Asked, workspace: Workspace) -> AnatomyOn:
+    check_writable([workspace.runs, workspace.caches, workspace.figure(asked.figure.figure)])
+    node = this_node(workspace.runs)
+    engine = set_up(asked.pin, workspace)
+    model = ensure_model(asked.setting.model, lambda: engine.python, workspace.models, announce=say)
+    return AnatomyOn(asked, engine, model, node, workspace)
+
+
+def _measure(on: AnatomyOn) -> list[str]:
+    """Returns what failed, a line each."""
+    asked = on.asked
+    runs = planned(on)
+    failed = make_missing(runs)
+    features_on = FeatureOn(on.model, on.engine, on.node, on.workspace, asked.smoke, asked.iterations)
+    declared, chosen = asked.figure.features, asked.features
+    failed += make_features(declared, chosen, features_on)
+    rows = feature_rows(declared, chosen, features_on)
+    if not runs.has_any and not any(rows.values()):
+        raise MeasurementFailed(failed[0])  # the slot and its figure stay as they are
+    collect(runs, rows, feature_cases(declared, chosen, features_on))
+    return failed

@@ -1,0 +1,30 @@
+"""The requests of a load level: random words, so that no two prompts have a beginning in common."""
+
+import random
+import string
+
+from harness.record.load import LoadRow
+from harness.spec.anatomy import LoadLevel, Prompts
+
+_LONGEST = 8  # letters of a word
+_WARM_TOKENS = 8
+
+
+def level_rows(level: LoadLevel, prompts: Prompts, repeat: int) -> list[LoadRow]:
+    """The level's requests; every repeat has others, decided by the seed."""
+    return _rows(level.requests, prompts.words, prompts.output_tokens, f"{prompts.seed} {repeat} {level.id}")
+
+
+def warm_rows(level: LoadLevel, prompts: Prompts) -> list[LoadRow]:
+    """What is sent before, unmeasured: the first batch of a size is slow."""
+    return _rows(level.concurrency, prompts.words, _WARM_TOKENS, f"warm {level.id}")
+
+
+def _rows(count: int, words: int, tokens: int, seed: str) -> list[LoadRow]:
+    chance = random.Random(seed)
+    return [LoadRow(number, number, 0, tokens, prompt=_prompt(words, chance)) for number in range(count)]
+
+
+def _prompt(words: int, chance: random.Random) -> str:
+    letters = string.ascii_lowercase
+    return " ".join("".join(chance.choices(letters, k=chance.randint(2, _LONGEST))) for _ in range(words))

@@ -1,0 +1,154 @@
+"""Serving runs of the anatomy figure: which there must be, and making those that are not stored."""
+
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from experiments.engine_anatomy.study import ENVIRONMENT, Conditions
+from harness.anatomy_asked import Asked
+from harness.anatomy_load import level_rows, warm_rows
+from harness.engine.detect import device_variables
+from harness.engine.environment import Engine
+from harness.engine.model_store import ModelFiles
+from harness.engine.patch_set import patches_sha256
+from harness.errors import HarnessError
+from harness.measure.address import free_port
+from harness.measure.anatomy_run import MODEL_NAME, AnatomyJob, LevelJob, make_anatomy_run
+from harness.measure.case import INHERITED
+from harness.measure.replay import engine_record
+from harness.measure.serving import WantedServer
+from harness.measure.serving_trace import Sampling
+from harness.progress import say
+from harness.record.anatomy_run import read_anatomy_facts
+from harness.record.anatomy_tables import CPU, OK, STUDY
+from harness.record.replay_rows import ReplayError
+from harness.record.routing_store import StoredCase
+from harness.workspace import Workspace
+
+_THREADS = "OMP_NUM_THREADS"
+
+
+@dataclass(frozen=True)
+class AnatomyOn:
+    """What the figure is made of: the asked part, and where it runs."""
+
+    asked: Asked
+    engine: Engine
+    model: ModelFiles
+    node: dict[str, Any]
+    workspace: Workspace
+
+    @property
+    def model_record(self) -> dict[str, Any]:
+        """The model, as a run states it."""
+        return {"name": self.model.name, "twin": self.model.twin, "files_sha256": self.model.files_sha256}
+
+    @property
+    def engine_record(self) -> dict[str, Any]:
+        """The engine, as a run states it."""
+        return engine_record(self.engine) | {"patches_sha256": patches_sha256(self.engine.pin)}
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """Variables that change what is measured; the same threads whatever the shell says."""
+        pin = self.engine.pin
+        threads = {_THREADS: str(self.asked.setting.threads)} if pin.device == CPU else {}
+        return {**pin.environment, **ENVIRONMENT, **threads}
+
+
+@dataclass(frozen=True)
+class PlannedRuns:
+    """The runs of a call, and where they belong."""
+
+    on: AnatomyOn
+    stored: StoredCase
+
+    @property
+    def repeats(self) -> range:
+        """1, 2, …"""
+        return range(1, self.on.asked.setting.repeats + 1)
+
+    def shown(self) -> Iterator[Path]:
+        """Folders that are shown: ok runs, and of a repeat without one its last failed attempt."""
+        found = (self.stored.shown(repeat) for repeat in self.repeats)
+        return (folder for folder in found if folder is not None)
+
+    @property
+    def has_any(self) -> bool:
+        """Whether one is stored and ok."""
+        return any(self.stored.run(repeat).is_dir() for repeat in self.repeats)
+
+
+def planned(on: AnatomyOn) -> PlannedRuns:
+    """Where the runs belong. Raises HarnessError: the case's folder is of another case."""
+    case = on.asked.case
+    conditions = Conditions(on.engine_record, on.environment, on.model_record)
+    root, node = on.workspace.runs, str(on.node["id"])
+    try:
+        return PlannedRuns(on, StoredCase.of(root, node, STUDY, case.name, case.definition(conditions)))
+    except ReplayError as error:
+        raise HarnessError(str(error)) from None
+
+
+def make_missing(runs: PlannedRuns) -> list[str]:
+    """Make every run that is not stored; returns what failed, a line each. The others are made all the same."""
+    missing = [repeat for repeat in runs.repeats if not runs.stored.run(repeat).is_dir()]
+    say(f"{len(runs.repeats)} serving runs, {len(missing)} of them to be made")
+    failed = []
+    for number, repeat in enumerate(missing, start=1):
+        say(f"run {number}/{len(missing)}: vllm serve, repeat {repeat} …")
+        folder = make_anatomy_run(_job(runs, repeat), say)
+        facts = read_anatomy_facts(folder)
+        if facts.status != OK:
+            failed.append(f"repeat {repeat} failed in {facts.failed_in}: {facts.reason}; log: {folder / 'server.log'}")
+            say(failed[-1])
+    return failed
+
+
+def _job(runs: PlannedRuns, repeat: int) -> AnatomyJob:
+    on, asked = runs.on, runs.on.asked
+    case, setting = asked.case, asked.setting
+    # A level that is always the last would have the warmest caches always.
+    levels = case.levels if repeat % 2 else case.levels[::-1]
+    return AnatomyJob(
+        stored=runs.stored,
+        repeat=repeat,
+        facts={
+            "parameters": case.parameters(),
+            "engine": on.engine_record,
+            "model": on.model_record,
+            "node": dict(on.node),
+            "device": on.engine.pin.device,
+            "environment": on.environment,
+        },
+        wanted=partial(_server, runs),
+        levels=[
+            LevelJob(level, warm_rows(level, setting.prompts), level_rows(level, setting.prompts, repeat))
+            for level in levels
+        ],
+        workers=_workers(on),
+        sampling=Sampling(case.sampled.detail_s, case.sampled.period_s, setting.prompts.seed + repeat),
+        timeout_s=setting.prompts.timeout_s,
+        limits=asked.figure.timeout_s,
+    )
+
+
+def _workers(on: AnatomyOn) -> int:
+    """Worker processes: on a CPU always, on one GPU the engine core does their work."""
+    size = on.asked.setting.server.tensor_parallel_size
+    return size if size > 1 or on.engine.pin.device == CPU else 0
+
+
+def _server(runs: PlannedRuns, log: Path) -> WantedServer:
+    on, port = runs.on, free_port()
+    inherited = {name: os.environ[name] for name in INHERITED if name in os.environ and name != _THREADS}
+    command = on.asked.case.command(on.engine.python, on.model.path.resolve(), MODEL_NAME, port)
+    caches = on.workspace.caches / runs.stored.case.rpartition("_")[2] / "anatomy"
+    return WantedServer(
+        tuple(command), port, {**inherited, **device_variables(), **on.environment}, caches.resolve(), log
+    )
+
+

@@ -1,0 +1,179 @@
+"""One run of the anatomy study: start the server → each load level in a traced window → stop → its folder.
+
+Whatever goes wrong on the way is a failed run that says where and why, and keeps the server's log. Ctrl-C leaves no run,
+as ever; nothing that was started outlives it.
+"""
+
+import json
+import shutil
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from harness.analyse.stages import API, ENGINE, WORKER
+from harness.errors import MeasurementFailed
+from harness.measure.load_process import LoadOfServer, send_load
+from harness.measure.provenance import harness_facts
+from harness.measure.serving import Served, WantedServer, serving
+from harness.measure.serving_trace import Sampling, ServingTracers
+from harness.record.anatomy_run import CLIENT_FILE, TRACES, AnatomyFacts, Level, read_anatomy_run
+from harness.record.anatomy_tables import FAILED, OK
+from harness.record.load import LoadError, LoadRow, Sending
+from harness.record.load_output import OK as ANSWERED
+from harness.record.load_output import ClientRecord, read_records, summary_path
+from harness.record.plain import printable
+from harness.record.routing_lines import write_records
+from harness.record.routing_store import StoredCase
+from harness.record.serving_trace import AnatomyRunError
+from harness.spec.anatomy import Limits, LoadLevel
+
+MODEL_NAME = "m"  # as clients know it
+_LONGEST_REASON = 300
+_NO_RATE = float("inf")
+
+
+@dataclass(frozen=True)
+class LevelJob:
+    """A load level: what is sent before, unmeasured, and what is measured."""
+
+    level: LoadLevel
+    warm: Sequence[LoadRow]
+    rows: Sequence[LoadRow]
+
+
+@dataclass(frozen=True)
+class AnatomyJob:
+    """One run that is to be made. ``facts``: what of anatomy.json is known before."""
+
+    stored: StoredCase
+    repeat: int
+    facts: Mapping[str, Any]  # parameters, engine, model, node, device, environment
+    wanted: Callable[[Path], WantedServer]  # with this log
+    levels: Sequence[LevelJob]
+    workers: int  # processes that are traced as such
+    sampling: Sampling
+    timeout_s: float  # of one request
+    limits: Limits
+
+
+def make_anatomy_run(job: AnatomyJob, announce: Callable[[str], None]) -> Path:
+    """Make the run; returns its folder, which says whether it is ok.
+
+    Raises:
+        HarnessError: the port is taken; nothing was started.
+    """
+    working = job.stored.begin(job.repeat)
+    run = _Run(job, working, announce)
+    is_ok = False
+    try:
+        try:
+            run.measure()
+            run.facts(OK, None).write(working)
+            read_anatomy_run(working)  # what cannot be read again is no run
+            is_ok = True
+        except (MeasurementFailed, AnatomyRunError, LoadError, OSError) as error:
+            run.facts(FAILED, printable(str(error), _LONGEST_REASON)).write(working)
+    except BaseException:  # the port is taken, or Ctrl-C: there is no run
+        shutil.rmtree(working, ignore_errors=True)
+        raise
+    return job.stored.close(job.repeat, working, is_ok)
+
+
+class _Run:
+    """What is known of the run so far."""
+
+    def __init__(self, job: AnatomyJob, working: Path, announce: Callable[[str], None]) -> None:
+        self.job, self.working, self.announce = job, working, announce
+        self.started = datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
+        self.stage = "start"
+        self.raw = working / "raw"
+        self.ready_s: float | None = None
+        self.levels: list[Level] = []
+        self.clients: list[ClientRecord] = []
+
+    def measure(self) -> None:
+        """Serve and send. Raises MeasurementFailed, HarnessError."""
+        job, limits = self.job, self.job.limits
+        self.raw.mkdir()
+        whole = limits.ready + 2 * len(job.levels) * limits.level + limits.stop
+        with serving(job.wanted(self.working / "server.log"), limits.ready, whole) as served:
+            self.ready_s = served.ready_s
+            self.announce(f"the server answers after {served.ready_s:.0f} s")
+            self.stage = "trace"
+            roles = {API: 1, ENGINE: 1, **({WORKER: job.workers} if job.workers else {})}
+            with ServingTracers.of(served.traces, roles) as tracers:
+                for each in job.levels:
+                    self.stage = each.level.id
+                    self._level(each, served, tracers)
+            for path in served.traces.glob(TRACES):
+                shutil.copyfile(path, self.working / path.name)
+            self.stage = "stop"
+        self.stage = "record"
+        write_records(self.working / CLIENT_FILE, self.clients)
+        shutil.rmtree(self.raw)
+
+    def _level(self, each: LevelJob, served: Served, tracers: ServingTracers) -> None:
+        level = each.level
+        self._send(each.warm, level, f"warm{level.concurrency}", served)
+        offset_ns = time.time_ns() - time.monotonic_ns()
+        sampling = replace(self.job.sampling, seed=self.job.sampling.seed + level.concurrency)
+        with tracers.window(level.id, sampling):
+            records, summary = self._send(each.rows, level, level.id, served)
+        begin_s = summary["begin_at"]
+        ends = [record.ended_s for record in records]
+        self.levels.append(
+            Level(
+                id=level.id,
+                concurrency=level.concurrency,
+                begin_ns=round((begin_s + min(record.sent_s for record in records)) * 1e9) - offset_ns,
+                end_ns=round((begin_s + max(ends)) * 1e9) - offset_ns,
+                wall_minus_monotonic_ns=offset_ns,
+                client=summary,
+            )
+        )
+        self.clients += [replace(record, phase=level.id) for record in records]
+        speed = sum(record.output_tokens for record in records) / summary["wall_s"]
+        self.announce(f"concurrency {level.concurrency}: {len(records)} requests, {speed:.0f} tokens/s")
+
+    def _send(
+        self, rows: Sequence[LoadRow], level: LoadLevel, prefix: str, served: Served
+    ) -> tuple[list[ClientRecord], dict[str, Any]]:
+        load, output = self.raw / f"{prefix}-load.jsonl", self.raw / f"{prefix}.jsonl"
+        load.write_text("".join(json.dumps(row.document()) + "\n" for row in rows), encoding="utf-8")
+        sending = Sending(
+            request_rate=_NO_RATE, max_concurrency=level.concurrency, seed=0, timeout_s=self.job.timeout_s
+        )
+        asked = LoadOfServer(served.url, MODEL_NAME, load, sending, prefix, output, self.raw / "client.log")
+        what = f"the load of concurrency {level.concurrency}"
+        send_load(asked, lambda is_over: served.wait(is_over, self.job.limits.level, what))
+        records = read_records(output)
+        _refuse_incomplete(records, rows)
+        return records, json.loads(summary_path(output).read_text(encoding="utf-8"))
+
+    def facts(self, status: str, reason: str | None) -> AnatomyFacts:
+        """anatomy.json, as far as the run came."""
+        return AnatomyFacts(
+            **self.job.facts,
+            case=self.job.stored.case,
+            run=self.job.repeat,
+            status=status,
+            failed_in=None if status == OK else self.stage,
+            reason=reason,
+            started_at=self.started,
+            harness=harness_facts(),
+            ready_s=self.ready_s,
+            levels=self.levels,
+        )
+
+
+def _refuse_incomplete(records: Sequence[ClientRecord], rows: Sequence[LoadRow]) -> None:
+    """Raise MeasurementFailed if a request was not answered with as many tokens as were asked for."""
+    for record, row in zip(records, rows, strict=True):
+        if record.status != ANSWERED:
+            raise MeasurementFailed(f"request {record.request_id} {record.status}: {record.error}")
+        if record.output_tokens != row.output_tokens:
+            what = f"{record.output_tokens} tokens, {row.output_tokens} were asked for"
+            raise MeasurementFailed(f"request {record.request_id} was answered with {what}")
