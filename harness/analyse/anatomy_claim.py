@@ -1,8 +1,9 @@
 """The sentence "API server 33 %, scheduling 29 %, GPU execution 38 %", judged by our shares of CPU seconds.
 
-Its source: vLLM's blog on v0.6.0 (2024-09-05), Llama-3-8B on one H100: "the HTTP API server takes 33 % of the total
-execution time, 29 % is spent on scheduling, and only 38 % on the actual GPU execution". It is held against the first
-definition at the highest concurrency. Words and rules are those of ``judge.py``:
+Its source: vLLM's blog on v0.6.0 (2024-09-05, blog.vllm.ai/2024/09/05/perf-update.html), of the engine before it, for
+Llama-3-8B on one H100: shares of "the total execution time", and scheduling is "gathering the LLM results from the last
+step, scheduling the requests to run for the next step, and preparing these requests as inputs". It is held against the
+first definition at the highest concurrency. Words and rules are those of ``judge.py``:
 
     reproduced     real weights on a GPU, and each share is within 5 points of the sentence's, its interval with it
     same shape     not so, but in every repeat execution > API server > scheduling; the most that a twin or a CPU says

@@ -46,7 +46,7 @@ class Followed:
 
 
 @dataclass
-class Seen:
+class Instants:
     """Instants of one request, ns."""
 
     http: int | None = None
@@ -63,14 +63,14 @@ class Seen:
 
 
 @dataclass
-class _Instants:
+class _Known:
     """By the client's x-request-id; of each the first time is kept."""
 
-    seen: dict[str, Seen] = field(default_factory=dict)
+    seen: dict[str, Instants] = field(default_factory=dict)
 
     def put(self, request: object, name: str, value: object) -> None:
         if isinstance(request, str):
-            known = self.seen.setdefault(client_id(request), Seen())
+            known = self.seen.setdefault(client_id(request), Instants())
             if getattr(known, name) is None:
                 setattr(known, name, value)
 
@@ -96,39 +96,35 @@ def followed_requests(view: LevelView, busy: Busy) -> tuple[list[Followed], int]
     return found, len(answered) - len(found)
 
 
-def _instants(view: LevelView) -> dict[str, Seen]:
-    found = _Instants()
+def _instants(view: LevelView) -> dict[str, Instants]:
+    found = _Known()
     for seen in view.of(API):
         for span in seen.spans((HTTP, INPUT, DETOKENISE)):
-            told = span.told
-            if told is None:
-                continue
-            match seen.stage(span):
-                case stage if stage == HTTP:
-                    found.put(told.get("request"), "http", span.begin_ns)
-                case stage if stage == INPUT:
-                    found.put(told.get("request"), "made", span.end_ns)
-                case _:
-                    for request in _ids(span, "first"):
-                        found.put(request, "output", (span.begin_ns, span.end_ns))
+            stage = seen.stage(span)
+            if stage == HTTP:
+                found.put(_told(span, "request"), "http", span.begin_ns)
+            elif stage == INPUT:
+                found.put(_told(span, "request"), "made", span.end_ns)
+            for request in _listed(span, "first") if stage == DETOKENISE else ():
+                found.put(request, "output", (span.begin_ns, span.end_ns))
     for seen in view.of(ENGINE):
         for span in seen.spans((ENGINE_INPUT, SCHEDULE, UPDATE)):
-            if span.told is None:
-                continue
-            match seen.stage(span):
-                case stage if stage == ENGINE_INPUT:
-                    found.put(span.told.get("request"), "at_engine", span.end_ns)
-                case stage if stage == SCHEDULE:
-                    for request in _ids(span, "new"):
-                        found.put(request, "scheduled", span.begin_ns)
-                case _:
-                    for request in _ids(span, "first"):
-                        found.put(request, "first", span.end_ns)
+            stage = seen.stage(span)
+            if stage == ENGINE_INPUT:
+                found.put(_told(span, "request"), "at_engine", span.end_ns)
+            for request in _listed(span, "new") if stage == SCHEDULE else ():
+                found.put(request, "scheduled", span.begin_ns)
+            for request in _listed(span, "first") if stage == UPDATE else ():
+                found.put(request, "first", span.end_ns)
     return found.seen
 
 
-def _ids(span: Span, name: str) -> Sequence[str]:
-    listed = (span.told or {}).get(name)
+def _told(span: Span, name: str) -> object:
+    return span.told.get(name) if span.told else None
+
+
+def _listed(span: Span, name: str) -> Sequence[object]:
+    listed = _told(span, name)
     return listed if isinstance(listed, list) else ()
 
 

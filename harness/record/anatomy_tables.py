@@ -104,7 +104,7 @@ TIMELINE = Table(
         "process": str,
         "thread": str,  # main, other
         "stage": str,
-        "kind": str,
+        "span_kind": str,  # work, wait, container
         "name": str,
         "begin_s": float,
         "end_s": float,

@@ -1,0 +1,402 @@
+"""Runs of the anatomy study as they would be stored, simulated step by step: what is planted is known.
+
+Clients send in batches; each request goes through the API server, the engine core's input thread, steps of engine core
+and worker in lock-step, and back. Every traced call costs ``EVENT_NS`` of CPU, ``INSIDE_NS`` of it in its own span.
+"""
+
+import json
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from harness.record.anatomy_run import CLIENT_FILE, AnatomyFacts, AnatomyRun, Level, read_anatomy_run
+from harness.record.load_output import ClientRecord, ClientSummary
+
+EVENT_NS, INSIDE_NS = 2_000, 1_200
+EPOCH_NS = 1_800_000_000 * 10**9
+US = 1_000
+MAIN, OTHER = 1, 2  # threads of each process: added to its pid
+PIDS = {"api": 100, "engine": 200, "worker": 300}
+HOOKS: dict[str, dict[str, tuple[str, bool]]] = {  # role → stage → kind, detail
+    "api": {"http": ("work", False), "tokenise": ("work", False), "input": ("work", False),
+            "to_engine": ("work", True), "from_engine": ("work", True), "detokenise": ("work", False),
+            "stream_out": ("work", True)},
+    "engine": {"engine_input": ("work", False), "engine_loop": ("container", False), "schedule": ("work", False),
+               "rpc": ("work", False), "engine_wait": ("wait", False), "update": ("work", False),
+               "idle": ("wait", False), "engine_output": ("work", False)},
+    "worker": {"worker_wait": ("wait", False), "worker_loop": ("container", False), "prepare": ("work", False),
+               "forward": ("work", False), "logits": ("work", False), "sample": ("work", False),
+               "reply": ("work", False)},
+}  # fmt: skip
+COSTS = {
+    "http": 300, "tokenise": 150, "input": 100, "to_engine": 50, "engine_input": 80, "schedule": 60, "rpc": 20,
+    "prepare": 200, "forward": 900, "logits": 150, "sample": 120, "reply": 30, "update": 40, "engine_output": 30,
+    "from_engine": 40, "detokenise": 60, "stream_out": 70, "event_loop": 30, "hop": 30,
+}  # fmt: skip  # microseconds
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """``costs`` replace some of ``COSTS``; ``sampled``: 20 ms of detail each 100 ms, else the whole window."""
+
+    case: str = "anatomy-twin-01234567"
+    repeat: int = 1
+    concurrencies: tuple[int, ...] = (1, 4)
+    batches: int = 3
+    tokens: int = 6
+    costs: Mapping[str, int] = field(default_factory=dict)
+    sampled: bool = False
+    twin: bool = True
+    device: str = "cpu"
+    workers: int = 1
+    failed: bool = False
+    cut_wait: bool = False  # the worker's first wait has no CPU of its own
+
+
+@dataclass
+class Truth:
+    """What one level holds: CPU ns by role and stage, instants of each request, spin, and calls traced."""
+
+    cpu: dict[str, defaultdict[str, float]] = field(default_factory=lambda: {role: defaultdict(float) for role in PIDS})
+    requests: dict[str, dict[str, int]] = field(default_factory=lambda: defaultdict(dict))
+    last: dict[str, int] = field(default_factory=dict)
+    steps: int = 0
+
+
+@dataclass
+class _Call:
+    """A call to be traced."""
+
+    stage: str
+    begin: int
+    end: int
+    told: Any = None
+    cpu: int | None = None  # of its own time; None: all of that
+    inner: Sequence["_Call"] = ()
+    other: bool = False  # on another thread than the main one
+
+    @property
+    def own_wall(self) -> int:
+        return self.end - self.begin - sum(call.end - call.begin for call in self.inner)
+
+    @property
+    def own_cpu(self) -> int:
+        return self.own_wall if self.cpu is None else self.cpu
+
+
+def write_run(folder: Path, wanted: Wanted) -> dict[str, Truth]:
+    """Store such a run in a new folder; returns what each level's analysis has to find, by its id."""
+    folder.mkdir(parents=True)
+    truths, levels, clients = {}, [], list[ClientRecord]()
+    processes: dict[str, list[list[Any]]] = {role: [] for role in PIDS}
+    begin = 10**12 + wanted.repeat * 10**10
+    for concurrency in wanted.concurrencies if not wanted.failed else ():
+        name = f"c{concurrency}"
+        calls, truth, end = _simulate(wanted, name, concurrency, begin)
+        records = _records(truth, wanted, begin, name)
+        window = (begin - 5_000 * US, end + 5_000 * US)
+        for role, own in calls.items():
+            processes[role].append([name, window, own])
+        for role in PIDS:
+            processes[role][-1].append(truth)
+        truths[name] = truth
+        clients += records
+        levels.append(Level(name, concurrency, begin, end, EPOCH_NS, _summary(records, begin, end)))
+        begin = end + 10**9
+    facts = AnatomyFacts(
+        case=wanted.case, run=wanted.repeat, status="failed" if wanted.failed else "ok",
+        failed_in="load" if wanted.failed else None,
+        reason="the engine core ended with exit code 137" if wanted.failed else None,
+        started_at="2026-11-29T12:00:00+00:00", parameters={"tokens": wanted.tokens},
+        engine={"pin": "vllm-0.32.0-cpu", "version": "0.32.0", "lock_sha256": "ab" * 32, "patches_sha256": "cd" * 32},
+        model={"name": "qwen2.5-0.5b-instruct", "twin": wanted.twin, "files_sha256": "ef" * 32},
+        node={"id": "node-0123456789ab", "cpu_model": "CPU", "cpus": [0, 1], "memory_bytes": 8 << 30, "gpus": []},
+        harness={"version": "0.8.0", "commit": None, "dirty": False}, ready_s=20.0, device=wanted.device,
+        levels=levels, environment={"OMP_NUM_THREADS": "1"},
+    )  # fmt: skip
+    facts.write(folder)
+    (folder / CLIENT_FILE).write_text("".join(json.dumps(asdict(record)) + "\n" for record in clients))
+    for role, windows in processes.items():
+        for number in range(wanted.workers if role == "worker" else 1):
+            pid = PIDS[role] + 10 * number
+            lines = _trace(role, pid, windows, wanted)
+            text = "".join(json.dumps(line, separators=(",", ":")) + "\n" for line in lines)
+            (folder / f"serving-{role}-{pid}.jsonl").write_text(text)
+    return truths
+
+
+def make_run(folder: Path, wanted: Wanted | None = None) -> tuple[AnatomyRun, dict[str, Truth]]:
+    """The run as it reads back, and what is true of each level."""
+    truths = write_run(folder, wanted or Wanted())
+    return read_anatomy_run(folder), truths
+
+
+def _simulate(wanted: Wanted, level: str, concurrency: int, begin: int) -> tuple[dict[str, list[_Call]], Truth, int]:
+    cost = {name: us * US for name, us in {**COSTS, **wanted.costs}.items()}
+    calls: dict[str, list[_Call]] = {role: [] for role in PIDS}
+    truth = Truth()
+    now, idle_from, wait_from = begin, begin - 5_000 * US, begin - 5_000 * US
+    for batch in range(wanted.batches):
+        ids = [f"{level}-{batch * concurrency + at}" for at in range(concurrency)]
+        api = now + cost["hop"]
+        for request in ids:
+            api = _arrive(request, now, api, cost, calls, truth)
+        at, waiting, left = min(truth.requests[each]["at_engine"] for each in ids), list(ids), {}
+        calls["engine"].append(_Call("idle", idle_from, at, cpu=0))
+        while waiting or left:
+            new = [each for each in waiting if truth.requests[each]["at_engine"] <= at]
+            if not new and not left:
+                at = min(truth.requests[each]["at_engine"] for each in waiting)
+                continue
+            waiting = [each for each in waiting if each not in new]
+            step = _step(at, wait_from, new, [*left, *new], cost, calls, truth)
+            at, wait_from = step
+            for each in new:
+                truth.requests[each]["scheduled"], truth.requests[each]["first"] = _last_step(calls)
+                left[each] = wanted.tokens
+            left = {each: tokens - 1 for each, tokens in left.items()}
+            done = [each for each, tokens in left.items() if not tokens]
+            api = _answer(at, api, new, [*left], done, cost, calls, truth)
+            left = {each: tokens for each, tokens in left.items() if tokens}
+        idle_from = at
+        now = max(truth.last[each] for each in ids) + cost["hop"]
+    calls["engine"].append(_Call("idle", idle_from, now + 5_000 * US, cpu=0))
+    return calls, truth, now
+
+
+def _arrive(
+    request: str, sent: int, at: int, cost: Mapping[str, int], calls: dict[str, list[_Call]], truth: Truth
+) -> int:
+    """HTTP, a pool thread's tokenising, the engine's request; returns when the API server's main thread is free."""
+    known = truth.requests[request]
+    known["sent"], known["http"] = sent, at
+    parsed = at + cost["http"]
+    calls["api"].append(_Call("http", at, parsed, {"request": request}))
+    tokenised = parsed + cost["tokenise"]
+    calls["api"].append(_Call("tokenise", parsed, tokenised, other=True))
+    made = tokenised + cost["input"]
+    gone = made + cost["to_engine"]
+    inner = [
+        _Call("input", tokenised, made, {"request": f"cmpl-{request}-0-0123abcd"}),
+        _Call("to_engine", made, gone),
+    ]
+    calls["api"].append(_Call("http", tokenised, gone + 10 * US, inner=inner))
+    known["made"] = made
+    received = gone + cost["hop"]
+    known["at_engine"] = received + cost["engine_input"]
+    told = {"request": f"cmpl-{request}-0"}
+    calls["engine"].append(_Call("engine_input", received, known["at_engine"], told, other=True))
+    return gone + 10 * US
+
+
+def _step(
+    at: int,
+    wait_from: int,
+    new: Sequence[str],
+    running: Sequence[str],
+    cost: Mapping[str, int],
+    calls: dict[str, list[_Call]],
+    truth: Truth,
+) -> tuple[int, int]:
+    """One engine step; returns its end, and since when the worker waits."""
+    named = [f"cmpl-{each}-0" for each in new]
+    told = {"step": truth.steps, "new": named, "tokens": len(running) + 7 * len(new), "requests": len(running),
+            "prefill": 8 * len(new)}  # fmt: skip
+    scheduled = at + cost["schedule"]
+    sent = scheduled + cost["rpc"]
+    worker = sent + cost["hop"]
+    calls["worker"].append(_Call("worker_wait", wait_from, worker, cpu=(worker - wait_from) // 2))
+    inner, cursor = [], worker
+    for stage in ("prepare", "forward", "logits", "sample", "reply"):
+        inner.append(_Call(stage, cursor, cursor + cost[stage]))
+        cursor += cost[stage] + 5 * US
+    calls["worker"].append(_Call("worker_loop", worker, cursor, inner=inner))
+    answered = cursor + cost["hop"]
+    updated = answered + cost["update"]
+    parts = [
+        _Call("schedule", at, scheduled, told),
+        _Call("rpc", scheduled, sent),
+        _Call("engine_wait", sent, answered),
+        _Call("update", answered, updated, {"step": truth.steps, "first": named, "finished": []}),
+    ]
+    calls["engine"].append(_Call("engine_loop", at, updated + 15 * US, inner=parts))
+    truth.steps += 1
+    return updated + 15 * US, cursor
+
+
+def _last_step(calls: Mapping[str, Sequence[_Call]]) -> tuple[int, int]:
+    step = next(call for call in reversed(calls["engine"]) if call.stage == "engine_loop")
+    return step.begin, step.inner[-1].end
+
+
+def _answer(
+    at: int,
+    api: int,
+    new: Sequence[str],
+    running: Sequence[str],
+    done: Sequence[str],
+    cost: Mapping[str, int],
+    calls: dict[str, list[_Call]],
+    truth: Truth,
+) -> int:
+    """A step's outputs go to the clients; returns when the API server's main thread is free."""
+    out = at + cost["engine_output"]
+    calls["engine"].append(_Call("engine_output", at, out, other=True))
+    begin = max(api, out + cost["hop"])
+    decoded = begin + cost["from_engine"]
+    processed = decoded + cost["detokenise"]
+    told = {"first": [f"cmpl-{each}-0" for each in new], "finished": [f"cmpl-{each}-0" for each in done]}
+    calls["api"] += [_Call("from_engine", begin, decoded), _Call("detokenise", decoded, processed, told)]
+    cursor = processed
+    for request in running:
+        calls["api"].append(_Call("stream_out", cursor, cursor + cost["stream_out"]))
+        cursor += cost["stream_out"]
+        if request in new:
+            truth.requests[request] |= {"out_begin": decoded, "out_end": processed, "client": cursor}
+        truth.last[request] = cursor
+    truth.cpu["api"]["event_loop"] += cost["event_loop"]
+    return cursor + cost["event_loop"]
+
+
+def _records(truth: Truth, wanted: Wanted, begin: int, level: str) -> list[ClientRecord]:
+    found = []
+    for number, (request, known) in enumerate(truth.requests.items()):
+        sent, first, last = known["sent"], known["client"], truth.last[request]
+        gaps = [(last - first) * 1e-9 / (wanted.tokens - 1)] * (wanted.tokens - 1) if wanted.tokens > 1 else []
+        found.append(
+            ClientRecord(
+                number, request, number, 0, "ok", 200, None, 0.0, (sent - begin) * 1e-9, (last - begin) * 1e-9,
+                (sent + EPOCH_NS) * 1e-9, 8, wanted.tokens, None, (first - sent) * 1e-9, (last - sent) * 1e-9, gaps,
+                level,
+            )
+        )  # fmt: skip
+    return found
+
+
+def _summary(records: Sequence[ClientRecord], begin: int, end: int) -> dict[str, Any]:
+    count = len(records)
+    wall_s = (end - begin) * 1e-9
+    return ClientSummary(
+        (begin + EPOCH_NS) * 1e-9, wall_s, 0.1 * wall_s, None, count, count, count, 0, 0, {"max_concurrency": 1}
+    ).document()
+
+
+def _trace(role: str, pid: int, windows: Sequence[Sequence[Any]], wanted: Wanted) -> Iterator[dict[str, Any]]:
+    hooks = list(HOOKS[role])
+    yield {"schema": 1, "clock": "CLOCK_MONOTONIC", "pid": pid, "role": role, "main_tid": pid + MAIN,
+           "event_ns": EVENT_NS, "inside_ns": INSIDE_NS,
+           "hooks": [{"name": f"do_{stage}", "module": f"vllm.{role}", "stage": stage, "kind": kind, "detail": detail}
+                     for stage, (kind, detail) in HOOKS[role].items()]}  # fmt: skip
+    for name, (begin, end), calls, truth in windows:
+        detail = _detail(begin, end, wanted.sampled) if role == "api" else []
+        rows: list[list[Any]] = []
+        for call in calls:
+            _rows(rows, call, pid, hooks, -1, detail, HOOKS[role])
+        rows.sort(key=lambda row: row[3])
+        if pid == PIDS[role]:
+            for call in calls:
+                _count(truth.cpu[role], call)
+        if role == "worker" and wanted.cut_wait:
+            first = next(row for row in rows if hooks[row[0]] == "worker_wait")
+            first[5] = first[6] = None
+        extra = _extra(truth, role)
+        cpu = _cpu_within(calls, [(begin, end)], extra) if pid == PIDS[role] else _cpu_within(calls, [(begin, end)], {})
+        for at in range(0, len(rows), 2000):
+            yield {"window": name, "spans": rows[at : at + 2000]}
+        main = sum(row[1] == pid + MAIN for row in rows)
+        yield {
+            "window": name, "begin_ns": begin, "end_ns": end, "process_cpu_ns": sum(cpu) + len(rows) * EVENT_NS,
+            "main_cpu_ns": cpu[0] + main * EVENT_NS, "events": len(rows),
+            "threads": [{"tid": pid + MAIN, "name": "main", "cpu_ns": cpu[0] + main * EVENT_NS, "wait_ns": 1000}],
+            "detail": [_one_detail(calls, rows, each, extra, pid, (begin, end)) for each in detail],
+        }  # fmt: skip
+
+
+def _extra(truth: Truth, role: str) -> dict[str, float]:
+    """CPU that no hook sees, ns."""
+    seen = {"api": {"event_loop": truth.cpu["api"]["event_loop"], "api_threads": 40_000.0},
+            "engine": {"engine_uncovered": 0.0, "engine_threads": 60_000.0},
+            "worker": {"worker_uncovered": 50_000.0, "worker_threads": 700_000.0}}[role]  # fmt: skip
+    truth.cpu[role].update(seen)
+    return seen
+
+
+def _cpu_within(
+    calls: Sequence[_Call], inside: Sequence[tuple[int, int]], extra: Mapping[str, float]
+) -> tuple[int, int]:
+    """True CPU of the main thread and of the others, with what no hook sees."""
+    found = {False: 0.0, True: 0.0}
+
+    def add(call: _Call) -> None:
+        found[call.other] += call.own_cpu * _overlap(call.begin, call.end, inside)
+        for each in call.inner:
+            add(each)
+
+    for call in calls:
+        add(call)
+    for stage, ns in extra.items():
+        found[stage.endswith("_threads")] += ns
+    return round(found[False]), round(found[True])
+
+
+def _overlap(begin: int, end: int, inside: Sequence[tuple[int, int]]) -> float:
+    shared = sum(max(0, min(end, b) - max(begin, a)) for a, b in inside)
+    return shared / (end - begin) if end > begin else 0.0
+
+
+def _count(stages: defaultdict[str, float], call: _Call) -> None:
+    stages[call.stage] += call.own_cpu
+    for each in call.inner:
+        _count(stages, each)
+
+
+def _rows(
+    rows: list[list[Any]],
+    call: _Call,
+    pid: int,
+    hooks: Sequence[str],
+    parent: int,
+    detail: Sequence[tuple[int, int]],
+    kinds: Mapping[str, tuple[str, bool]],
+) -> tuple[int, int]:
+    """Append the call's rows, inner ones first; returns how many of it are seen and its CPU as traced."""
+    hook = hooks.index(call.stage)
+    is_seen = not kinds[call.stage][1] or any(a <= call.begin < b for a, b in detail)
+    inner = [_rows(rows, each, pid, hooks, hook if is_seen else parent, detail, kinds) for each in call.inner]
+    if not is_seen:
+        return sum(count for count, _ in inner), call.own_cpu + sum(cpu for _, cpu in inner)
+    direct = sum(count for count, _ in inner)
+    cpu_self = call.own_cpu + INSIDE_NS + direct * (EVENT_NS - INSIDE_NS)
+    hidden = sum(cpu for count, cpu in inner if not count)
+    walls = sum(each.end - each.begin for each, (count, _) in zip(call.inner, inner, strict=True) if count)
+    cpu = cpu_self + sum(cpu for _, cpu in inner)
+    tid = pid + (OTHER if call.other else MAIN)
+    row = [hook, tid, call.begin, call.end, call.end - call.begin - walls, cpu, cpu_self + hidden, parent, call.told]
+    rows.append(row)
+    return 1, cpu
+
+
+def _detail(begin: int, end: int, sampled: bool) -> list[tuple[int, int]]:
+    if not sampled:
+        return [(begin, end)]
+    return [(at, min(at + 20_000 * US, end)) for at in range(begin, end, 100_000 * US)]
+
+
+def _one_detail(
+    calls: Sequence[_Call],
+    rows: Sequence[Sequence[Any]],
+    each: tuple[int, int],
+    extra: Mapping[str, float],
+    pid: int,
+    window: tuple[int, int],
+) -> dict[str, int]:
+    share = (each[1] - each[0]) / (window[1] - window[0])
+    own = _cpu_within(calls, [each], {stage: ns * share for stage, ns in extra.items()})
+    inside = [_overlap(row[2], row[3], [each]) for row in rows]
+    main = sum(weight for weight, row in zip(inside, rows, strict=True) if row[1] == pid + MAIN)
+    return {
+        "begin_ns": each[0], "end_ns": each[1], "main_cpu_ns": round(own[0] + main * EVENT_NS),
+        "process_cpu_ns": round(sum(own) + sum(inside) * EVENT_NS), "events": round(sum(inside)),
+    }  # fmt: skip
