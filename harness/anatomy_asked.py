@@ -44,7 +44,14 @@ def asked_of(call: StudyCall, workspace: Workspace) -> Asked:
         known = [name for name in pin_names() if load_pin(name).serving.is_file()]
         raise HarnessError(f"engine {pin.name} has no serving hooks; --engine takes {', '.join(known)}")
     case = Case(_setting(figure, pin, call), figure.smoke.levels if call.smoke else figure.levels, figure.sampled)
-    return Asked(figure, pin, case, tuple(chosen_features(figure.features, call.features, call.smoke)), call.smoke, call.iterations)
+    return Asked(
+        figure,
+        pin,
+        case,
+        tuple(chosen_features(figure.features, call.features, call.smoke)),
+        call.smoke,
+        call.iterations,
+    )
 
 
 def _setting(figure: AnatomyFigure, pin: Pin, call: StudyCall) -> Setting:
@@ -60,4 +67,3 @@ def _setting(figure: AnatomyFigure, pin: Pin, call: StudyCall) -> Setting:
     found = validated(Setting, setting)
     find_model(found.model)
     return found
-

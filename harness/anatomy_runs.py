@@ -150,5 +150,3 @@ def _server(runs: PlannedRuns, log: Path) -> WantedServer:
     return WantedServer(
         tuple(command), port, {**inherited, **device_variables(), **on.environment}, caches.resolve(), log
     )
-
-

@@ -29,7 +29,8 @@ def figure(
     number: Annotated[
         str,
         typer.Argument(
-            metavar="NUM", help="1 to 15, 17; ladder; sharing; headroom; routing; anatomy; rest = 3, 4, 5, 6, 8, 17.",
+            metavar="NUM",
+            help="1 to 15, 17; ladder; sharing; headroom; routing; anatomy; rest = 3, 4, 5, 6, 8, 17.",
         ),
     ],
     slot: Annotated[

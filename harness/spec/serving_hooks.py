@@ -10,7 +10,7 @@ from typing import Literal, Self
 
 from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
 
-from harness.analyse.stages import EVENT_LOOP, STAGES
+from harness.analyse.stages import ENGINE, EVENT_LOOP, STAGES, WORKER
 from harness.errors import HarnessError
 from harness.spec.yamlfile import read_declaration
 
@@ -35,8 +35,10 @@ class ServingHook(BaseModel):
 
     @model_validator(mode="after")
     def _is_known(self) -> Self:
-        if self.stage not in STAGES[self.role] or self.stage == EVENT_LOOP:
-            known = ", ".join(stage for stage in STAGES[self.role] if stage != EVENT_LOOP)
+        # With one GPU the engine core executes the model itself.
+        stages = [*STAGES[self.role], *(STAGES[WORKER] if self.role == ENGINE else ())]
+        if self.stage not in stages or self.stage == EVENT_LOOP:
+            known = ", ".join(stage for stage in stages if stage != EVENT_LOOP)
             raise ValueError(f"unknown stage '{self.stage}' of the {self.role}; known: {known}")
         return self
 

@@ -15,6 +15,7 @@ from harness.engine.patch_set import apply_diffs, diff_texts, sha256
 from harness.engine.patching import apply, revert, status
 from harness.spec.hooks import load_hooks
 from harness.spec.pin import Pin, load_pin, pin_names
+from harness.spec.serving_hooks import load_serving_hooks
 
 
 @pytest.fixture(params=pin_names())
@@ -159,8 +160,9 @@ def test_the_added_log_lines_are_read_as_the_papers_quantities(pin: Pin, patched
 
 
 def test_every_hook_of_vllm_has_its_target(pin: Pin, sources: Path) -> None:
-    hooks = [hook for hook in load_hooks(pin.hooks).hook if hook.module.split(".")[0] == "vllm"]
-    assert len(hooks) > 40
+    tables = [*load_hooks(pin.hooks).hook, *load_serving_hooks(pin.serving).hook]
+    hooks = [hook for hook in tables if hook.module.split(".")[0] == "vllm"]
+    assert len(hooks) > 60
     assert [str(gone) for gone in gone_hooks(hooks, [sources, standard_library(None)]) if not gone.optional] == []
 
 

@@ -14,6 +14,7 @@ from typing import Any
 from harness.analyse.spans import Process, Span, read_processes
 from harness.engine.patch_set import PTH_TEXT, tracer_sources
 from harness.spec.hooks import HookTable
+from harness.spec.serving_hooks import ServingTable
 
 # Python's own functions, noted before the tracer is loaded, so that a program can look for what is left of it.
 NOTE_ORIGINALS = b"import sys, _frozen_importlib as b; sys.originals = (b._find_and_load, b._load_unlocked)\n"
@@ -69,6 +70,22 @@ class World:
         table = HookTable.model_validate({"hook": [{"why": "a test", "kind": "work", **hook} for hook in hooks]})
         lines = "".join(f"    {hook.model_dump(exclude_defaults=True)!r},\n" for hook in table.hook)
         (self.folder / "coldstart_tracer" / "hook_table.py").write_text(f"HOOKS = [\n{lines}]\n", encoding="utf-8")
+
+    def serving_hooks(self, *hooks: dict[str, Any], tasks: dict[str, str] | None = None) -> None:
+        """Write the serving table in the form that apply_patches.py gives it; ``tasks``: name → stage."""
+        named = {"*": "http", **(tasks or {})}
+        table = ServingTable.model_validate(
+            {
+                "hook": [{"why": "a test", "role": "api", "stage": "http", **hook} for hook in hooks],
+                "task": [{"name": name, "stage": stage, "why": "a test"} for name, stage in named.items()],
+            }
+        )
+        arrays = {"HOOKS": table.hook, "TASKS": table.task}
+        text = "".join(
+            f"{name} = {[entry.model_dump(exclude_defaults=True) for entry in entries]!r}\n"
+            for name, entries in arrays.items()
+        )
+        (self.folder / "coldstart_tracer" / "serving_table.py").write_text(text, encoding="utf-8")
 
     def module(self, name: str, source: str) -> None:
         """Write a toy module (``pkg/__init__`` for a package)."""

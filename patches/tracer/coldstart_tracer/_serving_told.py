@@ -48,8 +48,9 @@ def received(args, _result):
     return {"request": args[1].request_id}
 
 
-def made(_args, request):
-    """``InputProcessor.process_inputs``."""
+def made(_args, result):
+    """``InputProcessor.process_inputs``; before 0.11 the request is the second of what it returns."""
+    request = result[1] if isinstance(result, tuple) else result
     return {"request": request.request_id}
 
 
