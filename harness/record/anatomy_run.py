@@ -184,7 +184,7 @@ def _problem(facts: AnatomyFacts) -> str | None:
 
 def _refuse_disagreement(run: AnatomyRun, folder: Path) -> None:
     roles = [trace.role for trace in run.traces]
-    if API not in roles or ENGINE not in roles:
+    if roles.count(API) != 1 or roles.count(ENGINE) != 1:
         raise AnatomyRunError(f"{folder}: {TRACES}: an ok run has a trace of the API server and one of the engine core")
     levels = {level.id: level for level in run.facts.levels}
     for trace in run.traces:

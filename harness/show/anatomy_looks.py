@@ -145,7 +145,7 @@ def stacked(
             if over.half_width is not None:
                 y = row - 0.25 + 0.08 * (at % 7)
                 axes.errorbar([left], [y], xerr=100 * over.half_width / total, color=BLACK, elinewidth=0.6, capsize=1.0,
-                              capthick=0.5, fmt="none")  # fmt: skip
+                              capthick=0.5, fmt="none", clip_on=False)  # fmt: skip
         if bar.note:
             axes.text(101, row, bar.note, ha="left", va="center", fontsize=SMALLEST_PT)
     axes.set(xlim=(0, 100), ylim=(len(bars) - 0.5, -0.5))

@@ -15,7 +15,6 @@ from harness.record.anatomy_tables import (
     BY_WALL,
     CPU_PARTS,
     CPU_S,
-    EVENT_LOOP_SHARE,
     SPIN_S,
     WALL_COVERED,
     WALL_PARTS,
@@ -91,8 +90,7 @@ def stage_bands(data: CaseSplit) -> list[Band]:
 
 
 _ATTRIBUTED = (
-    ("API server: spans", API, ATTRIBUTED),
-    ("API: event loop", API, EVENT_LOOP_SHARE),
+    ("API server", API, ATTRIBUTED),
     ("engine core", ENGINE, ATTRIBUTED),
     ("engine core: wall", ENGINE, WALL_COVERED),
     ("worker", WORKER, ATTRIBUTED),
@@ -120,7 +118,7 @@ def _stage_marks(axes: Axes, data: CaseSplit, role: str) -> None:
         for row, stage in enumerate(names):
             _mark(axes, data.stages.get((concurrency, role, stage)), row, at, len(data.concurrencies))
     rows(axes, [name.replace("_", " ") for name in names])
-    axes.set_xlabel(f"% of the {_PROCESSES[role]}'s CPU without spin")
+    axes.set_xlabel("% of its CPU without spin")
     axes.set_xlim(left=0)
     few_ticks(axes.xaxis, 4)
 
@@ -139,7 +137,7 @@ def _process_marks(
         axes.axvline(goal, color=BLACK, lw=0.5, ls=(0, (3, 2)), zorder=0)
     rows(axes, [name for name, _, _ in shown])
     axes.set_xlim(min([low, *values]) - (2 if low else 0), max([*values, goals[-1]]) * 1.05)
-    axes.set_xlabel("% of the main thread's CPU, of the wall" if low else "% of its CPU without spin")
+    axes.set_xlabel("% of the CPU, of the wall" if low else "% of its CPU without spin")
     few_ticks(axes.xaxis, 4)
 
 
