@@ -308,7 +308,7 @@ def _trace(role: str, pid: int, windows: Sequence[Sequence[Any]], wanted: Wanted
         main = sum(row[1] == pid + MAIN for row in rows)
         yield {
             "window": name, "begin_ns": begin, "end_ns": end, "process_cpu_ns": sum(cpu) + len(rows) * EVENT_NS,
-            "main_cpu_ns": cpu[0] + main * EVENT_NS, "events": len(rows),
+            "main_cpu_ns": cpu[0] + main * EVENT_NS, "events": len(rows), "told_ns": 0,
             "threads": [{"tid": pid + MAIN, "name": "main", "cpu_ns": cpu[0] + main * EVENT_NS, "wait_ns": 1000}],
             "detail": [_one_detail(calls, rows, each, extra, pid, (begin, end)) for each in detail],
         }  # fmt: skip
@@ -398,5 +398,5 @@ def _one_detail(
     main = sum(weight for weight, row in zip(inside, rows, strict=True) if row[1] == pid + MAIN)
     return {
         "begin_ns": each[0], "end_ns": each[1], "main_cpu_ns": round(own[0] + main * EVENT_NS),
-        "process_cpu_ns": round(sum(own) + sum(inside) * EVENT_NS), "events": round(sum(inside)),
+        "process_cpu_ns": round(sum(own) + sum(inside) * EVENT_NS), "events": round(sum(inside)), "told_ns": 0,
     }  # fmt: skip

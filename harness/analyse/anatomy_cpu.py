@@ -1,7 +1,7 @@
 """CPU seconds of a level by stage, without spin and without what tracing cost.
 
 A traced call adds ``event_ns`` of CPU to its thread: ``inside_ns`` of it within its own span, the rest within the span
-around it. So from the CPU of a hook's own time go ``inside_ns`` for each of its spans and the rest for each child's. A
+around it; what spans tell is told between them and its CPU counted by itself. So from the CPU of a hook's own time go ``inside_ns`` for each of its spans and the rest for each child's. A
 wait that the window's edge cut has no CPU of its own; it gets what of its thread's CPU no other span covers, at most
 its length.
 """
@@ -52,12 +52,13 @@ class ProcessCpu:
 def cpu_of(seen: Seen) -> ProcessCpu:
     """CPU of a process. The API server's stages are those of its detail intervals, scaled to its whole CPU."""
     window = seen.window
-    tracing = window.events * seen.trace.event_ns
+    tracing = window.events * seen.trace.event_ns + window.told_ns
     if seen.trace.role == API:
         stages = _scaled(_detail_stages(seen), max(0, window.process_cpu_ns - tracing))
         spin = 0.0
     else:
-        stages = _stages(seen, ((span, 1.0) for span in window.spans), window.main_cpu_ns, window.process_cpu_ns)
+        used = (window.main_cpu_ns - window.told_ns, window.process_cpu_ns - window.told_ns)
+        stages = _stages(seen, ((span, 1.0) for span in window.spans), *used)
         spin = sum(stages.pop(stage, 0.0) for stage in SPINS)
     return ProcessCpu(
         seen.trace.role,
@@ -89,8 +90,8 @@ def _detail_stages(seen: Seen) -> Stages:
     """Nanoseconds by stage in the API server's detail intervals; of a span across an edge, what is inside."""
     inside = Lengths(seen.detail)
     weighted = ((span, _weight(span, inside)) for span in seen.window.spans)
-    main_cpu = sum(each.main_cpu_ns for each in seen.window.detail)
-    cpu = sum(each.process_cpu_ns for each in seen.window.detail)
+    main_cpu = sum(each.main_cpu_ns - each.told_ns for each in seen.window.detail)
+    cpu = sum(each.process_cpu_ns - each.told_ns for each in seen.window.detail)
     return _stages(seen, ((span, weight) for span, weight in weighted if weight), main_cpu, cpu)
 
 

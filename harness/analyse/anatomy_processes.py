@@ -1,7 +1,7 @@
 """Each process of a level: CPU, spin, how much of it is attributed to spans, and what tracing added.
 
 cpu_s               the process's CPU over the level's window, tracing included; of several workers the sum
-spin_s, tracing_s   of it, in waits that spin, and for tracing (events × CPU of one traced call)
+spin_s, tracing_s   of it, in waits that spin, and for tracing (events × CPU of one traced call, and what spans tell)
 attributed          CPU of the main thread's spans ÷ the main thread's CPU, as traced; of the API server over its
                     detail intervals, of several workers the least
 event_loop          the rest of the API server's main thread: uvloop's polling, socket writes, callbacks of C code
@@ -64,8 +64,8 @@ def attributed(seen: Seen) -> float | None:
     """Share of the main thread's CPU that is within spans; None: it used none, or is never seen whole."""
     spans = seen.spans(main=True)
     if seen.trace.role == API:
-        cpu = sum(each.main_cpu_ns for each in seen.window.detail)
+        cpu = sum(each.main_cpu_ns - each.told_ns for each in seen.window.detail)
         covered = covered_ns(spans, seen.detail)
     else:
-        cpu, covered = seen.window.main_cpu_ns, covered_ns(spans)
+        cpu, covered = seen.window.main_cpu_ns - seen.window.told_ns, covered_ns(spans)
     return covered / cpu if cpu else None

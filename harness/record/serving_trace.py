@@ -81,6 +81,7 @@ class Detail:
     main_cpu_ns: int
     process_cpu_ns: int
     events: int
+    told_ns: int
 
 
 @dataclass(frozen=True)
@@ -93,6 +94,7 @@ class Window:
     process_cpu_ns: int
     main_cpu_ns: int
     events: int
+    told_ns: int  # thread CPU that it took to say what spans tell
     threads: Sequence[Thread]
     detail: Sequence[Detail]
     spans: Sequence[Span]

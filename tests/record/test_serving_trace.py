@@ -16,9 +16,9 @@ HEADER = {
 }  # fmt: skip
 ROW = [0, 8, 100, 160, 60, 55, 55, -1, {"step": 1, "new": ["cmpl-c1-0-0"], "tokens": 4}]
 WINDOW = {
-    "window": "c1", "begin_ns": 50, "end_ns": 500, "process_cpu_ns": 80, "main_cpu_ns": 70, "events": 2,
+    "window": "c1", "begin_ns": 50, "end_ns": 500, "process_cpu_ns": 80, "main_cpu_ns": 70, "events": 2, "told_ns": 0,
     "threads": [{"tid": 8, "name": "main", "cpu_ns": 70, "wait_ns": 3}],
-    "detail": [{"begin_ns": 50, "end_ns": 90, "main_cpu_ns": 5, "process_cpu_ns": 6, "events": 0}],
+    "detail": [{"begin_ns": 50, "end_ns": 90, "main_cpu_ns": 5, "process_cpu_ns": 6, "events": 0, "told_ns": 0}],
 }  # fmt: skip
 
 

@@ -9,14 +9,15 @@ def scheduled(_args, output):
     if not output.total_num_scheduled_tokens:
         return None
     _steps[0] += 1
-    counts = output.num_scheduled_tokens
+    total, requests = output.total_num_scheduled_tokens, len(output.num_scheduled_tokens)
+    new = output.scheduled_new_reqs
     return {
         "step": _steps[0],
-        "new": [request.req_id for request in output.scheduled_new_reqs],
-        "tokens": output.total_num_scheduled_tokens,
-        "requests": len(counts),
+        "new": [request.req_id for request in new] if new else (),
+        "tokens": total,
+        "requests": requests,
         # Without speculation a request that decodes has one token: what has more is in its prompt.
-        "prefill": sum(count for count in counts.values() if count > 1),
+        "prefill": 0 if total == requests else sum(n for n in output.num_scheduled_tokens.values() if n > 1),
     }
 
 

@@ -99,7 +99,7 @@ class Windows:
     def _close_detail(self):
         begun, ended = self.detail, self._clocks()
         self.detail = None
-        names = ("begin_ns", "main_cpu_ns", "process_cpu_ns", "events")
+        names = ("begin_ns", "main_cpu_ns", "process_cpu_ns", "events", "told_ns")
         found = {name: after - before for name, before, after in zip(names, begun, ended, strict=True)}
         self.window[3].append({**found, "begin_ns": begun[0], "end_ns": ended[0]})
 
@@ -122,7 +122,7 @@ class Windows:
                 "process_cpu_ns": ended[2] - begun[2],
                 "main_cpu_ns": ended[1] - begun[1],
                 "events": ended[3],
-                "told_ns": calls.TOLD[0],
+                "told_ns": ended[4],
                 "threads": [
                     {
                         "tid": tid,
@@ -141,7 +141,8 @@ class Windows:
         return {"ok": True, "events": events}
 
     def _clocks(self):
-        return (time.monotonic_ns(), time.clock_gettime_ns(self.main_clock), time.process_time_ns(), len(calls.ROWS))
+        cpu = (time.clock_gettime_ns(self.main_clock), time.process_time_ns())
+        return (time.monotonic_ns(), *cpu, len(calls.ROWS), calls.TOLD[0])
 
     def _write(self, window, facts):
         import json
