@@ -13,7 +13,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
-from harness.record.bounded import DECODER, UnreadableError, open_regular
+from harness.record.load import LoadError, json_lines
 from harness.record.plain import is_name, printable
 from harness.record.runcheck import fits
 
@@ -23,7 +23,6 @@ API, ENGINE, WORKER = "api", "engine", "worker"
 ROLES = (API, ENGINE, WORKER)
 WORK, WAIT, CONTAINER = "work", "wait", "container"
 _KINDS = (WORK, WAIT, CONTAINER)
-_MAX_FILE, _MAX_LINE = 1 << 30, 16 << 20
 _MAX_SPANS = 20_000_000
 _MAX_NS = 1 << 62
 _MAX_TEXT = 2000
@@ -227,25 +226,9 @@ def _list(value: Any, where: str) -> list[Any]:
 
 
 def _lines(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Each line's place, ``FILE:17``, and its JSON object."""
-    number = 0
+    """Each line's place, ``FILE: line 17``, and its JSON object."""
     try:
-        with open_regular(path, _MAX_FILE) as file:
-            while line := file.readline(_MAX_LINE + 1):
-                number += 1
-                if not line.endswith(b"\n"):
-                    raise AnatomyRunError(f"{path}:{number}: cut off, or longer than {_MAX_LINE >> 20} MiB")
-                document = DECODER.decode(line.decode("utf-8"))
-                if not isinstance(document, dict):
-                    raise AnatomyRunError(f"{path}:{number}: not a JSON object")
-                yield f"{path}:{number}", document
-    except UnreadableError as error:
-        raise AnatomyRunError(f"{path}: not readable ({error})") from None
-    except OSError as error:
-        raise AnatomyRunError(f"{path}: not readable ({error.strerror})") from None
-    except RecursionError:
-        raise AnatomyRunError(f"{path}:{number}: nested too deeply") from None
-    except ValueError as error:
-        if isinstance(error, AnatomyRunError):
-            raise
-        raise AnatomyRunError(f"{path}:{number}: not JSON ({printable(str(error), 100)})") from None
+        for number, line in json_lines(path):
+            yield f"{path}: line {number}", line
+    except LoadError as error:
+        raise AnatomyRunError(str(error)) from None

@@ -143,7 +143,7 @@ def stacked(
             _write(axes, (left + share / 2, row), share / 100 * width_in, number(over))
             left += share
             if over.half_width is not None:
-                y = row - 0.25 + 0.08 * (at % 7)
+                y = row + (0.24 if at % 2 else -0.24)  # beside the numbers, and not on the neighbour's whisker
                 axes.errorbar([left], [y], xerr=100 * over.half_width / total, color=BLACK, elinewidth=0.6, capsize=1.0,
                               capthick=0.5, fmt="none", clip_on=False)  # fmt: skip
         if bar.note:

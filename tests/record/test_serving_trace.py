@@ -58,29 +58,29 @@ def change(line: int, edit: Callable[[dict[str, Any]], Any]) -> Callable[[list[d
     ("damage", "said"),
     [
         (lambda document: document[:0], "a.jsonl: empty"),
-        (change(0, lambda line: line.update(schema=2)), "a.jsonl:1: no serving trace of schema 1"),
-        (change(0, lambda line: line.update(clock="CLOCK_REALTIME")), "a.jsonl:1: no serving trace"),
-        (change(0, lambda line: line.update(role="clown")), "a.jsonl:1: role must be one of api, engine, worker"),
+        (change(0, lambda line: line.update(schema=2)), "a.jsonl: line 1: no serving trace of schema 1"),
+        (change(0, lambda line: line.update(clock="CLOCK_REALTIME")), "a.jsonl: line 1: no serving trace"),
+        (change(0, lambda line: line.update(role="clown")), "a.jsonl: line 1: role must be one of api, engine, worker"),
         (change(0, lambda line: line.update(inside_ns=9000)), "inside_ns at most event_ns"),
-        (change(0, lambda line: line.pop("pid")), "a.jsonl:1: missing or unknown keys: pid"),
-        (change(0, lambda line: line["hooks"][0].update(kind="rest")), "a.jsonl:1: hooks: kind must be one of"),
-        (change(0, lambda line: line.update(hooks={})), "a.jsonl:1: hooks: must be a list"),
-        (change(1, lambda line: line["spans"][0].pop()), "a.jsonl:2: a span that cannot be"),
-        (change(1, lambda line: line["spans"][0].__setitem__(0, 1)), "a.jsonl:2: a span that cannot be"),
-        (change(1, lambda line: line["spans"][0].__setitem__(3, 99)), "a.jsonl:2: a span that cannot be"),
-        (change(1, lambda line: line["spans"][0].__setitem__(4, 61)), "a.jsonl:2: a span that cannot be"),
-        (change(1, lambda line: line["spans"][0].__setitem__(5, -1)), "a.jsonl:2: a span that cannot be"),
-        (change(1, lambda line: line["spans"][0].__setitem__(2, True)), "a.jsonl:2: a span that cannot be"),
-        (change(1, lambda line: line["spans"][0].__setitem__(8, {"new": [1]})), "a.jsonl:2: a span that cannot be"),
-        (change(1, lambda line: line["spans"][0].__setitem__(8, {"a\x1b": 1})), "a.jsonl:2: a span that cannot be"),
-        (change(2, lambda line: line.update(window="c8")), "a.jsonl:3: window must be a name"),
-        (change(3, lambda line: line.update(end_ns=10)), "a.jsonl:4: an interval ends before it begins"),
-        (change(3, lambda line: line.update(process_cpu_ns=-1)), "a.jsonl:4: process_cpu_ns has a value"),
-        (change(3, lambda line: line.update(detail=2 * line["detail"])), "a.jsonl:4: detail: intervals must be"),
-        (change(3, lambda line: line["threads"][0].pop("name")), "a.jsonl:4: threads: missing or unknown keys: name"),
-        (change(4, lambda line: line.update(window="c1")), "a.jsonl:5: window must be a name"),
-        (lambda document: document[:3], "a.jsonl:3: cut off: window c1 has no end"),
-        (lambda document: [*document, 3], "a.jsonl:6: not a JSON object"),
+        (change(0, lambda line: line.pop("pid")), "a.jsonl: line 1: missing or unknown keys: pid"),
+        (change(0, lambda line: line["hooks"][0].update(kind="rest")), "a.jsonl: line 1: hooks: kind must be one of"),
+        (change(0, lambda line: line.update(hooks={})), "a.jsonl: line 1: hooks: must be a list"),
+        (change(1, lambda line: line["spans"][0].pop()), "line 2: a span that cannot be"),
+        (change(1, lambda line: line["spans"][0].__setitem__(0, 1)), "line 2: a span that cannot be"),
+        (change(1, lambda line: line["spans"][0].__setitem__(3, 99)), "line 2: a span that cannot be"),
+        (change(1, lambda line: line["spans"][0].__setitem__(4, 61)), "line 2: a span that cannot be"),
+        (change(1, lambda line: line["spans"][0].__setitem__(5, -1)), "line 2: a span that cannot be"),
+        (change(1, lambda line: line["spans"][0].__setitem__(2, True)), "line 2: a span that cannot be"),
+        (change(1, lambda line: line["spans"][0].__setitem__(8, {"new": [1]})), "line 2: a span that cannot be"),
+        (change(1, lambda line: line["spans"][0].__setitem__(8, {"a\x1b": 1})), "line 2: a span that cannot be"),
+        (change(2, lambda line: line.update(window="c8")), "a.jsonl: line 3: window must be a name"),
+        (change(3, lambda line: line.update(end_ns=10)), "a.jsonl: line 4: an interval ends before it begins"),
+        (change(3, lambda line: line.update(process_cpu_ns=-1)), "a.jsonl: line 4: process_cpu_ns has a value"),
+        (change(3, lambda line: line.update(detail=2 * line["detail"])), "a.jsonl: line 4: detail: intervals must be"),
+        (change(3, lambda line: line["threads"][0].pop("name")), "line 4: threads: missing or unknown keys: name"),
+        (change(4, lambda line: line.update(window="c1")), "a.jsonl: line 5: window must be a name"),
+        (lambda document: document[:3], "a.jsonl: line 3: cut off: window c1 has no end"),
+        (lambda document: [*document, 3], "a.jsonl: line 6: not a JSON object"),
     ],
 )  # fmt: skip
 def test_what_cannot_be_is_refused_with_its_line(
@@ -96,10 +96,10 @@ def test_what_cannot_be_is_refused_with_its_line(
 def test_a_torn_line_and_no_file_are_refused(tmp_path: Path) -> None:
     path = written(tmp_path / "a.jsonl", lines())
     path.write_bytes(path.read_bytes()[:-3])
-    with pytest.raises(AnatomyRunError, match=r"a\.jsonl:5: cut off"):
+    with pytest.raises(AnatomyRunError, match=r"a\.jsonl: line 5: not JSON"):
         read_serving_trace(path)
     path.write_bytes(b"{\n")
-    with pytest.raises(AnatomyRunError, match=r"a\.jsonl:1: not JSON"):
+    with pytest.raises(AnatomyRunError, match=r"a\.jsonl: line 1: not JSON"):
         read_serving_trace(path)
-    with pytest.raises(AnatomyRunError, match=r"b\.jsonl: not readable"):
+    with pytest.raises(AnatomyRunError, match=r"b\.jsonl: cannot be read"):
         read_serving_trace(tmp_path / "b.jsonl")
