@@ -8,15 +8,13 @@ from harness.analyse.anatomy_rows import split_rows
 from harness.anatomy_runs import AnatomyOn, PlannedRuns
 from harness.errors import HarnessError
 from harness.record.anatomy_run import AnatomyRun, read_anatomy_run
-from harness.record.anatomy_tables import CLAIM, FINDINGS, SPLIT_TABLES, STUDY
-from harness.record.feature_tables import FEATURE_TABLES
+from harness.record.anatomy_tables import ANATOMY_TABLES, CLAIM, FINDINGS, STUDY
 from harness.record.private import names_here, without_private
 from harness.record.serving_trace import AnatomyRunError
 from harness.record.slotcheck import SlotError
 from harness.record.study_slot import read_study_slot, write_study_slot
 from harness.record.tables import Cell
 
-ANATOMY_TABLES = SPLIT_TABLES + FEATURE_TABLES
 Rows = Sequence[tuple[Cell, ...]]
 
 

@@ -32,7 +32,7 @@ def run_anatomy(call: StudyCall, workspace: Workspace) -> None:
             print_anatomy_plan(asked, call.as_json)
             return
         with measuring(workspace.root, f"figure {call.figure}"):
-            on = _set_up(asked, workspace)
+            on = set_up_on(asked, workspace)
             failed = _measure(on)
         with contextlib.redirect_stdout(sys.stderr if call.as_json else sys.stdout):
             plot(workspace.figure(call.figure), [])
@@ -44,7 +44,8 @@ def run_anatomy(call: StudyCall, workspace: Workspace) -> None:
         raise MeasurementFailed(failed[0])
 
 
-def _set_up(asked: Asked, workspace: Workspace) -> AnatomyOn:
+def set_up_on(asked: Asked, workspace: Workspace) -> AnatomyOn:
+    """Engine and model, installed and made where they are not there."""
     check_writable([workspace.runs, workspace.caches, workspace.figure(asked.figure.figure)])
     node = this_node(workspace.runs)
     engine = set_up(asked.pin, workspace)

@@ -124,7 +124,7 @@ def _job(runs: PlannedRuns, repeat: int) -> AnatomyJob:
             "device": on.engine.pin.device,
             "environment": on.environment,
         },
-        wanted=partial(_server, runs),
+        wanted=partial(server_of, runs),
         levels=[
             LevelJob(level, warm_rows(level, setting.prompts), level_rows(level, setting.prompts, repeat))
             for level in levels
@@ -142,7 +142,8 @@ def _workers(on: AnatomyOn) -> int:
     return size if size > 1 or on.engine.pin.device == CPU else 0
 
 
-def _server(runs: PlannedRuns, log: Path) -> WantedServer:
+def server_of(runs: PlannedRuns, log: Path) -> WantedServer:
+    """The case's server, at a free port."""
     on, port = runs.on, free_port()
     inherited = {name: os.environ[name] for name in INHERITED if name in os.environ and name != _THREADS}
     command = on.asked.case.command(on.engine.python, on.model.path.resolve(), MODEL_NAME, port)

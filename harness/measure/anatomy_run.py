@@ -117,11 +117,12 @@ class _Run:
 
     def _level(self, each: LevelJob, served: Served, tracers: ServingTracers) -> None:
         level = each.level
-        self._send(each.warm, level, f"warm{level.concurrency}", served)
+        place = Place(self.raw, self.job.timeout_s, self.job.limits.level)
+        send_rows(each.warm, level.concurrency, f"warm{level.concurrency}", served, place)
         offset_ns = time.time_ns() - time.monotonic_ns()
         sampling = replace(self.job.sampling, seed=self.job.sampling.seed + level.concurrency)
         with tracers.window(level.id, sampling):
-            records, summary = self._send(each.rows, level, level.id, served)
+            records, summary = send_rows(each.rows, level.concurrency, level.id, served, place)
         begin_s = summary["begin_at"]
         ends = [record.ended_s for record in records]
         self.levels.append(
@@ -138,21 +139,6 @@ class _Run:
         speed = sum(record.output_tokens for record in records) / summary["wall_s"]
         self.announce(f"concurrency {level.concurrency}: {len(records)} requests, {speed:.0f} tokens/s")
 
-    def _send(
-        self, rows: Sequence[LoadRow], level: LoadLevel, prefix: str, served: Served
-    ) -> tuple[list[ClientRecord], dict[str, Any]]:
-        load, output = self.raw / f"{prefix}-load.jsonl", self.raw / f"{prefix}.jsonl"
-        load.write_text("".join(json.dumps(row.document()) + "\n" for row in rows), encoding="utf-8")
-        sending = Sending(
-            request_rate=_NO_RATE, max_concurrency=level.concurrency, seed=0, timeout_s=self.job.timeout_s
-        )
-        asked = LoadOfServer(served.url, MODEL_NAME, load, sending, prefix, output, self.raw / "client.log")
-        what = f"the load of concurrency {level.concurrency}"
-        send_load(asked, lambda is_over: served.wait(is_over, self.job.limits.level, what))
-        records = read_records(output)
-        _refuse_incomplete(records, rows)
-        return records, json.loads(summary_path(output).read_text(encoding="utf-8"))
-
     def facts(self, status: str, reason: str | None) -> AnatomyFacts:
         """anatomy.json, as far as the run came."""
         return AnatomyFacts(
@@ -167,6 +153,33 @@ class _Run:
             ready_s=self.ready_s,
             levels=self.levels,
         )
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a load's files lie, and how long one request and the whole load may take."""
+
+    folder: Path
+    request_s: float
+    load_s: float
+
+
+def send_rows(
+    rows: Sequence[LoadRow], concurrency: int, prefix: str, served: Served, place: Place
+) -> tuple[list[ClientRecord], dict[str, Any]]:
+    """Send the requests in a closed loop, by a client of its own; what it saw of each, and its summary's document.
+
+    Raises:
+        MeasurementFailed: the server ended, it took too long, or a request was not answered as it was asked.
+    """
+    load, output = place.folder / f"{prefix}-load.jsonl", place.folder / f"{prefix}.jsonl"
+    load.write_text("".join(json.dumps(row.document()) + "\n" for row in rows), encoding="utf-8")
+    sending = Sending(request_rate=_NO_RATE, max_concurrency=concurrency, seed=0, timeout_s=place.request_s)
+    asked = LoadOfServer(served.url, MODEL_NAME, load, sending, prefix, output, place.folder / "client.log")
+    send_load(asked, lambda is_over: served.wait(is_over, place.load_s, f"the load of concurrency {concurrency}"))
+    records = read_records(output)
+    _refuse_incomplete(records, rows)
+    return records, json.loads(summary_path(output).read_text(encoding="utf-8"))
 
 
 def _refuse_incomplete(records: Sequence[ClientRecord], rows: Sequence[LoadRow]) -> None:

@@ -12,6 +12,7 @@
 ``repeat`` is the number of a run of its case. What does not exist has no row.
 """
 
+from harness.record.feature_tables import FEATURE_TABLES
 from harness.record.tables import Table
 
 STUDY = "engine_anatomy"
@@ -125,3 +126,4 @@ CLAIM = Table(
     _COUNTS,
 )
 SPLIT_TABLES = (RUNS, LEVELS, SHARES, PROCESSES, REQUESTS, TIMELINE, FINDINGS, CLAIM)
+ANATOMY_TABLES = SPLIT_TABLES + FEATURE_TABLES

@@ -13,8 +13,7 @@ from rich.console import RenderableType
 
 from harness.analyse.anatomy_series import CaseSplit, case_split, cases_of
 from harness.errors import HarnessError
-from harness.record.anatomy_tables import SPLIT_TABLES, STUDY
-from harness.record.feature_tables import FEATURE_TABLES
+from harness.record.anatomy_tables import ANATOMY_TABLES, STUDY
 from harness.show import anatomy_text as text
 from harness.show.anatomy_looks import part_key
 from harness.show.anatomy_print import split_summary
@@ -26,7 +25,6 @@ from harness.show.study_command import StudyPlot, StudySide
 from harness.show.study_page import Page
 from harness.show.style import style
 
-ANATOMY_TABLES = SPLIT_TABLES + FEATURE_TABLES
 _LONGEST = 60  # characters of a case in a title
 
 

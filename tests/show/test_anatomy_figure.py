@@ -12,7 +12,7 @@ from rich.console import Console
 
 from harness.record.anatomy_tables import SPLIT_TABLES, STUDY
 from harness.record.study_slot import read_study_slot
-from harness.show.anatomy import ANATOMY_TABLES, PLOT
+from harness.record.anatomy_tables import ANATOMY_TABLES, PLOT
 from harness.show.study_command import study_plot_command, study_sides
 from harness.show.study_page import PAGE_IN
 from harness.show.style import SMALLEST_PT, style
