@@ -93,10 +93,10 @@ def stage_bands(data: CaseSplit) -> list[Band]:
 _ATTRIBUTED = (
     ("API server", API, ATTRIBUTED),
     ("engine core", ENGINE, ATTRIBUTED),
-    ("without spin", ENGINE, ATTRIBUTED_WITHOUT_SPIN),
-    ("wall clock", ENGINE, WALL_COVERED),
+    ("engine: no spin", ENGINE, ATTRIBUTED_WITHOUT_SPIN),
+    ("engine: wall clock", ENGINE, WALL_COVERED),
     ("worker", WORKER, ATTRIBUTED),
-    ("without spin", WORKER, ATTRIBUTED_WITHOUT_SPIN),
+    ("worker: no spin", WORKER, ATTRIBUTED_WITHOUT_SPIN),
 )
 _ADDED = tuple((_PROCESSES[role], role, ADDED_WITHOUT_SPIN) for role in ROLES)
 
