@@ -2,8 +2,9 @@
 
 Its source: vLLM's blog on v0.6.0 (2024-09-05, blog.vllm.ai/2024/09/05/perf-update.html), of the engine before it, for
 Llama-3-8B on one H100: shares of "the total execution time", and scheduling is "gathering the LLM results from the last
-step, scheduling the requests to run for the next step, and preparing these requests as inputs". It is held against the
-first definition at the highest concurrency. Words and rules are those of ``judge.py``:
+step, scheduling the requests to run for the next step, and preparing these requests as inputs". It is held against our
+shares at the highest concurrency: on a CPU against the first definition; on a GPU, whose work is no CPU seconds,
+against the second, whose parts behind the execution are its scheduling. Words and rules are those of ``judge.py``:
 
     reproduced     real weights on a GPU, and each share is within 5 points of the sentence's, its interval with it
     same shape     not so, but in every repeat execution > API server > scheduling; the most that a twin or a CPU says
@@ -21,18 +22,27 @@ from harness.record.anatomy_tables import (
     ALL,
     API_SERVER,
     BY_CPU,
+    BY_WALL,
     CPU,
+    ENGINE_REST,
     EXECUTION,
     OK,
     RUNS,
+    SCHEDULE_UPDATE,
     SCHEDULING,
     SHARES,
     TWIN,
+    WORKER_HOST,
 )
 from harness.record.tables import Cell
 
 CLAIMED: Mapping[str, float] = {API_SERVER: 0.33, SCHEDULING: 0.29, EXECUTION: 0.38}
 CLAIM_NAME = "33/29/38"
+# Parts of either definition → the sentence's. Where nothing of the three was busy is no share of it.
+_BELONGS = dict.fromkeys((SCHEDULING, WORKER_HOST, SCHEDULE_UPDATE, ENGINE_REST), SCHEDULING) | {
+    API_SERVER: API_SERVER,
+    EXECUTION: EXECUTION,
+}
 TOLERANCE = 0.05  # of a share
 _ORDER = sorted(CLAIMED, key=lambda part: -CLAIMED[part])
 _SAID = {API_SERVER: "API server", SCHEDULING: "scheduling", EXECUTION: "execution"}
@@ -47,7 +57,9 @@ def claim_rows(tables: Mapping[str, Sequence[Row]]) -> list[Row]:
     runs = cells_of(RUNS, tables[RUNS.name])
     for case in sorted({run["case"] for run in runs}):
         own = [run for run in runs if run["case"] == case]
-        concurrency, repeats = _repeats(cells_of(SHARES, tables[SHARES.name], case=case, definition=BY_CPU, stage=ALL))
+        definition = BY_CPU if any(run["device"] == CPU for run in own) else BY_WALL
+        shares = cells_of(SHARES, tables[SHARES.name], case=case, definition=definition, stage=ALL)
+        concurrency, repeats = _repeats(shares)
         verdict, reason = judge_split(repeats, limits(own))
         found.append((case, concurrency, CLAIM_NAME, verdict, len(repeats), reason))
     return found
@@ -62,13 +74,17 @@ def limits(runs: Sequence[Cells]) -> list[str]:
 
 
 def _repeats(rows: Sequence[Cells]) -> tuple[int, list[Repeat]]:
-    """The highest concurrency, 0 if there is none, and the shares of its repeats."""
+    """The highest concurrency, 0 if there is none, and the sentence's three shares in each of its repeats."""
     highest = max((row["concurrency"] for row in rows), default=0)
     found: dict[int, dict[str, float]] = {}
     for row in rows:
-        if row["concurrency"] == highest:
-            found.setdefault(row["repeat"], {})[row["part"]] = row["share"]
-    return highest, [found[repeat] for repeat in sorted(found)]
+        if row["concurrency"] == highest and (part := _BELONGS.get(row["part"])):
+            shares = found.setdefault(row["repeat"], dict.fromkeys(CLAIMED, 0.0))
+            shares[part] += row["share"]
+    whole = {repeat: sum(found[repeat].values()) for repeat in sorted(found)}
+    return highest, [
+        {part: share / whole[repeat] for part, share in found[repeat].items()} for repeat in whole if whole[repeat]
+    ]
 
 
 def judge_split(repeats: Sequence[Repeat], limited: Sequence[str]) -> tuple[Verdict, str]:

@@ -1,9 +1,9 @@
 """CPU seconds of a level by stage, without spin and without what tracing cost.
 
 A traced call adds ``event_ns`` of CPU to its thread: ``inside_ns`` of it within its own span, the rest within the span
-around it; what spans tell is told between them and its CPU counted by itself. So from the CPU of a hook's own time go ``inside_ns`` for each of its spans and the rest for each child's. A
-wait that the window's edge cut has no CPU of its own; it gets what of its thread's CPU no other span covers, at most
-its length.
+around it. What spans tell is told between them, and its CPU is counted by itself. So from the CPU of a hook's own time
+go ``inside_ns`` for each of its spans and the rest for each child's. A wait that the window's edge cut has no CPU of its
+own; it gets what of its thread's CPU no other span covers, at most its length.
 """
 
 from collections import defaultdict
@@ -156,3 +156,9 @@ def covered_ns(spans: Iterable[Span], inside: Intervals | None = None) -> float:
     """CPU of the spans' own time as traced; ``inside``: only as far as they are within these intervals."""
     lengths = None if inside is None else Lengths(inside)
     return sum((span.cpu_self_ns or 0) * (1.0 if lengths is None else _weight(span, lengths)) for span in spans)
+
+
+def count(spans: Iterable[Span], inside: Intervals | None = None) -> float:
+    """How many spans there are; ``inside``: each counts as far as it is within these intervals."""
+    lengths = None if inside is None else Lengths(inside)
+    return sum(1.0 if lengths is None else _weight(span, lengths) for span in spans)

@@ -81,7 +81,7 @@ def level_views(run: AnatomyRun) -> list[LevelView]:
     """The levels of a run, in the order of their concurrency; of a failed run none."""
     views = []
     for level in sorted(run.facts.levels, key=lambda each: each.concurrency) if run.traces else ():
-        seen = tuple(Seen(trace, trace.windows[level.id]) for trace in run.traces)
+        seen = tuple(Seen(trace, trace.windows[level.id]) for trace in run.traces if level.id in trace.windows)
         views.append(LevelView(run, level, seen))
     return views
 

@@ -20,7 +20,7 @@ from harness.record.load import LoadError
 from harness.record.load_output import ClientRecord, ClientSummary, read_records, summary_of
 from harness.record.plain import is_name, printable
 from harness.record.runcheck import fits
-from harness.record.serving_trace import API, ENGINE, AnatomyRunError, ServingTrace, read_serving_trace
+from harness.record.serving_trace import API, ENGINE, WORKER, AnatomyRunError, ServingTrace, read_serving_trace
 
 # 1 (2026-11-29): first version.
 SCHEMA_VERSION = 1
@@ -190,6 +190,8 @@ def _refuse_disagreement(run: AnatomyRun, folder: Path) -> None:
     for trace in run.traces:
         for level in levels.values():
             window = trace.windows.get(level.id)
+            if window is None and trace.role == WORKER:  # one that was started later, or had ended
+                continue
             if window is None or not window.begin_ns <= level.begin_ns < level.end_ns <= window.end_ns:
                 where = f"{folder}/serving-{trace.role}-{trace.pid}.jsonl"
                 raise AnatomyRunError(f"{where}: no window around the load of {level.id}")

@@ -56,7 +56,8 @@ MEAN, HALF_WIDTH, SPREAD, N = "mean", "half width", "spread", "n"
 
 # Metrics of processes.csv.
 CPU_S, SPIN_S, TRACING_S, EVENTS = "cpu_s", "spin_s", "tracing_s", "events"
-ATTRIBUTED, EVENT_LOOP_SHARE, WALL_COVERED = "attributed", "event_loop", "wall_covered"
+ATTRIBUTED, ATTRIBUTED_WITHOUT_SPIN = "attributed", "attributed_without_spin"
+EVENT_LOOP_SHARE, WALL_COVERED = "event_loop", "wall_covered"
 ADDED, ADDED_WITHOUT_SPIN, RUN_QUEUE_S = "added", "added_without_spin", "run_queue_s"
 
 _AT = {"case": str, "repeat": int, "concurrency": int}

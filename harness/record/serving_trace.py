@@ -182,7 +182,7 @@ def _can_be(row: list[Any], hooks: int) -> bool:
     ):
         return False
     is_placed = 0 <= hook < hooks and -1 <= parent < hooks and tid >= 0 and 0 <= begin <= end <= _MAX_NS
-    return is_placed and 0 <= self_ns <= end - begin and _is_told(told)
+    return is_placed and 0 <= self_ns <= _MAX_NS and _is_told(told)
 
 
 def _is_told(told: Any) -> bool:

@@ -11,6 +11,7 @@ from harness.record.anatomy_tables import (
     ADDED_WITHOUT_SPIN,
     ALL,
     ATTRIBUTED,
+    ATTRIBUTED_WITHOUT_SPIN,
     BY_CPU,
     BY_WALL,
     CPU_PARTS,
@@ -77,7 +78,9 @@ def _seen(data: CaseSplit) -> Iterator[str]:
     attributed = {
         "API server": worst(data, API, ATTRIBUTED, min),
         "engine core": worst(data, ENGINE, ATTRIBUTED, min),
+        "engine core without spin": worst(data, ENGINE, ATTRIBUTED_WITHOUT_SPIN, min),
         "worker": worst(data, WORKER, ATTRIBUTED, min),
+        "worker without spin": worst(data, WORKER, ATTRIBUTED_WITHOUT_SPIN, min),
         "engine core's wall clock": worst(data, ENGINE, WALL_COVERED, min),
     }
     if told := _told(attributed):

@@ -11,6 +11,7 @@ from harness.analyse.stats import Summary
 from harness.record.anatomy_tables import (
     ADDED_WITHOUT_SPIN,
     ATTRIBUTED,
+    ATTRIBUTED_WITHOUT_SPIN,
     BY_CPU,
     BY_WALL,
     CPU_PARTS,
@@ -85,15 +86,17 @@ def stage_bands(data: CaseSplit) -> list[Band]:
     ]
     return [
         Band("", panels, 0.145 * most + 0.1, between=1.12, inset=0.6, gap=0.1),
-        Band("", seen, 0.75, between=1.12, inset=0.6),
+        Band("", seen, 0.9, between=1.12, inset=0.6),
     ]
 
 
 _ATTRIBUTED = (
     ("API server", API, ATTRIBUTED),
     ("engine core", ENGINE, ATTRIBUTED),
-    ("engine core: wall", ENGINE, WALL_COVERED),
+    ("engine: no spin", ENGINE, ATTRIBUTED_WITHOUT_SPIN),
+    ("engine: wall clock", ENGINE, WALL_COVERED),
     ("worker", WORKER, ATTRIBUTED),
+    ("worker: no spin", WORKER, ATTRIBUTED_WITHOUT_SPIN),
 )
 _ADDED = tuple((_PROCESSES[role], role, ADDED_WITHOUT_SPIN) for role in ROLES)
 

@@ -43,8 +43,8 @@ def stage_caption(side: StudySide, data: CaseSplit) -> list[str]:
         "server's main thread that no hook covers; threads, uncovered: CPU without spans. The API server's stages are "
         "those of short samples, scaled to its whole CPU.",
         "Attributed: CPU of the main thread's spans ÷ its CPU (goal 98 %; the rest of the API server's is the event "
-        "loop); of the engine core also the share of the load's wall clock within its spans. Added: traced calls × the "
-        "CPU of one (goals 1 %, API server 3 %).",
+        "loop), also without its spinning waits, which may be most of it; wall clock: share of the load within spans "
+        "of the engine core's main thread. Added: traced calls × the CPU of one (goals 1 %, API server 3 %).",
         *_not_concluded(data),
         *_failed(data),
     ]

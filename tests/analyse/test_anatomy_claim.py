@@ -52,16 +52,20 @@ def test_the_highest_concurrency_is_judged_with_all_its_repeats(tmp_path: Path) 
     (claim,) = cells_of(CLAIM, tables[CLAIM.name])
     assert (claim["concurrency"], claim["verdict"], claim["n"]) == (4, "same shape", 3)
     said = {row["statistic"]: row["value"] for row in cells_of(
-        FINDINGS, tables[FINDINGS.name], concurrency=4, definition="cpu", part="api")}  # fmt: skip
+        FINDINGS, SHARES, tables[FINDINGS.name], concurrency=4, definition="cpu", part="api")}  # fmt: skip
     assert f"API server {100 * said['mean']:.1f} ± {100 * said['half width']:.1f} %" in claim["reason"]
     assert said["n"] == 3
     assert 0 < said["spread"] < 0.02
 
 
-def test_real_weights_on_a_gpu_may_say_more_than_a_twin(tmp_path: Path) -> None:
+def test_real_weights_on_a_gpu_are_judged_by_the_wall_clock_and_may_say_more_than_a_twin(tmp_path: Path) -> None:
     wanted = [Wanted(repeat=at, twin=False, device="cuda") for at in (1, 2)]
-    (claim,) = cells_of(CLAIM, split_rows(made_runs(tmp_path, wanted))[CLAIM.name])
-    assert claim["verdict"] == "same shape"
+    tables = split_rows(made_runs(tmp_path, wanted))
+    (claim,) = cells_of(CLAIM, tables[CLAIM.name])
+    wall = cells_of(SHARES, tables[SHARES.name], repeat=1, concurrency=4, definition="wall", stage="all")
+    shares = {row["part"]: row["share"] for row in wall}
+    assert shares["api"] < shares["worker_host"] + shares["schedule_update"] + shares["engine_rest"]
+    assert claim["verdict"] == "contradicted"  # execution > API server > scheduling is not so
     assert "can say no more" not in claim["reason"]
 
 

@@ -11,6 +11,7 @@ from harness.record.anatomy_run import CLIENT_FILE, FILE, read_anatomy_facts, re
 from harness.record.serving_trace import AnatomyRunError
 from tests.anatomy_runs import EPOCH_NS, Wanted, make_run, write_run
 
+EXAMPLES = Path(__file__).parents[1] / "example_anatomy_runs"
 SMALL = Wanted(concurrencies=(1, 2), batches=1, tokens=2)
 
 
@@ -107,3 +108,11 @@ def test_what_contradicts_itself_is_one_line(tmp_path: Path, damage: Callable[[P
         read_anatomy_run(tmp_path / "1")
     assert said in str(error.value)
     assert str(error.value).isprintable()
+
+
+@pytest.mark.parametrize("folder", sorted(EXAMPLES.glob("schema_*")), ids=lambda path: path.name)
+def test_the_example_run_of_every_version_is_read_for_ever(folder: Path) -> None:
+    run = read_anatomy_run(folder)
+    assert [(level.id, len(run.clients_of(level))) for level in run.facts.levels] == [("c1", 1), ("c2", 2)]
+    assert [trace.role for trace in run.traces] == ["api", "engine", "worker"]
+    assert all(trace.windows["c2"].spans for trace in run.traces)

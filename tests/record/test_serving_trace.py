@@ -68,7 +68,7 @@ def change(line: int, edit: Callable[[dict[str, Any]], Any]) -> Callable[[list[d
         (change(1, lambda line: line["spans"][0].pop()), "line 2: a span that cannot be"),
         (change(1, lambda line: line["spans"][0].__setitem__(0, 1)), "line 2: a span that cannot be"),
         (change(1, lambda line: line["spans"][0].__setitem__(3, 99)), "line 2: a span that cannot be"),
-        (change(1, lambda line: line["spans"][0].__setitem__(4, 61)), "line 2: a span that cannot be"),
+        (change(1, lambda line: line["spans"][0].__setitem__(4, -1)), "line 2: a span that cannot be"),
         (change(1, lambda line: line["spans"][0].__setitem__(5, -1)), "line 2: a span that cannot be"),
         (change(1, lambda line: line["spans"][0].__setitem__(2, True)), "line 2: a span that cannot be"),
         (change(1, lambda line: line["spans"][0].__setitem__(8, {"new": [1]})), "line 2: a span that cannot be"),

@@ -1,6 +1,8 @@
 """The anatomy figure: drawn from slots alone, readable, and saying whose data it shows and what it may not say."""
 
 import io
+import subprocess
+import sys
 from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
@@ -10,9 +12,9 @@ from matplotlib.figure import Figure
 from matplotlib.text import Text
 from rich.console import Console
 
-from harness.record.anatomy_tables import SPLIT_TABLES, STUDY
+from harness.record.anatomy_tables import ANATOMY_TABLES, SPLIT_TABLES, STUDY
 from harness.record.study_slot import read_study_slot
-from harness.record.anatomy_tables import ANATOMY_TABLES, PLOT
+from harness.show.anatomy import PLOT
 from harness.show.study_command import study_plot_command, study_sides
 from harness.show.study_page import PAGE_IN
 from harness.show.style import SMALLEST_PT, style
@@ -142,13 +144,31 @@ def test_a_slot_of_failed_runs_alone_is_one_line(tmp_path: Path, capsys: pytest.
     assert not (tmp_path / "out").exists()
 
 
-def test_the_same_slot_gives_the_same_bytes(tmp_path: Path) -> None:
+def test_the_same_slot_gives_the_same_drawing(tmp_path: Path) -> None:
     slot = made_slot(tmp_path / "node0", [SMALL])
+    assert pages_of(slot) == pages_of(slot)
+
+
+def pages_of(slot: Path) -> list[bytes]:
+    """Each page as a PDF without its date."""
+    figures, _, _ = drawn(slot)
     files = []
-    for name in ("a", "b"):
-        assert study_plot_command(str(PLOT_FILE), PLOT, ["--data", str(slot), "--out", str(tmp_path / name)]) == 0
-        files.append([(tmp_path / name / f"figure-anatomy.{kind}").read_bytes() for kind in ("pdf", "png")])
-    assert files[0] == files[1]
+    for figure in figures:
+        content = io.BytesIO()
+        with style():
+            figure.savefig(content, format="pdf", metadata={"CreationDate": None})
+        files.append(content.getvalue())
+    return files
+
+
+def test_the_script_draws_a_slot_from_anywhere(tmp_path: Path) -> None:
+    slot = made_slot(tmp_path / "node0", [SMALL])
+    command = [sys.executable, str(PLOT_FILE), "--data", str(slot), "--out", str(tmp_path / "out")]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    paths = [tmp_path / "out" / f"figure-anatomy.{kind}" for kind in ("pdf", "png")]
+    assert done.stdout.splitlines()[-2:] == list(map(str, paths))
+    assert b"/Count 4" in paths[0].read_bytes()
 
 
 def test_the_made_up_slot_reads_back(slot: Path) -> None:
