@@ -7,7 +7,7 @@ import pytest
 from harness.analyse.anatomy_claim import judge_split
 from harness.analyse.anatomy_rows import split_rows
 from harness.analyse.headroom_series import cells_of
-from harness.record.anatomy_tables import CLAIM, FINDINGS
+from harness.record.anatomy_tables import CLAIM, FINDINGS, SHARES
 from tests.anatomy_runs import Wanted
 from tests.anatomy_slot import made_runs
 
@@ -52,7 +52,7 @@ def test_the_highest_concurrency_is_judged_with_all_its_repeats(tmp_path: Path) 
     (claim,) = cells_of(CLAIM, tables[CLAIM.name])
     assert (claim["concurrency"], claim["verdict"], claim["n"]) == (4, "same shape", 3)
     said = {row["statistic"]: row["value"] for row in cells_of(
-        FINDINGS, SHARES, tables[FINDINGS.name], concurrency=4, definition="cpu", part="api")}  # fmt: skip
+        FINDINGS, tables[FINDINGS.name], concurrency=4, definition="cpu", part="api")}  # fmt: skip
     assert f"API server {100 * said['mean']:.1f} ± {100 * said['half width']:.1f} %" in claim["reason"]
     assert said["n"] == 3
     assert 0 < said["spread"] < 0.02
