@@ -11,14 +11,19 @@ engines = typer.Typer(add_completion=False, no_args_is_help=True, help="Engine e
 
 @engines.command()
 def install(
-    pin: Annotated[str | None, typer.Option(metavar="PIN", help="Engine pin. [default: this machine's]")] = None,
+    pin: Annotated[str | None, typer.Option(metavar="PIN", help="Engine pin or other engine. [default: this machine's]")] = None,
 ) -> None:
     """Make an engine's environment and patch it (releases are left as they were published)."""
     from harness.engine.detect import default_pin
+    from harness.engine.environment import ensure_installed, installed_of
     from harness.figure_command import set_up
-    from harness.spec.pin import load_pin
+    from harness.spec.pin import Pin, load_build
 
-    set_up(load_pin(pin or default_pin()), Workspace())
+    build = load_build(pin or default_pin())
+    if isinstance(build, Pin):
+        set_up(build, Workspace())
+    else:
+        ensure_installed(installed_of(build, Workspace()))
 
 
 @engines.command("list")
