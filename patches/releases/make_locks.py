@@ -1,6 +1,6 @@
-"""Make the locks of releases, serving pins and comparison builds: ``make_locks.py --uv UV [NAME…]``, run by .venv/bin/python.
+"""Make the locks of releases, serving pins and comparison builds.
 
-UV is a uv program (``pip install uv`` into an environment of its own; made with 0.13.9). For each (default: all) it
+``make_locks.py --uv UV [NAME…]``, run by .venv/bin/python. UV is a uv program (``pip install uv`` into an environment of its own; made with 0.13.9). For each (default: all) it
 resolves what pin.yaml names for x86-64 Linux and the pin's Pythons, as of half a day after the newest of it was
 published, and writes requirements.lock. A release gives most of its dependencies lower bounds only; the versions of
 that day are what it was tested with.
@@ -194,7 +194,9 @@ def main() -> None:
     """Make the locks that were asked for."""
     parser = argparse.ArgumentParser(description="Make the locks of unpatched releases.")
     parser.add_argument("--uv", required=True, help="the uv program")
-    parser.add_argument("names", nargs="*", metavar="NAME", help="releases, serving pins, comparison builds; default: all")
+    parser.add_argument(
+        "names", nargs="*", metavar="NAME", help="releases, serving pins, comparison builds; default: all"
+    )
     arguments = parser.parse_args()
     for name in arguments.names or release_names() + serving_names() + comparison_names():
         pin = load_build(name)
