@@ -29,8 +29,12 @@ class Contender:
     tree: Tree | None = None  # of a server that was started here
 
     def target(self, prefix: str) -> Target:
-        """For the load client. The model must be known."""
-        return Target(self.base_url, str(self.model), prefix, self.key, reads_text=True)
+        """For the load client. The model must be known.
+
+        Each request has a connection of its own: llama.cpp's server closes one after a few requests, perhaps while the
+        next is on its way, and what is sent twice would be measured twice.
+        """
+        return Target(self.base_url, str(self.model), prefix, self.key, reads_text=True, keeps_connections=False)
 
     def without_names(self, said: str) -> str:
         """What was said of it as one line that travels: neither its key nor its host."""

@@ -37,6 +37,7 @@ class Target:
     prefix: str  # of request ids: PREFIX-0, PREFIX-1, …
     key: str | None = field(default=None, repr=False)  # of its API; no record has it
     reads_text: bool = False  # ``Answer.reads_text``
+    keeps_connections: bool = True  # from one request to the next
 
 
 def run_load(rows: Sequence[LoadRow], target: Target, sending: Sending) -> tuple[list[ClientRecord], ClientSummary]:
@@ -72,7 +73,8 @@ class _Load:
         times = request_times(len(self.rows), self.sending.request_rate, self.sending.seed)
         cancelled = cancelled_places(len(self.rows), self.sending)
         timeout = aiohttp.ClientTimeout(total=self.sending.timeout_s, sock_connect=_CONNECT_S)
-        connector = aiohttp.TCPConnector(limit=0, keepalive_timeout=_KEEP_S)
+        keeping = {"keepalive_timeout": _KEEP_S} if self.target.keeps_connections else {"force_close": True}
+        connector = aiohttp.TCPConnector(limit=0, **keeping)
         jar = aiohttp.DummyCookieJar()  # a balancer's cookie would decide where the next request goes
         async with aiohttp.ClientSession(connector=connector, timeout=timeout, cookie_jar=jar) as session:
             cpu, wall, begin = _cpu_s(), time.time(), time.monotonic()

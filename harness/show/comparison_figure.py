@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 
-from harness.show.comparison_print import Shown, agreement_line, told_line
+from harness.show.comparison_print import Shown, agreement_line, interval_said, told_line
 from harness.show.study_page import Band, Page, Paint
 from harness.show.style import BLACK, BLUE, GREEN, ORANGE, PURPLE, SKY, VERMILLION, style
 
@@ -17,8 +17,8 @@ _MARKERS = ("o", "s", "^", "D", "v", "P", "X")
 _LINES = ("-", (0, (4, 1)), (0, (1, 1)), (0, (4, 1, 1, 1)))
 _PANELS = (
     ("ttft_median_s", "time to first text (median)", "ms", 1000.0, True),
-    ("decode_median", "decode speed of a request (median)", "tokens/s", 1.0, False),
-    ("throughput", "throughput of all requests", "tokens/s", 1.0, False),
+    ("decode_median", "decode speed (median)", "tokens/s", 1.0, False),
+    ("throughput", "throughput", "tokens/s", 1.0, False),
 )
 
 
@@ -105,8 +105,8 @@ def _caption(shown: Shown) -> Iterator[str]:
         model = f" Weights of those started here: {shown.model['name']}{twin}, float32."
     yield f"Measured on this machine: {shown.node}. {engines + '.' if engines else ''}{model}"
     yield (
-        f"{shown.prompts} prompts of each target at each concurrency in each of {shown.repeats} repeats; targets in "
-        "turns, one loaded at a time. Marks: means over repeats; bars: 95 % t interval of the mean."
+        f"{shown.prompts} prompts to each target at each concurrency and repeat, n = {shown.repeats}; targets in turns, "
+        f"one loaded at a time. Marks: means over repeats; {interval_said(shown)}."
     )
     counted = (
         f"Tokens: counted by the tokenizer {shown.tokenizer} from the texts"

@@ -15,10 +15,9 @@ from harness.record.plain import printable
 
 _COLUMNS = {
     "ttft_median_s": ("TTFT ms", 1000.0),
-    "decode_median": ("decode tok/s", 1.0),
-    "throughput": ("all tok/s", 1.0),
-    "request_rate": ("requests/s", 1.0),
-    "cpu_s_per_1000_tokens": ("CPU s/1000 tok", 1.0),
+    "decode_median": ("decode/s", 1.0),
+    "throughput": ("tokens/s", 1.0),
+    "cpu_s_per_1000_tokens": ("CPU ms", 1.0),
 }
 _LONGEST = 200
 
@@ -43,9 +42,9 @@ class Shown:
 def comparison_table(shown: Shown) -> Table:
     """Means over repeats ± half of the 95 % interval, and the throughput's ratio to the first target."""
     table = Table(box=SIMPLE_HEAD)
-    table.add_column("target")
-    for name in ("at once", *(title for title, _ in _COLUMNS.values()), f"× {shown.names[0]}", "failed"):
-        table.add_column(name, justify="right")
+    table.add_column("target", no_wrap=True)
+    for name in ("at once", *(title for title, _ in _COLUMNS.values()), "ratio", "failed"):
+        table.add_column(name, justify="right", no_wrap=True)
     for level in shown.levels:
         for name in shown.names:
             if (name, level, "completed") not in shown.points:
@@ -90,11 +89,17 @@ def notes(shown: Shown) -> Iterator[str]:
     counted = (
         f"by the tokenizer {shown.tokenizer} from the texts" if shown.tokenizer else "as streamed chunks with text"
     )
-    yield f"tokens are counted {counted}; ± is half of a 95 % t interval over {shown.repeats} repeats"
+    yield f"tokens are counted {counted}; n = {shown.repeats}, {interval_said(shown)}"
+    yield f"decode/s: tokens of a request; CPU: of the server, per token; ratio: tokens/s against {shown.names[0]}"
     yield from (line for name in shown.names if (line := told_line(shown, name)))
     yield from map(agreement_line, shown.agreements)
     if shown.model and shown.model.get("twin"):
         yield f"{shown.model['name']} is a random-weight twin: speeds of engines on it say nothing of the original's"
+
+
+def interval_said(shown: Shown) -> str:
+    """What ± and bars are."""
+    return "one repeat, no interval" if shown.repeats < 2 else "± and bars: 95 % t interval of the mean"
 
 
 def told_line(shown: Shown, name: str) -> str | None:
