@@ -2,10 +2,7 @@
 
 Runs under llama.cpp's Python: ``python -m experiments.engine_anatomy.worker_gguf REQUEST.json RESULT.json`` in the
 repository's root. Reads ``{model (a folder), out}``, writes the file ``out`` and then ``{tensors, bytes}`` into
-RESULT.json. Key and tensor names: https://github.com/ggml-org/ggml/blob/master/docs/gguf.md and the ``gguf`` package.
-
-What llama.cpp cannot be told is refused here: another architecture, scaled rotary positions, another tokenizer than
-byte-level BPE with GPT-2's splitting, which all twins have.
+RESULT.json. Keys: https://github.com/ggml-org/ggml/blob/master/docs/gguf.md, names: ``worker_gguf_layout``.
 """
 
 import json
@@ -18,40 +15,8 @@ import gguf
 import numpy as np
 from numpy.typing import NDArray
 
+from experiments.engine_anatomy.worker_gguf_layout import ARCHITECTURES, gguf_name, interleaved, refusal
 from experiments.engine_anatomy.worker_safetensors import tensors
-
-ARCHITECTURES = {"llama": "llama", "qwen2": "qwen2"}  # model_type → GGUF's name of it
-GPT2 = {"type": "ByteLevel", "add_prefix_space": False, "use_regex": True}
-TOP = {"model.embed_tokens": "token_embd", "model.norm": "output_norm", "lm_head": "output"}
-BLOCK = {
-    "self_attn.q_proj": "attn_q",
-    "self_attn.k_proj": "attn_k",
-    "self_attn.v_proj": "attn_v",
-    "self_attn.o_proj": "attn_output",
-    "mlp.gate_proj": "ffn_gate",
-    "mlp.up_proj": "ffn_up",
-    "mlp.down_proj": "ffn_down",
-    "input_layernorm": "attn_norm",
-    "post_attention_layernorm": "ffn_norm",
-}
-
-
-def gguf_name(name: str) -> str:
-    """``model.layers.3.self_attn.q_proj.bias`` → ``blk.3.attn_q.bias``. Raises KeyError: llama.cpp has no such one."""
-    stem, _, last = name.rpartition(".")
-    if stem in TOP:
-        return f"{TOP[stem]}.{last}"
-    _, _, layer, part = stem.split(".", 3)
-    return f"blk.{layer}.{BLOCK[part]}.{last}"
-
-
-def interleaved(rows: NDArray[np.float32], heads: int) -> NDArray[np.float32]:
-    """Query or key rows in llama.cpp's order for Llama: rotated pairs stand next to each other, not in two halves.
-
-    ``rows``: (heads × head size, …). Other architectures keep Hugging Face's order (GGUF's "NEOX" rotation).
-    """
-    halves = rows.reshape(heads, 2, rows.shape[0] // heads // 2, *rows.shape[1:])
-    return halves.swapaxes(1, 2).reshape(rows.shape)
 
 
 def weights(folder: Path, config: dict[str, Any]) -> Iterator[tuple[str, NDArray[np.float32]]]:
@@ -65,18 +30,6 @@ def weights(folder: Path, config: dict[str, Any]) -> Iterator[tuple[str, NDArray
         if turned and config["model_type"] == "llama":
             values = interleaved(values, turned)
         yield gguf_name(name), np.ascontiguousarray(values)
-
-
-def check(config: dict[str, Any], tokenizer: dict[str, Any]) -> None:
-    """End with one line if llama.cpp would compute or split something else."""
-    if config["model_type"] not in ARCHITECTURES:
-        sys.exit(f"model_type {config['model_type']}: only {', '.join(ARCHITECTURES)} are written as GGUF here")
-    scaling = config.get("rope_scaling") or {}
-    if scaling.get("rope_type", scaling.get("type", "default")) != "default":
-        sys.exit(f"rope_scaling {scaling}: only unscaled rotary positions are written as GGUF here")
-    splits = tokenizer["pre_tokenizer"] or {}
-    if tokenizer["model"]["type"] != "BPE" or {key: splits.get(key) for key in GPT2} != GPT2:
-        sys.exit("the tokenizer is no byte-level BPE with GPT-2's splitting: llama.cpp would split otherwise")
 
 
 def add_tokenizer(writer: gguf.GGUFWriter, tokenizer: dict[str, Any], entries: int) -> None:
@@ -127,7 +80,8 @@ def main(request_path: str, result_path: str) -> None:
     folder = Path(request["model"])
     config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
     tokenizer = json.loads((folder / "tokenizer.json").read_text(encoding="utf-8"))
-    check(config, tokenizer)
+    if why := refusal(config, tokenizer):
+        sys.exit(why)
     writer = gguf.GGUFWriter(request["out"], ARCHITECTURES[config["model_type"]])
     writer.add_name(folder.name)
     add_shape(writer, config)

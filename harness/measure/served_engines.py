@@ -29,7 +29,7 @@ from harness.workspace import ROOT
 _GGUF_WORKER = "experiments.engine_anatomy.worker_gguf"
 _LLAMA_WORKER = "experiments.engine_anatomy.worker_llama_server"
 _STUDY = ROOT / "experiments" / "engine_anatomy"
-_GGUF_SOURCES = ("worker_gguf.py", "worker_safetensors.py")
+_GGUF_SOURCES = ("worker_gguf.py", "worker_gguf_layout.py", "worker_safetensors.py")
 _GGUF_S = 600.0
 _POLL_S = 0.05
 _REASON = 240  # characters

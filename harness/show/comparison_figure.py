@@ -105,8 +105,8 @@ def _caption(shown: Shown) -> Iterator[str]:
         model = f" Weights of those started here: {shown.model['name']}{twin}, float32."
     yield f"Measured on this machine: {shown.node}. {engines + '.' if engines else ''}{model}"
     yield (
-        f"{shown.prompts} prompts to each target at each concurrency and repeat, n = {shown.repeats}; targets in turns, "
-        f"one loaded at a time. Marks: means over repeats; {interval_said(shown)}."
+        f"{shown.prompts} prompts to each target at each concurrency and repeat, n = {shown.repeats}; targets in "
+        f"turns, one loaded at a time. Marks: means over repeats; {interval_said(shown)}."
     )
     counted = (
         f"Tokens: counted by the tokenizer {shown.tokenizer} from the texts"

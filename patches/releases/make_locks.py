@@ -2,8 +2,8 @@
 
 ``make_locks.py --uv UV [NAME…]``, run by .venv/bin/python. UV is a uv program (``pip install uv`` into an environment
 of its own; made with 0.13.9). For each (default: all) it resolves what pin.yaml names for x86-64 Linux and the pin's
-Pythons, as of half a day after the newest of it was published, and writes requirements.lock. A release gives most of its
-dependencies lower bounds only; the versions of that day are what it was tested with.
+Pythons, as of half a day after the newest of it was published, and writes requirements.lock. A release gives most of
+its dependencies lower bounds only; the versions of that day are what it was tested with.
 
 Only hashes of files that fit are kept: wheels for these Pythons, and the source archive where a Python has no wheel.
 Resolving again writes the same lock, as long as the index holds the same files. Torch of CPU releases stays out: its
