@@ -81,9 +81,12 @@ def _build_that(kind: str) -> Comparison:
 
 
 def threads() -> int:
-    """Of each engine: OMP_NUM_THREADS, else every core. Only one engine is loaded at a time."""
+    """Of each engine: OMP_NUM_THREADS, else every core but one, which front ends and the client share.
+
+    Threads that wait for each other at every layer are slowed most by whoever else wants their cores.
+    """
     said = os.environ.get("OMP_NUM_THREADS", "")
-    return int(said) if said.isdecimal() and int(said) > 0 else len(os.sched_getaffinity(0))
+    return int(said) if said.isdecimal() and int(said) > 0 else max(1, len(os.sched_getaffinity(0)) - 1)
 
 
 def engine_definition(kind: str, engine: Installed) -> dict[str, Any]:

@@ -294,9 +294,10 @@ def test_engines_are_started_measured_and_found_again_in_the_store(
 def test_an_engine_that_does_not_start_is_a_gap_with_its_own_last_words(
     call: Call, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    serve_fakes(monkeypatch, {"llama.cpp": "!no such weights", "transformers": "good"})
-    done = call("--serve", "llama.cpp,transformers", *SMALL, "--json")
+    serve_fakes(monkeypatch, {"vllm": "good", "llama.cpp": "!no such weights", "transformers": "good"})
+    done = call("--serve", "vllm,llama.cpp,transformers", *SMALL, "--json")
     assert done.code == 0
     assert document(done)["gaps"] == {"llama.cpp": "llama.cpp: its server ended: RuntimeError: no such weights"}
+    assert {target for target, _ in values(done, "throughput")} == {"vllm", "transformers"}
     (run,) = stored(tmp_path)
     assert run.facts.status == "failed"  # so a repeated call tries again
