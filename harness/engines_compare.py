@@ -29,6 +29,7 @@ from harness.state.machine import this_node
 from harness.workspace import Workspace
 
 NAME = "engines"  # of the files in --out
+_TABLE_WIDTH = 110  # characters
 _COLUMNS = ("target", "concurrency", "repeat", "metric", "value", "unit")
 
 
@@ -55,6 +56,7 @@ def run_compare(asked: ComparisonAsked, as_json: bool, workspace: Workspace) -> 
         if asked.out is not None:
             _write_out(asked.out, shown, rows, runs)
     console = Console(highlight=False, markup=False, stderr=as_json, soft_wrap=True)
+    console.width = max(console.width, _TABLE_WIDTH)  # a number that is cut off is none
     console.print(comparison_table(shown))
     for line in notes(shown):
         console.print(line)
@@ -73,7 +75,7 @@ def _check_out(out: Path | None) -> None:
 def _shown(asked: ComparisonAsked, runs: Sequence[ComparisonRun], rows: Sequence[Row]) -> Shown:
     facts = runs[-1].facts
     engines = {
-        target.name: f"{target.engine['build']} {target.engine['version']}"
+        target.name: str(target.engine["build"])
         for run in runs
         for target in run.facts.targets
         if target.engine is not None

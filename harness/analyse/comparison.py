@@ -4,7 +4,11 @@ Tokens of an answer are those of its text by one tokenizer, the same for every t
 that hold text. A server's own count stands beside as a check and is in no other number.
 
     ttft_median_s, ttft_p90_s   sent → first chunk with text, over answered requests
-    decode_median               tokens/s of a request after its first chunk: (tokens − 1) / (last − first chunk)
+    decode_median               tokens/s of a request after its first chunk: (tokens − 1) / (last − first chunk), over
+                                requests of whose chunks at least half came by themselves
+    together_share              of all chunks but the first ones: came together with the one before (less than 0.1 ms
+                                later). Server, network or a client without a core held them back; then TTFT is that of
+                                several tokens, and no decode speed can be told
     throughput                  tokens of answered requests / seconds from the level's begin to its last answer
     request_rate                answered requests / the same seconds
     tokens, told_tokens         of all answers: counted, and as the server says (absent if it does not)
@@ -24,10 +28,13 @@ from harness.analyse.stats import Bounds, Summary, interval, summarise
 from harness.record.comparison_run import ComparisonRun, Level
 from harness.record.load_output import OK, ClientRecord
 
+_TOGETHER_S = 1e-4
+MOST_TOGETHER = 0.5  # of chunks, for a decode speed to be told
 UNITS = {
     "ttft_median_s": "s",
     "ttft_p90_s": "s",
     "decode_median": "tokens/s",
+    "together_share": "of chunks",
     "throughput": "tokens/s",
     "request_rate": "requests/s",
     "tokens": "tokens",
@@ -95,6 +102,8 @@ def _level_metrics(run: ComparisonRun, level: Level) -> Iterator[tuple[str, floa
         yield "ttft_p90_s", percentile(first, 90)
     if speeds := [speed for record in answered if (speed := _decode_speed(record, counts[record.request_id]))]:
         yield "decode_median", median(speeds)
+    if late := [gap for record in answered for gap in record.itl_s]:
+        yield "together_share", _together(late)
     if summary.wall_s > 0:
         yield "throughput", tokens / summary.wall_s
         yield "request_rate", len(answered) / summary.wall_s
@@ -110,11 +119,17 @@ def _level_metrics(run: ComparisonRun, level: Level) -> Iterator[tuple[str, floa
 
 
 def _decode_speed(record: ClientRecord, tokens: int) -> float | None:
-    """Tokens/s after the first chunk; None: the answer came in one piece."""
+    """Tokens/s after the first chunk; None: the answer came in few pieces."""
     if record.ttft_s is None or record.e2e_s is None or tokens < 2 or not record.itl_s:
+        return None
+    if _together(record.itl_s) > MOST_TOGETHER:
         return None
     seconds = record.e2e_s - record.ttft_s
     return (tokens - 1) / seconds if seconds > 0 else None
+
+
+def _together(gaps_s: Sequence[float]) -> float:
+    return sum(gap < _TOGETHER_S for gap in gaps_s) / len(gaps_s)
 
 
 @dataclass(frozen=True)

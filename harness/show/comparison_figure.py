@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 
-from harness.show.comparison_print import Shown, agreement_line, interval_said, told_line
+from harness.show.comparison_print import Shown, agreement_line, interval_said, together_line, told_line
 from harness.show.study_page import Band, Page, Paint
 from harness.show.style import BLACK, BLUE, GREEN, ORANGE, PURPLE, SKY, VERMILLION, style
 
@@ -115,6 +115,8 @@ def _caption(shown: Shown) -> Iterator[str]:
     )
     told = [line for name in shown.names if (line := told_line(shown, name))]
     yield f"{counted}, not by the servers. {'; '.join(told)}{'.' if told else ''}"
+    if together := [line for name in shown.names if (line := together_line(shown, name))]:
+        yield "; ".join(together) + "."
     if shown.agreements:
         yield "; ".join(map(agreement_line, shown.agreements)) + "."
     for name, reason in shown.gaps.items():

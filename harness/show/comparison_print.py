@@ -8,7 +8,7 @@ from rich.box import SIMPLE_HEAD
 from rich.table import Table
 from rich.text import Text
 
-from harness.analyse.comparison import Point, Points
+from harness.analyse.comparison import MOST_TOGETHER, Point, Points
 from harness.analyse.comparison_parity import IDS, Agreement
 from harness.analyse.stats import Summary
 from harness.record.plain import printable
@@ -91,6 +91,7 @@ def notes(shown: Shown) -> Iterator[str]:
     )
     yield f"tokens are counted {counted}; n = {shown.repeats}, {interval_said(shown)}"
     yield f"decode/s: tokens of a request; CPU: of the server, per token; ratio: tokens/s against {shown.names[0]}"
+    yield from (line for name in shown.names if (line := together_line(shown, name)))
     yield from (line for name in shown.names if (line := told_line(shown, name)))
     yield from map(agreement_line, shown.agreements)
     if shown.model and shown.model.get("twin"):
@@ -100,6 +101,18 @@ def notes(shown: Shown) -> Iterator[str]:
 def interval_said(shown: Shown) -> str:
     """What ± and bars are."""
     return "one repeat, no interval" if shown.repeats < 2 else "± and bars: 95 % t interval of the mean"
+
+
+def together_line(shown: Shown, name: str) -> str | None:
+    """Where its chunks came several at a time; None: nowhere."""
+    found = [
+        f"{level} at once ({100 * point.summary.mean:.0f} %)"
+        for level in shown.levels
+        if (point := shown.points.get((name, level, "together_share"))) and point.summary.mean > MOST_TOGETHER
+    ]
+    if not found:
+        return None
+    return f"{name}: most chunks came together with the one before at {', '.join(found)}: its TTFT is that of several"
 
 
 def told_line(shown: Shown, name: str) -> str | None:

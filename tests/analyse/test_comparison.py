@@ -45,6 +45,13 @@ def test_an_answer_in_one_piece_tells_no_decode_speed() -> None:
     assert "decode_median" not in metrics(run([[record(gaps=())]], tokens={"a-c1-0": [1, 2]}))
 
 
+def test_chunks_that_came_together_tell_no_decode_speed_and_are_told() -> None:
+    found = metrics(run([[record(gaps=(0.05, 0.00001, 0.00001, 0.00002))]]))
+    assert found["together_share"] == 0.75
+    assert "decode_median" not in found
+    assert metrics(run([[record(gaps=(0.05, 0.05, 0.00001))]]))["decode_median"] == pytest.approx(3 / 0.10001)
+
+
 def test_ratios_are_taken_repeat_by_repeat_against_the_first_target() -> None:
     def repeat(number: int, slow: float):
         return run([[record("a")], [record("b")]], number, wall_s=slow)
