@@ -168,5 +168,10 @@ def _geometric(ratios: Sequence[float]) -> float | None:
 
 
 def gaps(runs: Sequence[ComparisonRun]) -> dict[str, str]:
-    """Target → why it is not measured, or not to the end, of the last repeat that has a reason."""
-    return {target.name: target.gap for run in runs for target in run.facts.targets if target.gap is not None}
+    """Target → why it is not measured, or not to the end, as the first repeat without it says."""
+    found: dict[str, str] = {}
+    for run in runs:
+        for target in run.facts.targets:
+            if target.gap is not None:
+                found.setdefault(target.name, target.gap)
+    return found

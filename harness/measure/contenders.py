@@ -71,7 +71,9 @@ def named_model(contender: Contender) -> str:
         said = str(error) or type(error).__name__
         raise MeasurementFailed(contender.without_names(f"no server answers: {said}")) from None
     except (httpx.HTTPError, ValueError, KeyError, TypeError) as error:
-        said = f"/v1/models cannot be read ({str(error).splitlines()[0]}); name it: --model-of {contender.name}=MODEL"
+        answer = error.response if isinstance(error, httpx.HTTPStatusError) else None
+        why = type(error).__name__ if answer is None else f"HTTP {answer.status_code}"
+        said = f"its list of models cannot be read ({why}); name one: --model-of {contender.name}=MODEL"
         raise MeasurementFailed(contender.without_names(said)) from None
     if len(served) != 1:
         listed = ", ".join(served[:5]) or "none"

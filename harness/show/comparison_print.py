@@ -112,7 +112,8 @@ def together_line(shown: Shown, name: str) -> str | None:
     ]
     if not found:
         return None
-    return f"{name}: most chunks came together with the one before at {', '.join(found)}: its TTFT is that of several"
+    where = ", ".join(found)
+    return f"{name}: most chunks came together with the one before at {where}: TTFT is that of several tokens there"
 
 
 def told_line(shown: Shown, name: str) -> str | None:

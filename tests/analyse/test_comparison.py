@@ -8,6 +8,7 @@ from harness.analyse.comparison import comparison_rows, gaps, points
 from harness.analyse.comparison_parity import IDS, TEXTS, agreements, divergence
 from tests.comparison_runs import record, run
 
+DOWN = ((2, "it was down"), (3, "it still was"))
 WORDS = st.lists(st.integers(0, 3), max_size=8)
 
 
@@ -66,8 +67,9 @@ def test_ratios_are_taken_repeat_by_repeat_against_the_first_target() -> None:
     assert found["a", 1, "throughput"].summary.n == 2
 
 
-def test_a_gap_of_any_repeat_is_told() -> None:
-    made = [run([[record("a")]], 1, gaps={"b": "it was down"}), run([[record("a")], [record("b")]], 2)]
+def test_a_gap_is_told_with_the_reason_why_it_came_about() -> None:
+    first, second = (run([[record("a")]], number, gaps={"b": reason}) for number, reason in DOWN)
+    made = [run([[record("a")], [record("b")]], 1), first, second]
     assert gaps(made) == {"b": "it was down"}
 
 
