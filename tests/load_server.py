@@ -94,9 +94,9 @@ async def write(response: web.StreamResponse, document: dict[str, Any]) -> None:
 
 
 @contextmanager
-def serving(models: list[str] | None = None) -> Iterator[LoadServer]:
-    """The server, until the block ends."""
-    server = LoadServer([MODEL] if models is None else models)
+def serving(models: list[str] | None = None, server: LoadServer | None = None) -> Iterator[LoadServer]:
+    """The server, until the block ends; ``server``: one of another kind."""
+    server = server or LoadServer([MODEL] if models is None else models)
     loop, ready, over = asyncio.new_event_loop(), threading.Event(), asyncio.Event()
 
     async def main() -> None:

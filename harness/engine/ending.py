@@ -3,7 +3,7 @@
 import contextlib
 import signal
 import subprocess
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 import psutil
 
@@ -12,8 +12,10 @@ from harness.errors import HarnessError
 KILLED_S = 10.0  # a process with much memory to give back takes seconds
 SWEEPS = 50
 
+Spared = Callable[[], frozenset[int]]  # pids that are not to be ended, asked again and again
 
-def end_tree(process: subprocess.Popen[bytes], spared: int, grace_s: float) -> frozenset[int]:
+
+def end_tree(process: subprocess.Popen[bytes], spared: Spared, grace_s: float) -> frozenset[int]:
     """End the front end if it lives, then every descendant but ``spared``. Returns those of them that had to be ended.
 
     After SIGTERM a process has ``grace_s`` before it is killed.
@@ -29,7 +31,7 @@ def end_tree(process: subprocess.Popen[bytes], spared: int, grace_s: float) -> f
         raise
 
 
-def _end_tree(process: subprocess.Popen[bytes], spared: int, grace_s: float) -> frozenset[int]:
+def _end_tree(process: subprocess.Popen[bytes], spared: Spared, grace_s: float) -> frozenset[int]:
     found = {p for p in _descendants(spared) if p.pid != process.pid}
     _end_front(process, grace_s)
     stuck = {p for p in _descendants(spared) if p.pid == process.pid}
@@ -87,6 +89,8 @@ def _lives(process: psutil.Process) -> bool:
         return False
 
 
-def _descendants(spared: int) -> list[psutil.Process]:
-    """Everything below the harness but the guardian: it starts nothing else while an engine runs."""
-    return [process for process in psutil.Process().children(recursive=True) if process.pid != spared]
+def _descendants(spared: Spared) -> list[psutil.Process]:
+    """Everything below the harness but guardians and other trees: it starts nothing else while an engine runs."""
+    found = psutil.Process().children(recursive=True)
+    kept = spared()  # afterwards: what another tree has started since is not among those found
+    return [process for process in found if process.pid not in kept]

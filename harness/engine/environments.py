@@ -9,10 +9,10 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from harness.engine.environment import Engine, engine_of
+from harness.engine.environment import Engine, Installed, engine_of, installed_of
 from harness.engine.steps import STEPS
 from harness.errors import HarnessError
-from harness.spec.pin import Pin, load_pin, pin_names, release_names, serving_names
+from harness.spec.pin import Pin, comparison_names, load_build, pin_names, release_names, serving_names
 from harness.workspace import Workspace
 
 
@@ -71,16 +71,17 @@ class Environment:
 
 
 def environments(workspace: Workspace) -> list[Environment]:
-    """Every declared pin, release and serving pin, and what else lies in ``engines/``."""
-    known = {name: load_pin(name) for name in (*pin_names(), *release_names(), *serving_names())}
+    """Every declared pin, release, serving pin and comparison build, and what else lies in ``engines/``."""
+    names = (*pin_names(), *release_names(), *serving_names(), *comparison_names())
+    known = {name: load_build(name) for name in names}
     there = [path.name for path in workspace.engines.glob("*") if path.is_dir() and not path.name.startswith(".")]
     others = sorted(set(there) - known.keys())
-    found = [Environment(name, state_of(engine_of(pin, workspace)), 0) for name, pin in known.items()]
+    found = [Environment(name, state_of(installed_of(pin, workspace)), 0) for name, pin in known.items()]
     found += [Environment(name, "unknown", 0) for name in others]
     return [Environment(each.name, each.state, _size(workspace.engines / each.name)) for each in found]
 
 
-def state_of(engine: Engine) -> str:
+def state_of(engine: Installed) -> str:
     """``Environment.state`` of a pin's or a release's."""
     if not engine.folder.exists():
         return "absent"

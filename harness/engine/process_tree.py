@@ -16,13 +16,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from harness.engine.ending import end_tree
-from harness.engine.guardian import guarded
+from harness.engine.guardian import MARK, Guardian, guarded, members
 from harness.engine.usage import Meter
 from harness.errors import HarnessError
 
 PR_SET_CHILD_SUBREAPER = 36
 TERMINATE_GRACE_S = 10.0
 POLL_S = 0.002
+_TREES: dict[int, Guardian] = {}  # that run: first process → guardian
 LONGEST_S = 2e6  # 23 days: poll() takes no more milliseconds than fit into 32 bits
 
 
@@ -115,12 +116,14 @@ def process_tree(
             guardian.watch(process.pid)
             if metered:
                 meter.watch(process.pid)
+            _TREES[process.pid] = guardian
             yield found
         finally:
+            _TREES.pop(process.pid, None)
             meter.stop()
             exit_ns = time.monotonic_ns()
             by_itself = not found.running
-            ended = end_tree(process, guardian.pid, TERMINATE_GRACE_S)
+            ended = end_tree(process, lambda: frozenset({guardian.pid}) | _others(), TERMINATE_GRACE_S)
             guardian.dismiss()
             found.exit = Exit(
                 pid=process.pid,
@@ -131,6 +134,14 @@ def process_tree(
                 ended=ended,
                 resources=meter.used(),
             )
+
+
+def _others() -> frozenset[int]:
+    """Processes of the trees that stay: engines that are compared run beside each other."""
+    found: set[int] = set()
+    for pid, guardian in _TREES.items():
+        found |= {guardian.pid, *(member for member, _ in members(guardian.environment[MARK], pid))}
+    return frozenset(found)
 
 
 @contextlib.contextmanager

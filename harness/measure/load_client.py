@@ -9,7 +9,7 @@ import random
 import resource
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import aiohttp
@@ -19,6 +19,7 @@ from harness.measure.load_stream import Answer, AnswerError, Events, refusal
 from harness.record.load import LoadRow, Sending
 from harness.record.load_output import CANCELLED, FAILED, MAX_ERROR, OK, ClientRecord, ClientSummary, count
 from harness.record.plain import printable
+from harness.record.secrets import redacted
 from harness.traces.arrivals import request_times
 
 _CONNECT_S = 30.0
@@ -34,6 +35,9 @@ class Target:
     base_url: str  # http://HOST:PORT
     model: str
     prefix: str  # of request ids: PREFIX-0, PREFIX-1, …
+    key: str | None = field(default=None, repr=False)  # of its API; no record has it
+    reads_text: bool = False  # ``Answer.reads_text``
+    keeps_connections: bool = True  # from one request to the next
 
 
 def run_load(rows: Sequence[LoadRow], target: Target, sending: Sending) -> tuple[list[ClientRecord], ClientSummary]:
@@ -69,13 +73,14 @@ class _Load:
         times = request_times(len(self.rows), self.sending.request_rate, self.sending.seed)
         cancelled = cancelled_places(len(self.rows), self.sending)
         timeout = aiohttp.ClientTimeout(total=self.sending.timeout_s, sock_connect=_CONNECT_S)
-        connector = aiohttp.TCPConnector(limit=0, keepalive_timeout=_KEEP_S)
+        keeping = {"keepalive_timeout": _KEEP_S} if self.target.keeps_connections else {"force_close": True}
+        connector = aiohttp.TCPConnector(limit=0, **keeping)
         jar = aiohttp.DummyCookieJar()  # a balancer's cookie would decide where the next request goes
         async with aiohttp.ClientSession(connector=connector, timeout=timeout, cookie_jar=jar) as session:
             cpu, wall, begin = _cpu_s(), time.time(), time.monotonic()
             tasks = []
             for place, (row, due) in enumerate(zip(self.rows, times, strict=True)):
-                answer, dropped = Answer(self.sending.chat), place in cancelled
+                answer, dropped = Answer(self.sending.chat, self.target.reads_text), place in cancelled
                 request = _Request(row, self._body(row), dropped, begin + due, answer)
                 # Even where one is late already: what comes back must be read, not only sent.
                 await asyncio.sleep(max(0.0, request.planned - time.monotonic()))
@@ -106,6 +111,8 @@ class _Load:
             "x-request-id": self._id(request.row),
             "x-session-id": str(request.row.conversation),
         }
+        if self.target.key is not None:
+            headers["Authorization"] = f"Bearer {self.target.key}"
         async with session.post(self.url, data=request.body, headers=headers, allow_redirects=False) as response:
             request.http_status = response.status
             if response.status != 200:
@@ -162,7 +169,7 @@ class _Load:
             piece=row.piece,
             status=request.status,
             http_status=request.http_status,
-            error=printable(request.error, MAX_ERROR) if request.error else None,
+            error=self._error(request.error),
             planned_s=request.planned - begin,
             sent_s=request.sent - begin,
             ended_s=request.ended - begin,
@@ -173,7 +180,13 @@ class _Load:
             ttft_s=None if first is None else first - request.sent,
             e2e_s=None if last is None or request.status != OK else last - request.sent,
             itl_s=answer.itl_s,
+            text=answer.text,
         )
+
+    def _error(self, said: str | None) -> str | None:
+        """One line; a server may repeat the key that it was given."""
+        secrets = [self.target.key] if self.target.key else []
+        return printable(redacted(said, secrets), MAX_ERROR) if said else None
 
     def _summary(
         self, requests: Sequence[_Request], records: Sequence[ClientRecord], wall: float, wall_s: float, cpu_s: float

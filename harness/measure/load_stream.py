@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
+from harness.record.bounded import HALF_CHARACTER
 from harness.record.load_output import MAX_ERROR
 from harness.record.plain import printable
 
@@ -24,9 +25,14 @@ class AnswerError(Exception):
 
 @dataclass
 class Answer:
-    """An answer as far as it has come. Times are of the caller's clock, in seconds."""
+    """An answer as far as it has come. Times are of the caller's clock, in seconds.
+
+    ``reads_text``: what counts is text that a reader sees. Chunks without any hold no token, the text is kept, and a
+    finish reason ends a stream as ``[DONE]`` does: whichever server it comes from, an answer is measured alike.
+    """
 
     chat: bool
+    reads_text: bool = False
     first_token_at: float | None = None
     last_token_at: float | None = None
     itl_s: list[float] = field(default_factory=list)  # between chunks with tokens
@@ -35,6 +41,12 @@ class Answer:
     completion_tokens: int | None = None
     cached_tokens: int | None = None
     done: bool = False  # the stream said that it is over
+    texts: list[str] = field(default_factory=list)  # of the chunks, if they are kept
+
+    @property
+    def text(self) -> str | None:
+        """What was answered, if it is kept; halves of characters are written as U+FFFD."""
+        return HALF_CHARACTER.sub("\ufffd", "".join(self.texts)) if self.reads_text else None
 
     @property
     def output_tokens(self) -> int:
@@ -84,6 +96,8 @@ class Answer:
         """
         if not isinstance(choices, list) or not isinstance(choices[0], dict):
             raise AnswerError("choices that are none")
+        if self.reads_text:
+            return self._read(choices[0])
         if not self.chat:
             return True
         delta = choices[0].get("delta")
@@ -91,6 +105,17 @@ class Answer:
             raise AnswerError("a choice without delta")
         says = any(value for name, value in delta.items() if name != "role")
         return says or "role" not in delta
+
+    def _read(self, choice: dict[str, Any]) -> bool:
+        """Keep a choice's text; whether there is any."""
+        delta = choice.get("delta")
+        said = (delta.get("content") if isinstance(delta, dict) else None) if self.chat else choice.get("text")
+        if not isinstance(said, str | None):
+            raise AnswerError("a text that is none")
+        self.done = self.done or choice.get("finish_reason") is not None
+        if said:
+            self.texts.append(said)
+        return bool(said)
 
 
 @dataclass

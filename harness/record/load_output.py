@@ -8,13 +8,13 @@ Both are written when all requests have ended; the summary first, so that whoeve
 
 import json
 import os
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
 from harness.record.atomic import place_new
-from harness.record.bounded import UnreadableError, parse_json, read_bounded
+from harness.record.bounded import HALF_CHARACTER, UnreadableError, parse_json, read_bounded
 from harness.record.load import LoadError, json_lines, number, optional, whole
 from harness.record.plain import is_name, printable
 
@@ -50,6 +50,7 @@ class ClientRecord:
     e2e_s: float | None  # to the last one; without streaming, to the whole answer
     itl_s: list[float]  # between chunks with tokens
     phase: str | None = None  # of a run of several loads
+    text: str | None = None  # what was answered, where it is kept
 
 
 @dataclass(frozen=True)
@@ -90,9 +91,13 @@ def write_output(output: Path, records: Iterable[ClientRecord], summary: ClientS
         FileExistsError: one is there; it is not overwritten.
         OSError: they cannot be written.
     """
-    lines = (json.dumps(_document(record), separators=(",", ":"), allow_nan=False) + "\n" for record in records)
     _place(summary_path(output), [json.dumps(summary.document(), indent=1, allow_nan=False) + "\n"])
-    _place(output, lines)
+    _place(output, record_lines(records))
+
+
+def record_lines(records: Iterable[ClientRecord]) -> Iterator[str]:
+    """The lines of an output file."""
+    return (json.dumps(_document(record), separators=(",", ":"), allow_nan=False) + "\n" for record in records)
 
 
 def _place(target: Path, lines: Iterable[str]) -> None:
@@ -109,8 +114,9 @@ def _place(target: Path, lines: Iterable[str]) -> None:
 
 def _document(record: ClientRecord) -> dict[str, Any]:
     found = asdict(record)
-    if record.phase is None:
-        del found["phase"]
+    for perhaps in ("phase", "text"):
+        if found[perhaps] is None:
+            del found[perhaps]
     rounded = {name: round(value, _DECIMALS) for name, value in found.items() if isinstance(value, float)}
     return found | rounded | {"itl_s": [round(each, _DECIMALS) for each in record.itl_s]}
 
@@ -140,7 +146,10 @@ def _record(found: dict[str, Any]) -> ClientRecord:
     cells: dict[str, Any] = {name: check(found[name], name) for name, check in _CELLS.items()}
     cells |= {name: optional(check, found[name], name) for name, check in _PERHAPS.items()}
     gaps = [number(each, "itl_s") for each in itl_s]
-    return ClientRecord(status=status, itl_s=gaps, phase=optional(_text, found.get("phase"), "phase"), **cells)
+    phase, text = optional(_text, found.get("phase"), "phase"), found.get("text")
+    if not isinstance(text, str | None) or (text and HALF_CHARACTER.search(text)):
+        raise ValueError("text must be text")
+    return ClientRecord(status=status, itl_s=gaps, phase=phase, text=text, **cells)
 
 
 def _text(value: Any, name: str) -> str:

@@ -1,9 +1,9 @@
-"""Make the locks of unpatched releases and serving pins: ``make_locks.py --uv UV [NAME…]``, run by .venv/bin/python.
+"""Make the locks of releases, serving pins and comparison builds.
 
-UV is a uv program (``pip install uv`` into an environment of its own; made with 0.13.9). For each (default: all) it
-resolves what pin.yaml names for x86-64 Linux and the pin's Pythons, as of half a day after the newest of it was
-published, and writes requirements.lock. A release gives most of its dependencies lower bounds only; the versions of
-that day are what it was tested with.
+``make_locks.py --uv UV [NAME…]``, run by .venv/bin/python. UV is a uv program (``pip install uv`` into an environment
+of its own; made with 0.13.9). For each (default: all) it resolves what pin.yaml names for x86-64 Linux and the pin's
+Pythons, as of half a day after the newest of it was published, and writes requirements.lock. A release gives most of
+its dependencies lower bounds only; the versions of that day are what it was tested with.
 
 Only hashes of files that fit are kept: wheels for these Pythons, and the source archive where a Python has no wheel.
 Resolving again writes the same lock, as long as the index holds the same files. Torch of CPU releases stays out: its
@@ -26,7 +26,7 @@ from packaging.markers import Marker
 from packaging.tags import Tag, compatible_tags, cpython_tags
 from packaging.utils import parse_wheel_filename
 
-from harness.spec.pin import Pin, load_pin, release_names, serving_names
+from harness.spec.pin import Build, Pin, comparison_names, load_build, release_names, serving_names
 
 FITS_AFTER = timedelta(hours=12)
 WITHOUT_TORCH = ("sympy", "networkx", "filelock", "jinja2", "fsspec", "setuptools<82")  # torch's pure dependencies
@@ -65,12 +65,12 @@ CHANGES = {
 }
 
 
-def make_lock(pin: Pin, uv: str) -> str:
+def make_lock(pin: Build, uv: str) -> str:
     """The lock's text. Raises SystemExit with uv's reason if there is no solution."""
     change = CHANGES.get(pin.name, Change(""))
     asked = Asked(
-        inputs=(f"{pin.distribution}=={pin.version}", *(WITHOUT_TORCH if pin.device == "cpu" else ()), *pin.also),
-        without=(*(NOT_FOR_CPU if pin.device == "cpu" else ()), *change.without),
+        inputs=(f"{pin.distribution}=={pin.version}", *(WITHOUT_TORCH if _separately(pin) else ()), *pin.also),
+        without=(*(NOT_FOR_CPU if _separately(pin) else ()), *change.without),
         instead=change.instead,
         until=(_published(pin, uv) + FITS_AFTER).strftime("%Y-%m-%dT%H:%M:%SZ"),
         # CPU builds of some releases were published long after the release: they are taken whenever they came.
@@ -83,14 +83,20 @@ def make_lock(pin: Pin, uv: str) -> str:
     return _header(pin, asked, change.why) + "".join(_lines(packages, pin))
 
 
-def _published(pin: Pin, uv: str) -> datetime:
+def _separately(pin: Build) -> bool:
+    """Whether torch is installed after the lock."""
+    return pin.device == "cpu" and pin.torch is not None
+
+
+def _published(pin: Build, uv: str) -> datetime:
     """When the release was published: its CUDA wheel, whichever build the pin is of, or what serves it, if later."""
-    exact = [f"vllm=={pin.vllm_version}", *(each for each in pin.also if "==" in each)]
+    engine = f"vllm=={pin.vllm_version}" if isinstance(pin, Pin) else f"{pin.distribution}=={pin.version}"
+    exact = [engine, *(each for each in pin.also if "==" in each)]
     packages = [_compile(pin, uv, Asked((each,)), "--no-deps")[0] for each in exact]
     return max(min(wheel["upload-time"] for wheel in package["wheels"]) for package in packages)
 
 
-def _compile(pin: Pin, uv: str, asked: Asked, *options: str) -> list[dict[str, Any]]:
+def _compile(pin: Build, uv: str, asked: Asked, *options: str) -> list[dict[str, Any]]:
     """The packages that uv resolves it to, with every file the index has of them."""
     newest = pin.python[-1].split(".")
     above = f"{newest[0]}.{int(newest[1]) + 1}"
@@ -114,7 +120,7 @@ def _compile(pin: Pin, uv: str, asked: Asked, *options: str) -> list[dict[str, A
     return found
 
 
-def _lines(packages: Iterable[Mapping[str, Any]], pin: Pin) -> Iterator[str]:
+def _lines(packages: Iterable[Mapping[str, Any]], pin: Build) -> Iterator[str]:
     for package in packages:
         pythons = [python for python in pin.python if _wanted(package, python)]
         if not pythons:
@@ -171,7 +177,7 @@ def _tags(python: str) -> frozenset[Tag]:
     )
 
 
-def _header(pin: Pin, asked: Asked, why: str) -> str:
+def _header(pin: Build, asked: Asked, why: str) -> str:
     pythons, day = " and ".join(pin.python), asked.until[:16]
     lines = [
         "Locked packages of this release; installed with: pip install --no-deps --require-hashes -r (this file)",
@@ -188,10 +194,12 @@ def main() -> None:
     """Make the locks that were asked for."""
     parser = argparse.ArgumentParser(description="Make the locks of unpatched releases.")
     parser.add_argument("--uv", required=True, help="the uv program")
-    parser.add_argument("names", nargs="*", metavar="NAME", help="releases and serving pins; default: all")
+    parser.add_argument(
+        "names", nargs="*", metavar="NAME", help="releases, serving pins, comparison builds; default: all"
+    )
     arguments = parser.parse_args()
-    for name in arguments.names or release_names() + serving_names():
-        pin = load_pin(name)
+    for name in arguments.names or release_names() + serving_names() + comparison_names():
+        pin = load_build(name)
         print(name, file=sys.stderr)
         pin.lock.write_text(make_lock(pin, arguments.uv), encoding="utf-8")
 

@@ -97,7 +97,7 @@ def test_an_interrupted_installation_is_redone_and_the_complete_one_reused(maker
     (half.site_packages / "tinyvllm").mkdir(parents=True)
     (half.site_packages / "tinyvllm" / "half.py").write_text("")  # no stamp: it was interrupted
     engine = maker.make()
-    assert maker.told == ["Installing engine fake into engines/fake/ (3 to 10 GB, once) …"]
+    assert maker.told == ["Installing engine fake into engines/fake/ (10 GB, once) …"]
     assert not (engine.site_packages / "tinyvllm" / "half.py").exists()
     assert ask(engine, "import tinyvllm, tinytorch; print(tinyvllm.__version__, tinytorch.__version__)") == "1.0 2.0"
     assert ask(engine, "import importlib.metadata as m; print(m.version('vllm'))") == "1.0+cpu"

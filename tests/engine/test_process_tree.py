@@ -307,3 +307,21 @@ def test_a_process_that_not_even_sigkill_ends_is_named(tmp_path: Path, monkeypat
     with pytest.raises(HarnessError, match=r"^pid \d+ was killed and still runs: it waits for the kernel"):
         run(tmp_path, SLEEP, 0.2)
     reap()
+
+
+def test_a_tree_that_ends_leaves_another_one_alone_and_takes_its_own_orphans_with_it(tmp_path: Path) -> None:
+    """Engines that are compared run beside each other, and one may fail while the others go on."""
+    (tmp_path / "other").mkdir()
+    orphaning = f"(bash -c '{SLEEP}' & bash -c '{SLEEP}' &) ; sleep 1"
+    environment = {"PATH": os.environ["PATH"]}
+    command = ["bash", "-c", f"(bash -c '{SLEEP}' &); {SLEEP}"]
+    with process_tree(command, environment, tmp_path / "log", tmp_path, 60, metered=False) as stays:
+        assert stays.wait(lambda: (tmp_path / "pids").exists() and len(noted(tmp_path)) == 2)
+        ended = run(tmp_path / "other", orphaning)
+        gone = noted(tmp_path / "other")
+        assert len(gone) == 2
+        assert ended.ended >= set(gone)
+        assert not any(map(psutil.pid_exists, gone))
+        assert stays.running
+        assert all(map(psutil.pid_exists, noted(tmp_path)))
+    assert not any(map(psutil.pid_exists, noted(tmp_path)))

@@ -10,15 +10,27 @@ from packaging.version import Version
 
 from harness.errors import HarnessError
 from harness.measure.replay import VLLM
+from harness.measure.served_engines import KINDS
 from harness.spec import pin as pins
-from harness.spec.pin import DEFAULT_CPU_PIN, Pin, load_pin, pin_names, release_names, serving_names
+from harness.spec.pin import (
+    DEFAULT_CPU_PIN,
+    Build,
+    Pin,
+    comparison_names,
+    load_build,
+    load_comparison,
+    load_pin,
+    pin_names,
+    release_names,
+    serving_names,
+)
 
 RELEASES = [load_pin(name) for name in release_names()]
 each_release = pytest.mark.parametrize("release", RELEASES, ids=lambda release: release.name)
 _LOCKED = re.compile(r"^([a-z0-9.-]+)==([^ ;\\]+)", re.MULTILINE)
 
 
-def locked(pin: Pin) -> dict[str, str]:
+def locked(pin: Build) -> dict[str, str]:
     """Package → version."""
     return dict(_LOCKED.findall(pin.lock.read_text(encoding="utf-8")))
 
@@ -123,3 +135,23 @@ def test_a_serving_pin_locks_what_serves_and_the_vllm_that_the_replayed_schedule
 def test_there_is_a_serving_pin_for_each_device_and_none_is_a_release_or_patched():
     assert {load_pin(name).device for name in serving_names()} == {"cpu", "cuda"}
     assert not set(serving_names()) & {*pin_names(), *release_names()}
+
+
+@pytest.mark.parametrize("name", comparison_names())
+def test_another_engine_s_build_locks_its_version_and_all_that_it_names(name: str):
+    build = load_comparison(name)
+    packages = locked(build)
+    assert packages[build.distribution] == build.version
+    assert ("torch" in packages, "vllm" in packages) == (False, False)
+    named = {re.split(r"[^A-Za-z0-9_-]", each)[0].replace("_", "-") for each in build.also}
+    assert named <= packages.keys()
+    assert load_build(name) == build
+
+
+def test_every_engine_that_is_served_beside_vllm_has_one_build():
+    assert sorted(load_comparison(name).serves for name in comparison_names()) == sorted(set(KINDS) - {"vllm"})
+
+
+def test_an_unknown_engine_to_compare_with_lists_the_known_ones():
+    with pytest.raises(HarnessError, match=r"unknown engine to compare with 'x'; known: llama\.cpp-"):
+        load_comparison("x")

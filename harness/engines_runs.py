@@ -1,0 +1,168 @@
+"""The runs of a comparison: which are stored, which are made, and each one's folder."""
+
+import shutil
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from harness.engine.model_files import file_sha256
+from harness.engines_asked import GENERATED, ComparisonAsked
+from harness.engines_prompts import described, longest_prompt, repeats_of
+from harness.engines_serve import Engines, Up, all_served, engine_definition, threads
+from harness.engines_tokens import Counter
+from harness.errors import HarnessError
+from harness.measure.comparison import Repeat, measure_repeat
+from harness.measure.provenance import harness_facts
+from harness.progress import say
+from harness.record.atomic import write_json, write_text
+from harness.record.comparison_run import (
+    CLIENT_FILE,
+    FAILED,
+    OK,
+    STUDY,
+    TOKENS_FILE,
+    ComparisonError,
+    ComparisonFacts,
+    ComparisonRun,
+    TargetFacts,
+    read_comparison,
+)
+from harness.record.load_output import ClientRecord, record_lines
+from harness.record.private import names_here, without_private
+from harness.record.replay_rows import ReplayError
+from harness.record.routing_store import StoredCase
+from harness.workspace import Workspace
+
+_BESIDES = 64  # tokens of a context beyond prompt and answer
+
+
+@dataclass(frozen=True)
+class Comparing:
+    """A comparison, ready to be made."""
+
+    asked: ComparisonAsked
+    engines: Engines
+    counter: Counter | None
+    node: dict[str, Any]
+    workspace: Workspace
+
+    def definition(self) -> dict[str, Any]:
+        """What decides the case: targets, model, load, tokenizer."""
+        asked, load = self.asked, self.asked.load
+        sha256 = None if load.prompts == GENERATED else file_sha256(Path(load.prompts))
+        served = [engine_definition(kind, engine) for kind, engine in self.engines.installed.items()]
+        return {
+            "study": STUDY,
+            "part": "engines",
+            "served": served,
+            "external": [{"name": each.name, "model": each.model} for each in asked.external],
+            "model": self.engines.model_record,
+            "threads": threads() if served else None,
+            "eager": asked.eager if served else None,
+            "load": described(load, sha256),
+            "tokenizer": self.counter.record if self.counter else None,
+        }
+
+    def stored(self) -> StoredCase:
+        """Where its runs belong. Raises HarnessError: the case's folder is of another case."""
+        readable = "engines_" + "_".join(self.asked.names)[:60]
+        root = self.workspace.runs
+        try:
+            return StoredCase.of(root, str(self.node["id"]), STUDY, readable, self.definition())
+        except ReplayError as error:
+            raise HarnessError(str(error)) from None
+
+
+def numbers_of(comparing: Comparing, stored: StoredCase) -> list[int]:
+    """Of the repeats that are shown. A server that runs elsewhere may have changed: its runs are made anew."""
+    count, asked = comparing.asked.load.repeats, comparing.asked
+    if not asked.external and not asked.again:
+        return list(range(1, count + 1))
+    there = [path.name.partition(".")[0] for path in stored.folder.iterdir() if path.is_dir()]
+    last = max((int(name) for name in there if name.isdecimal()), default=0)
+    return list(range(last + 1, last + count + 1))
+
+
+def make_runs(comparing: Comparing) -> list[ComparisonRun]:
+    """The runs that are shown; those that are not stored are made, the engines being up for all of them.
+
+    Raises:
+        HarnessError: prompts or the store cannot be used.
+    """
+    stored = comparing.stored()
+    numbers = numbers_of(comparing, stored)
+    repeats = repeats_of(comparing.asked.load, numbers)
+    missing = [repeat for repeat in repeats if not stored.run(repeat.number).is_dir()]
+    if missing:
+        _make(comparing, stored, missing)
+    else:
+        say("every run is stored (--again measures new ones)")
+    shown = [folder for number in numbers if (folder := stored.shown(number)) is not None]
+    try:
+        return [read_comparison(folder) for folder in shown]
+    except ComparisonError as error:
+        raise HarnessError(f"{error}; move the folder away and repeat") from None
+
+
+def _make(comparing: Comparing, stored: StoredCase, missing: Sequence[Repeat]) -> None:
+    longest = max(longest_prompt(repeat.loads) for repeat in missing)
+    answer = max(row.output_tokens for repeat in missing for rows in repeat.loads.values() for row in rows)
+    scratch = comparing.workspace.caches / "engines-compare"  # logs of the last call
+    shutil.rmtree(scratch, ignore_errors=True)
+    scratch.mkdir(parents=True)
+    with all_served(
+        comparing.asked, comparing.engines, longest + answer + _BESIDES, scratch, comparing.workspace
+    ) as up:
+        for repeat in missing:
+            _make_one(comparing, stored, repeat, up)
+
+
+def _make_one(comparing: Comparing, stored: StoredCase, repeat: Repeat, up: Up) -> None:
+    started = datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
+    working = stored.begin(repeat.number)
+    measured = measure_repeat(repeat, up.contenders, say)
+    tokens = _tokens(comparing.counter, measured.records)
+    targets = [_closed(each, measured.models, measured.gaps) for each in up.targets]
+    complete = not any(each.gap for each in targets)
+    facts = ComparisonFacts(
+        case=stored.case,
+        run=repeat.number,
+        status=OK if complete else FAILED,
+        started_at=started,
+        parameters=comparing.definition()["load"] | {"threads": threads()},
+        tokenizer=comparing.counter.record if comparing.counter and tokens is not None else None,
+        model=comparing.engines.model_record,
+        node=comparing.node,
+        harness=harness_facts(),
+        targets=targets,
+        levels=measured.levels,
+        greedy=measured.greedy,
+    )
+    facts.write(working)
+    write_text(working / CLIENT_FILE, "".join(record_lines(measured.records)))
+    if tokens is not None:
+        write_json(working / TOKENS_FILE, tokens)
+    for log in (comparing.workspace.caches / "engines-compare").glob("*.log"):
+        with suppress(OSError):
+            shutil.copyfile(log, working / log.name)
+    stored.close(repeat.number, working, complete)
+
+
+def _tokens(counter: Counter | None, records: Sequence[ClientRecord]) -> dict[str, list[int]] | None:
+    """Of the answers; None: not asked for, or they cannot be counted, and what was measured is kept all the same."""
+    if counter is None:
+        return None
+    try:
+        return counter.ids(records)
+    except HarnessError as error:
+        say(f"streamed chunks are counted: {error}")
+        return None
+
+
+def _closed(target: TargetFacts, models: dict[str, str], gaps: dict[str, str]) -> TargetFacts:
+    gap = target.gap or gaps.get(target.name)
+    told = without_private(gap, names_here()) if gap else None
+    return replace(target, model=target.model or models.get(target.name), gap=told)

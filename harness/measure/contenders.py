@@ -1,0 +1,103 @@
+"""Targets of a comparison as servers: which model each serves, and whether it answers at all."""
+
+from dataclasses import dataclass, field, replace
+
+import httpx
+import psutil
+
+from harness.engine.process_tree import Tree
+from harness.errors import MeasurementFailed
+from harness.measure.load_client import Target, run_load
+from harness.record.load import LoadRow, Sending
+from harness.record.load_output import MAX_ERROR, OK, ClientRecord, ClientSummary
+from harness.record.plain import printable
+from harness.record.secrets import redacted
+
+_ASK_S = 20.0
+_HERE = ("127.0.0.1", "localhost", "::1")
+
+
+@dataclass(frozen=True)
+class Contender:
+    """A server to be compared. ``kind``: of ``served_engines``, else external."""
+
+    name: str
+    base_url: str
+    model: str | None = None  # None: the only one that it serves
+    key: str | None = field(default=None, repr=False)
+    kind: str = "external"
+    tree: Tree | None = None  # of a server that was started here
+
+    def target(self, prefix: str) -> Target:
+        """For the load client. The model must be known.
+
+        Each request has a connection of its own: llama.cpp's server closes one after a few requests, perhaps while the
+        next is on its way, and what is sent twice would be measured twice.
+        """
+        return Target(self.base_url, str(self.model), prefix, self.key, reads_text=True, keeps_connections=False)
+
+    def without_names(self, said: str) -> str:
+        """What was said of it as one line that travels: neither its key nor its host."""
+        host = httpx.URL(self.base_url).host
+        hidden = [each for each in (self.key, None if host in _HERE else host) if each]
+        return printable(redacted(said, hidden), MAX_ERROR)
+
+    def cpu_s(self) -> float | None:
+        """CPU seconds of its process tree so far; None: it was not started here, or has ended."""
+        if self.tree is None:
+            return None
+        try:
+            root = psutil.Process(self.tree.pid)
+            times = [process.cpu_times() for process in (root, *root.children(recursive=True))]
+        except psutil.Error:
+            return None
+        return sum(each.user + each.system + each.children_user + each.children_system for each in times)
+
+
+def named_model(contender: Contender) -> str:
+    """The model to ask it for.
+
+    Raises:
+        MeasurementFailed: no answer, or which of its models is meant must be said.
+    """
+    if contender.model is not None:
+        return contender.model
+    headers = {"Authorization": f"Bearer {contender.key}"} if contender.key else {}
+    try:
+        url = f"{contender.base_url}/v1/models"
+        response = httpx.get(url, headers=headers, timeout=_ASK_S, trust_env=False).raise_for_status()
+        served = [str(each["id"]) for each in response.json()["data"]]
+    except httpx.TransportError as error:
+        said = str(error) or type(error).__name__
+        raise MeasurementFailed(contender.without_names(f"no server answers: {said}")) from None
+    except (httpx.HTTPError, ValueError, KeyError, TypeError) as error:
+        answer = error.response if isinstance(error, httpx.HTTPStatusError) else None
+        why = type(error).__name__ if answer is None else f"HTTP {answer.status_code}"
+        said = f"its list of models cannot be read ({why}); name one: --model-of {contender.name}=MODEL"
+        raise MeasurementFailed(contender.without_names(said)) from None
+    if len(served) != 1:
+        listed = ", ".join(served[:5]) or "none"
+        said = f"it serves {len(served)} models ({listed}); name one: --model-of {contender.name}=MODEL"
+        raise MeasurementFailed(contender.without_names(said))
+    return served[0]
+
+
+def send(
+    contender: Contender, rows: list[LoadRow], sending: Sending, prefix: str
+) -> tuple[list[ClientRecord], ClientSummary]:
+    """Send a load to it; what it says of errors travels."""
+    records, summary = run_load(rows, contender.target(prefix), sending)
+    return [_travelling(record, contender) for record in records], summary
+
+
+def _travelling(record: ClientRecord, contender: Contender) -> ClientRecord:
+    return record if record.error is None else replace(record, error=contender.without_names(record.error))
+
+
+def refuse_mute(contender: Contender, row: LoadRow, sending: Sending) -> None:
+    """Let it answer one request, which also warms it up. Raises MeasurementFailed: it does not."""
+    records, _ = send(contender, [row], sending, f"{contender.name}-warmup")
+    if records[0].status != OK:
+        raise MeasurementFailed(f"its first request failed: {records[0].error}")
+    if not records[0].text:
+        raise MeasurementFailed("its first answer holds no text")

@@ -1,0 +1,158 @@
+"""Engines that are started here to be compared, each with its own OpenAI-compatible server on the same weights.
+
+vllm          ``vllm serve``, float32
+llama.cpp     its server in a Python wheel (experiments/engine_anatomy/worker_llama_server.py) on a GGUF of the weights
+transformers  ``transformers serve``, float32; one request at a time, the others wait
+"""
+
+import hashlib
+import json
+import os
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from harness.engine.environment import Installed
+from harness.engine.model_store import ModelFiles
+from harness.engine.process_tree import Tree, process_tree
+from harness.engine.study_worker import last_words, run_worker
+from harness.errors import MeasurementFailed
+from harness.measure.address import Address
+from harness.measure.case import INHERITED
+from harness.measure.cause import last_error
+from harness.record.plain import printable
+from harness.workspace import ROOT
+
+_GGUF_WORKER = "experiments.engine_anatomy.worker_gguf"
+_LLAMA_WORKER = "experiments.engine_anatomy.worker_llama_server"
+_STUDY = ROOT / "experiments" / "engine_anatomy"
+_GGUF_SOURCES = ("worker_gguf.py", "worker_gguf_layout.py", "worker_safetensors.py")
+_GGUF_S = 600.0
+_POLL_S = 0.05
+_REASON = 240  # characters
+
+
+@dataclass(frozen=True)
+class Serving:
+    """How an engine serves. ``caches``: kept from call to call; ``scratch``: of this one."""
+
+    model: ModelFiles
+    name: str  # of the model, towards clients: its folder's
+    port: int
+    threads: int
+    slots: int  # requests at once, at most
+    context: int  # tokens of prompt and answer
+    eager: bool  # of vLLM: without torch.compile
+    ready_s: float
+    limit_s: float
+    scratch: Path
+    caches: Path
+
+
+@dataclass(frozen=True)
+class Command:
+    """What is run. ``told``: what of it a record says."""
+
+    words: list[str]
+    environment: dict[str, str]
+    cwd: Path
+    told: dict[str, Any]
+
+
+def _vllm(engine: Installed, how: Serving) -> Command:
+    options = {"--dtype": "float32", "--max-model-len": str(how.context), "--max-num-seqs": str(how.slots)}
+    words = [str(engine.python.with_name("vllm")), "serve", how.name, "--host", "127.0.0.1", "--port", str(how.port)]
+    words += [word for option in options.items() for word in option]
+    if how.eager:
+        words.append("--enforce-eager")
+    cache = how.caches / "engines-vllm"
+    environment = {
+        "VLLM_CACHE_ROOT": str(cache / "vllm"),
+        "TORCHINDUCTOR_CACHE_DIR": str(cache / "inductor"),
+        "VLLM_LOGGING_LEVEL": "INFO",  # the pin's DEBUG writes lines for each step
+    }
+    return Command(words, environment, how.model.path.parent, options | {"eager": how.eager})
+
+
+def _llama(engine: Installed, how: Serving) -> Command:
+    told = {"threads": how.threads, "slots": how.slots, "context": how.context, "kv_cache": "f32"}
+    request = how.scratch / "llama-server.json"
+    asked = told | {"gguf": str(gguf_of(how, engine)), "name": how.name, "port": how.port}
+    request.write_text(json.dumps(asked), encoding="utf-8")
+    return Command([str(engine.python), "-m", _LLAMA_WORKER, str(request)], {}, ROOT, told | {"flash_attention": False})
+
+
+def _transformers(engine: Installed, how: Serving) -> Command:
+    # Served by its folder's name, from the folder above: an absolute path would be its model's name.
+    options = {"--device": "cpu", "--dtype": "float32"}
+    words = [str(engine.python.with_name("transformers")), "serve", how.name, "--host", "127.0.0.1"]
+    words += ["--port", str(how.port), *(word for option in options.items() for word in option)]
+    return Command(words, {}, how.model.path.parent, options)
+
+
+_COMMANDS: dict[str, Callable[[Installed, Serving], Command]] = {
+    "vllm": _vllm,
+    "llama.cpp": _llama,
+    "transformers": _transformers,
+}
+KINDS = tuple(_COMMANDS)
+
+
+def gguf_of(how: Serving, engine: Installed) -> Path:
+    """The model as GGUF, made once for its files and this writer. Raises HarnessError: it cannot be written."""
+    writer = hashlib.sha256(b"".join((_STUDY / name).read_bytes() for name in _GGUF_SOURCES)).hexdigest()
+    path = how.caches / "gguf" / f"{how.name}-{how.model.files_sha256[:8]}-{writer[:8]}.gguf"
+    if not path.is_file():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        making = path.with_name(f".{path.name}.{os.getpid()}.making")
+        request, result = how.scratch / "gguf.json", how.scratch / "gguf-made.json"
+        request.write_text(json.dumps({"model": str(how.model.path.resolve()), "out": str(making)}), encoding="utf-8")
+        try:
+            run_worker(engine.python, _GGUF_WORKER, (request, result), {}, f"writing {how.name} as GGUF", _GGUF_S)
+            making.replace(path)
+        finally:
+            making.unlink(missing_ok=True)
+    return path
+
+
+@dataclass(frozen=True)
+class Served:
+    """A server that answers."""
+
+    tree: Tree
+    url: str
+    ready_s: float
+    told: dict[str, Any]
+
+
+@contextmanager
+def served(kind: str, engine: Installed, how: Serving, log: Path) -> Iterator[Served]:
+    """Start the engine's server; when the block is left, nothing of it runs.
+
+    Raises:
+        MeasurementFailed: it ended, or did not answer /health within ``how.ready_s`` (its own last words are quoted).
+        HarnessError: it cannot be started.
+    """
+    command = _COMMANDS[kind](engine, how)
+    inherited = {name: os.environ[name] for name in INHERITED if name in os.environ}
+    environment = {**inherited, **engine.pin.environment, "OMP_NUM_THREADS": str(how.threads), **command.environment}
+    address = Address(port=how.port)
+    with process_tree(command.words, environment, log, command.cwd, how.limit_s, metered=False) as tree:
+        ready_s = _wait(kind, tree, address, how.ready_s, log)
+        yield Served(tree, address.url, ready_s, command.told)
+
+
+def _wait(kind: str, tree: Tree, address: Address, limit_s: float, log: Path) -> float:
+    deadline = time.monotonic() + limit_s
+    with address.client() as client:
+        while tree.running and time.monotonic() < deadline:
+            if address.listens() and client.healthy():
+                return time.monotonic() - tree.exec_ns / 1e9
+            time.sleep(_POLL_S)
+    said = log.read_text(encoding="utf-8", errors="replace")
+    why = printable(last_error(said) or last_words(said), _REASON)
+    what = f"/health did not answer within {limit_s:.0f} s" if tree.running else "its server ended"
+    raise MeasurementFailed(f"{kind}: {what}: {why}")
