@@ -13,6 +13,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+from harness.record.anatomy_tables import STUDY
 from harness.record.atomic import write_json
 from harness.record.bounded import UnreadableError, read_object
 from harness.record.load import LoadError
@@ -22,7 +23,6 @@ from harness.record.runcheck import fits
 
 # 1 (2026-11-30): first version.
 SCHEMA_VERSION = 1
-STUDY = "engine_anatomy"
 FILE, CLIENT_FILE, TOKENS_FILE = "comparison.json", "client.jsonl", "tokens.json"
 OK, FAILED = "ok", "failed"
 _MAX_BYTES = 256 << 20
