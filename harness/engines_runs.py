@@ -17,12 +17,12 @@ from harness.errors import HarnessError
 from harness.measure.comparison import Repeat, measure_repeat
 from harness.measure.provenance import harness_facts
 from harness.progress import say
+from harness.record.anatomy_tables import STUDY
 from harness.record.atomic import write_json, write_text
 from harness.record.comparison_run import (
     CLIENT_FILE,
     FAILED,
     OK,
-    STUDY,
     TOKENS_FILE,
     ComparisonError,
     ComparisonFacts,

@@ -2,8 +2,8 @@
 
 A traced call adds ``event_ns`` of CPU to its thread: ``inside_ns`` of it within its own span, the rest within the span
 around it. What spans tell is told between them, and its CPU is counted by itself. So from the CPU of a hook's own time
-go ``inside_ns`` for each of its spans and the rest for each child's. A wait that the window's edge cut has no CPU of its
-own; it gets what of its thread's CPU no other span covers, at most its length.
+go ``inside_ns`` for each of its spans and the rest for each child's. A wait that the window's edge cut has no CPU of
+its own; it gets what of its thread's CPU no other span covers, at most its length.
 """
 
 from collections import defaultdict

@@ -1,7 +1,7 @@
 """One run of the anatomy study: start the server → each load level in a traced window → stop → its folder.
 
-Whatever goes wrong on the way is a failed run that says where and why, and keeps the server's log. Ctrl-C leaves no run,
-as ever; nothing that was started outlives it.
+Whatever goes wrong on the way is a failed run that says where and why, and keeps the server's log. Ctrl-C leaves no
+run, as ever; nothing that was started outlives it.
 """
 
 import json
