@@ -37,7 +37,7 @@ def log_probabilities(model: Any, answer: dict[str, Any], computed: torch.dtype)
     """Natural log-probabilities of every token at each position of the answer, shape (n, vocabulary)."""
     tokens = torch.tensor([answer["prompt"] + answer["tokens"]], device=model.device)
     count = len(answer["tokens"])
-    logits = model(tokens, use_cache=False).logits[0, -count - 1 : -1]
+    logits = model(tokens, use_cache=False, logits_to_keep=count + 1).logits[0, :-1]
     return torch.log_softmax(logits.to(computed), dim=-1)
 
 

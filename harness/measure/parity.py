@@ -139,12 +139,24 @@ class _Run:
                 self.engine.python, _WORKER + worker, (request, result), self.job.environment, what, self.job.limit_s
             )
         except HarnessError as error:
-            raise MeasurementFailed(str(error)) from None
+            raise MeasurementFailed(self._without_places(str(error))) from None
         self.seconds[self.stage] = round(time.monotonic() - begun, 3)
         told: dict[str, Any] = json.loads(result.read_text(encoding="utf-8"))
         request.unlink()
         result.unlink()
         return told
+
+    def _without_places(self, text: str) -> str:
+        """What a worker said, for a record that travels: places of this machine by what they are."""
+        names = {
+            self.engine.python: self.engine.pin.name,
+            self.working: "the run's folder",
+            self.job.model.path: self.job.model.path.name,
+        }
+        for place, name in names.items():
+            for written in (str(place), str(place.resolve())):
+                text = text.replace(written, name)
+        return text
 
     def facts(self, status: str, reason: str | None) -> ParityFacts:
         """parity.json, as far as the run came."""

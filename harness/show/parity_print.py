@@ -5,7 +5,7 @@ from typing import Any
 
 from harness.record.plain import printable
 
-_LABEL = 24
+_LABEL = 26
 _SHOWN = 3  # divergences that are named
 _SAID = {
     "identical": "IDENTICAL: the same tokens, log-probabilities within rounding",
