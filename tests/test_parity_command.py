@@ -180,7 +180,7 @@ def test_a_fault_below_a_precisions_rounding_is_not_seen_and_its_size_is_said(ca
     done = call(*SMALL, "--dtype", "bfloat16", "--plant", 1.0001, "--json")
     (found,) = last_document(done)["comparisons"]
     assert done.code == 0
-    assert found["detectable"] == pytest.approx(found["noise"]["rms"] * math.sqrt(3))
+    assert found["detectable"] == pytest.approx(found["noise"]["rms"] * math.sqrt(8))
 
 
 def test_a_comparison_is_made_once(call, fakes: Fakes, tmp_path: Path):

@@ -19,7 +19,7 @@ from statistics import median
 
 from harness.record.parity_run import Answer, ParityRun, Reference
 
-RATIO_LIMIT = 2.0
+RATIO_LIMIT = 3.0  # 0.9 to 1.6 was met (docs/parity.md): kernels add in different orders
 FAR = 4.0
 IDENTICAL, NEAR_TIES, DIFFERENT = "identical", "near ties", "different"  # verdicts, the best first
 VERDICTS = (IDENTICAL, NEAR_TIES, DIFFERENT)
