@@ -6,6 +6,7 @@ tests/engine/test_real_parity.py.
 
 import json
 import math
+import os
 import random
 import sys
 from collections.abc import Callable, Mapping
@@ -22,6 +23,7 @@ from harness.errors import HarnessError
 from harness.measure import parity
 from harness.record.parity_run import read_parity_facts, read_parity_run
 from harness.spec.pin import DEFAULT_CPU_PIN, load_pin
+from harness.traces.puzzles import make_puzzles
 from harness.workspace import Workspace
 from tests.checkout import Done
 from tests.engine.safetensors_bytes import safetensors
@@ -35,6 +37,7 @@ class Fakes:
     """A "model": the next token's log-probabilities are rows of a table, chosen by the last token."""
 
     def __init__(self) -> None:
+        self.twin = True
         self.asked: list[str] = []
         self.fails_in: set[tuple[str, str]] = set()  # worker, dtype
         self.stopped = False
@@ -44,7 +47,7 @@ class Fakes:
     ) -> None:
         name = module.rpartition("worker_parity_")[2]
         asked = json.loads(paths[0].read_text())
-        assert environment["OMP_NUM_THREADS"] == "1"
+        assert environment["OMP_NUM_THREADS"] == ("1" if self.twin else str(len(os.sched_getaffinity(0))))
         self.asked.append(name)
         if self.stopped:
             raise KeyboardInterrupt
@@ -102,7 +105,7 @@ def _reference(asked: dict[str, Any]) -> dict[str, Any]:
                 "log_p": [same[each][row].tolist() for each, row in zip(last, answer["ids"], strict=True)],
                 "exact": [exact[each][row].tolist() for each, row in zip(last, answer["ids"], strict=True)],
                 "tokens": own,
-                "texts": ["Answer: 4", "Answer: 4"],
+                "texts": ["Answer: 4", "Answer: 5"],
             }
         )
     return {"references": references}
@@ -122,11 +125,14 @@ def call(
     (folder / "model.safetensors").write_bytes(
         safetensors({MATRIX: ("F32", [VOCABULARY, VOCABULARY]), "model.norm": ("F32", [4])})
     )
-    model = ModelFiles(folder, "opt-125m", True, None, "0" * 64, parameters=2500)
+
+    def model(*_: object, **__: object) -> ModelFiles:
+        return ModelFiles(folder, "opt-125m", fakes.twin, None, "0" * 64, parameters=2500)
+
     engine = Engine(load_pin(DEFAULT_CPU_PIN), tmp_path / "engine")
     monkeypatch.setattr(parity, "run_worker", fakes)
     monkeypatch.setattr(parity_command, "installed", lambda _: engine)
-    monkeypatch.setattr(parity_command, "ensure_model", lambda *_, **__: model)
+    monkeypatch.setattr(parity_command, "ensure_model", model)
     monkeypatch.setattr(cli_parity, "Workspace", lambda: Workspace(tmp_path))
     monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
     monkeypatch.setenv("COLUMNS", "200")
@@ -210,6 +216,18 @@ def test_an_engine_that_fails_is_a_stored_failure_and_the_other_precision_is_com
     assert sorted(each.name for each in folder.iterdir()) == ["parity.json", "prompts.jsonl"]
     fakes.fails_in = set()
     assert call(*SMALL).code == 0  # tried again
+
+
+def test_of_real_weights_the_final_answers_are_compared(call, fakes: Fakes):
+    fakes.twin = False
+    done = call("opt-125m", "--prompts", 30, "--dtype", "float32", "--json")
+    (found,) = last_document(done)["comparisons"]
+    assert found["tokens"] == 256  # a twin's 32 would not reach one
+    wanted = [each.answer for each in make_puzzles(30, 0)]
+    right = [wanted.count("4"), wanted.count("5")]  # what the fakes always answer
+    finals = {"puzzles": 30, "given": [30, 30], "right": right, "same": 0, "meaningful": True}
+    assert found["final_answers"] == finals
+    assert f"final answers             right: vLLM {right[0]}, transformers {right[1]} of 30; same 0" in done.err
 
 
 @pytest.mark.parametrize("planted", [(), ("--plant", 1.5)])

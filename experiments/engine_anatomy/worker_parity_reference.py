@@ -83,7 +83,8 @@ def references(asked: dict[str, Any]) -> list[dict[str, Any]]:
             }
         )
     exact_model = model.to(getattr(torch, asked["exact"]))  # the same weights, as rounded to ``dtype``
-    exact_model.set_experts_implementation("eager")  # the usual one for mixtures of experts knows no float64
+    if hasattr(exact_model, "set_experts_implementation"):  # since transformers 5
+        exact_model.set_experts_implementation("eager")  # the usual one for mixtures of experts knows no float64
     del model
     gc.collect()
     for answer, each in zip(asked["answers"], found, strict=True):

@@ -2,6 +2,7 @@
 
 import json
 import math
+import shutil
 import sys
 from pathlib import Path
 from typing import Any
@@ -101,3 +102,19 @@ def test_vllm_does_what_transformers_does_and_a_planted_fault_is_caught(
     (found,) = document["comparisons"]
     assert found["verdict"] == "different"
     assert found["ratio"] > 100
+
+
+@pytest.mark.slow
+def test_a_chat_template_is_used_where_there_is_one(engine: Engine, model: ModelFiles, tmp_path: Path):
+    folder = tmp_path / "chat"
+    shutil.copytree(model.path, folder)
+    (folder / "chat_template.jinja").write_text("{% for m in messages %}U{{ m['content'] }}{% endfor %}A")
+    prompts = {}
+    for where in (model.path, folder):
+        asked = {"model": str(where), "dtype": "float32", "tokens": 2, "listed": 5, "texts": ["one", "two three"]}
+        told = ask(engine, "vllm", asked, tmp_path)
+        assert told["chat"] == (where == folder)
+        prompts[where] = [each.prompt for each in lines_of(told["answers"], Answer, "answers")]
+    assert prompts[folder] != prompts[model.path]
+    assert prompts[folder][0][0] == prompts[folder][1][0]  # the template's first character
+    assert prompts[folder][0][-1] == prompts[folder][1][-1]
