@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from harness.record.parity_run import ParityRun
+from harness.traces.puzzles import NAMES
 
 _ANSWER = re.compile(r"answer\s*(?:is)?\s*[:=]?\s*\**\s*(?:is\s+)?(?P<said>[^\n]*)", re.IGNORECASE)
 _WORD = re.compile(r"[A-Za-z0-9]+")
@@ -29,12 +30,12 @@ def final_answer(text: str, kind: str) -> str | None:
     words = _WORD.findall(found[-1]["said"]) if found else []
     if kind == "sums":
         return next((word for word in words if word.isdigit()), None)
-    names = [word for word in words if word.lower() not in ("and", "are", "is", "the", "knights", "knight", "only")]
+    names = [name for name in (word.capitalize() for word in words) if name in NAMES]
     if kind == "order":
-        return names[0].capitalize() if names else None
-    if not names or names[0].lower() in ("nobody", "none"):
-        return "nobody" if names else None
-    return ", ".join(sorted({name.capitalize() for name in names}))
+        return names[0] if names else None
+    if not names:
+        return "nobody" if {word.lower() for word in words} & {"nobody", "none"} else None
+    return ", ".join(sorted(set(names)))
 
 
 def answered(run: ParityRun) -> Answered:

@@ -62,13 +62,7 @@ def stored_parity(stored: StoredCase) -> Path | None:
 
 
 def make_parity(job: ParityJob, engine: Engine, announce: Callable[[str], None]) -> Path:
-    """Compare; returns the run's folder, which says whether it is ok.
-
-    Raises:
-        HarnessError: there is no such tensor to plant a fault into; nothing was started.
-    """
-    if job.parameters.plant:
-        planted_tensor(job.model.path, job.parameters.plant.tensor)
+    """Compare; returns the run's folder, which says whether it is ok."""
     working = job.stored.begin(_RUN)
     made = _Run(job, engine, working, announce)
     try:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from itertools import combinations, permutations, product
 
 KINDS = ("knights", "order", "sums")
-_NAMES = ("Ada", "Ben", "Cleo", "Dan", "Eva", "Finn", "Gus", "Hana")
+NAMES = ("Ada", "Ben", "Cleo", "Dan", "Eva", "Finn", "Gus", "Hana")
 _LARGEST = 12
 _NTH = ("first", "second", "third", "fourth", "fifth")
 _FORM = "Think step by step, then end with one line of the form 'Answer: …'."
@@ -67,7 +67,7 @@ def _telling(rng: random.Random, candidates: Sequence[Candidate], truth: Candida
 def _knights(rng: random.Random) -> Puzzle:
     """Who tells the truth? A candidate is 1 for each knight, 0 for each knave."""
     while True:
-        names = sorted(rng.sample(_NAMES, 3))
+        names = sorted(rng.sample(NAMES, 3))
         candidates = list(product((0, 1), repeat=3))
         truth = rng.choice(candidates)
         if clues := _telling(rng, candidates, truth, list(_statements(names))):
@@ -122,7 +122,7 @@ def _order(rng: random.Random) -> Puzzle:
     """Who stands where? A candidate has the place of each person."""
     while True:
         size = rng.choice((4, 5))
-        names = sorted(rng.sample(_NAMES, size))
+        names = sorted(rng.sample(NAMES, size))
         candidates = list(permutations(range(size)))
         truth = rng.choice(candidates)
         if clues := _telling(rng, candidates, truth, list(_places(names))):

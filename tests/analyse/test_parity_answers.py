@@ -19,10 +19,13 @@ from tests.parity_runs import comparison, with_reference
         ("sums", "Answer: none of them", None),
         ("order", "Answer: Ada", "Ada"),
         ("order", "Answer: **eva** is first", "Eva"),
+        ("order", "Answer: the first is Hana.", "Hana"),
         ("order", "Answer:", None),
         ("knights", "Answer: Ben, Ada", "Ada, Ben"),  # as the puzzle writes it
         ("knights", "Answer: Ada and Ben are knights.", "Ada, Ben"),
         ("knights", "Answer: Nobody", "nobody"),
+        ("knights", "Answer: none of them is a knight", "nobody"),
+        ("knights", "Answer: both", None),
         ("knights", "", None),
     ],
 )
