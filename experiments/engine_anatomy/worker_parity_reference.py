@@ -1,7 +1,8 @@
 """What transformers says of vLLM's answers, position by position on the same prefix, in two precisions.
 
 ``python -m experiments.engine_anatomy.worker_parity_reference IN OUT``. IN: {"model": folder, "dtype", "exact": the
-dtype of the more exact computation, "device", "tokens": of an answer at most, "answers": those of worker_parity_vllm}.
+dtype of the more exact computation, "device", "tokens": of an answer at most, "grows": whether texts are wanted beyond
+where they part, "answers": those of worker_parity_vllm}.
 OUT: {"references": an object for each answer (REFERENCE below)}.
 
 REFERENCE: {"best": [n][2] token ids with the highest log-probability, "best_log_p": [n][2], "log_p": [n][listed] of the
@@ -9,7 +10,7 @@ tokens that vLLM listed, "exact": [n][listed] the same from the same weights (th
 "tokens": transformers' own greedy answer, "texts": [vLLM's answer, transformers' answer]}.
 
 A greedy answer is the chain of most likely tokens, so transformers' own one is vLLM's up to the first position where
-its most likely token is another, and is generated from there.
+its most likely token is another, and is generated from there (without ``grows``, ends there).
 """
 
 import gc
@@ -41,12 +42,14 @@ def log_probabilities(model: Any, answer: dict[str, Any], computed: torch.dtype)
     return torch.log_softmax(logits.to(computed), dim=-1)
 
 
-def own_answer(model: Any, answer: dict[str, Any], best: list[int], limit: int, ends: list[int]) -> list[int]:
+def own_answer(
+    model: Any, answer: dict[str, Any], best: list[int], limit: int, ends: list[int], grows: bool
+) -> list[int]:
     """Transformers' greedy tokens. ``best``: its most likely token at each position of vLLM's answer."""
     tokens = answer["tokens"]
     differs = next((at for at, (own, given) in enumerate(zip(best, tokens, strict=True)) if own != given), None)
     begun = list(tokens) if differs is None else [*tokens[:differs], best[differs]]
-    if begun[-1] in ends or len(begun) == limit:
+    if begun[-1] in ends or len(begun) == limit or (differs is not None and not grows):
         return begun
     given = torch.tensor([answer["prompt"] + begun], device=model.device)
     grown = model.generate(
@@ -72,7 +75,7 @@ def references(asked: dict[str, Any]) -> list[dict[str, Any]]:
         first = log_p.argmax(-1, keepdim=True)  # of equal ones the first, as both engines choose
         second = log_p.scatter(1, first, -torch.inf).argmax(-1, keepdim=True)
         best = torch.cat([first, second], 1)
-        own = own_answer(model, answer, first[:, 0].tolist(), limit, ends)
+        own = own_answer(model, answer, first[:, 0].tolist(), limit, ends, asked["grows"])
         found.append(
             {
                 "best": best.tolist(),

@@ -101,7 +101,8 @@ class _Run:
         self.chat = bool(told["chat"])
         answers = lines_of(told["answers"], Answer, "vLLM's answers")
         write_lines(self.working / ANSWERS, answers)
-        more = {"exact": asked.exact, "device": self.engine.pin.device, "answers": told["answers"]}
+        grows = not job.model.twin  # what a twin would say further on means nothing, and takes most of the time
+        more = {"exact": asked.exact, "device": self.engine.pin.device, "grows": grows, "answers": told["answers"]}
         told = self._ask("reference", {**common, **more, "model": str(job.model.path.resolve())})
         references = lines_of(told["references"], Reference, "transformers' references")
         write_lines(self.working / REFERENCES, references)

@@ -60,8 +60,8 @@ class Reference:
     """What transformers says on the same prefixes.
 
     ``best``, ``best_log_p``: [n][2] most likely tokens; ``log_p``: [n][k] of the tokens that vLLM listed; ``exact``:
-    the same from the same weights, computed in a higher precision. ``tokens``: transformers' own greedy answer;
-    ``texts``: vLLM's and transformers' answer.
+    the same from the same weights, computed in a higher precision. ``tokens``: transformers' own greedy answer
+    (of a twin it ends where the two part); ``texts``: vLLM's and transformers' answer.
     """
 
     best: list[list[int]]

@@ -50,7 +50,7 @@ def ask(engine: Engine, worker: str, asked: dict[str, Any], folder: Path) -> dic
 
 
 def references(engine: Engine, model: Path, folder: Path) -> list[Reference]:
-    asked = {"model": str(model), "dtype": "float32", "exact": "float64", "device": "cpu", "tokens": 3}
+    asked = {"model": str(model), "dtype": "float32", "exact": "float64", "device": "cpu", "tokens": 3, "grows": True}
     told = ask(engine, "reference", asked | {"answers": ANSWERS}, folder)
     return lines_of(told["references"], Reference, "references")
 
