@@ -41,7 +41,7 @@ def ask(engine: Engine, worker: str, asked: dict[str, Any], folder: Path) -> dic
     request, result = folder / f"{worker}.in", folder / f"{worker}.out"
     request.write_text(json.dumps(asked))
     result.unlink(missing_ok=True)
-    environment = {"OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1"}
+    environment = {**engine.pin.environment, "OMP_NUM_THREADS": "1"}
     run_worker(
         engine.python, f"experiments.engine_anatomy.worker_parity_{worker}", (request, result), environment, "x", 300
     )
