@@ -11,6 +11,7 @@ from harness import (
     cli_doctor,
     cli_engines,
     cli_load,
+    cli_parity,
     cli_predict,
     cli_recorded,
     cli_replay,
@@ -127,6 +128,7 @@ app.command()(cli_state.state)
 app.command()(cli_claims.claims)
 app.command()(cli_doctor.doctor)
 app.command()(cli_predict.predict)
+app.command()(cli_parity.parity)
 app.command()(cli_replay.replay)
 app.command()(cli_report.report)
 

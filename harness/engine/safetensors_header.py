@@ -55,6 +55,15 @@ def weight_files(folder: Path) -> list[str]:
         raise _damaged(index, "it is no index of shards") from None
 
 
+def tensor_shapes(path: Path) -> dict[str, tuple[int, ...]]:
+    """Name → shape of the tensors of one safetensors file. Raises HarnessError: it is damaged."""
+    header, _ = _read(path)
+    try:
+        return {name: tuple(map(_length, tensor["shape"])) for name, tensor in header.items() if name != "__metadata__"}
+    except (KeyError, TypeError, ValueError):
+        raise _damaged(path, "its header does not describe tensors") from None
+
+
 def _file_sizes(path: Path) -> tuple[int, int]:
     """Bytes and elements of the tensors of one safetensors file."""
     header, data_bytes = _read(path)

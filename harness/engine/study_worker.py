@@ -1,6 +1,7 @@
 """Run a study's worker under an engine's Python and wait for it: it makes files, not measurements."""
 
 import os
+import re
 import subprocess
 from collections.abc import Mapping
 from pathlib import Path
@@ -8,6 +9,8 @@ from pathlib import Path
 from harness.engine.guardian import guarded
 from harness.errors import HarnessError
 from harness.workspace import ROOT
+
+_SEVERAL = re.compile(r"\d+ validation errors? for \w+$")  # how pydantic begins
 
 
 def run_worker(
@@ -40,4 +43,9 @@ def last_words(stderr: str) -> str:
     lines = stderr.strip().splitlines() or ["no message"]
     traces = [number for number, line in enumerate(lines) if line.startswith("Traceback (most recent call last)")]
     after = lines[traces[-1] + 1 :] if traces else []
-    return next((line for line in after if line.strip() and not line.startswith(" ")), lines[-1])
+    found = next((at for at, line in enumerate(after) if line.strip() and not line.startswith(" ")), None)
+    if found is None:
+        return lines[-1]
+    if _SEVERAL.search(after[found]) and len(after) > found + 1:  # which value, and why, stands below
+        return f"{after[found]}: {after[found + 1].partition(' [type=')[0].strip()}"
+    return after[found]

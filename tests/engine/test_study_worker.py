@@ -15,6 +15,9 @@ from harness.errors import HarnessError
 from harness.workspace import ROOT
 
 AT_EXIT = "import atexit, sys\natexit.register(lambda: print('leaked 1 instance', file=sys.stderr))\n"
+REFUSED = (
+    "raise ValueError('1 validation error for ModelConfig\\n  Value error, no such model [type=value_error, …]')\n"
+)
 CHAINED = "try:\n    1 / 0\nexcept ZeroDivisionError:\n    raise ValueError('too many\\nblocks')\n"
 
 
@@ -30,6 +33,7 @@ def run(folder: Path, monkeypatch: pytest.MonkeyPatch, code: str) -> None:
     [
         ("raise MemoryError('9 GB')", "MemoryError: 9 GB"),
         (AT_EXIT + "raise MemoryError('9 GB')", "MemoryError: 9 GB"),
+        (AT_EXIT + REFUSED, "ValueError: 1 validation error for ModelConfig: Value error, no such model"),
         (AT_EXIT + CHAINED, "ValueError: too many"),
         ("import sys; sys.exit('no such policy')", "no such policy"),
         ("import os; os._exit(3)", "no message"),
