@@ -24,7 +24,8 @@ from harness.measure.parity import ParityJob, make_parity, stored_parity
 from harness.measure.replay import engine_record, installed
 from harness.parity_wanted import Wanted
 from harness.progress import say
-from harness.record.parity_run import FAILED, STUDY, ParityRunError, Prompt, read_parity_facts, read_parity_run
+from harness.record.anatomy_tables import STUDY
+from harness.record.parity_run import FAILED, ParityRunError, Prompt, read_parity_facts, read_parity_run
 from harness.record.replay_rows import ReplayError
 from harness.record.routing_store import StoredCase
 from harness.show.parity_print import parity_lines

@@ -15,6 +15,7 @@ from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any, TypeVar
 
+from harness.record.anatomy_tables import STUDY
 from harness.record.atomic import write_json, write_text
 from harness.record.bounded import DECODER, UnreadableError, open_regular, read_object
 from harness.record.plain import printable
@@ -22,7 +23,6 @@ from harness.record.runcheck import fits
 
 # 1 (2026-11-29): first version.
 SCHEMA_VERSION = 1
-STUDY = "engine_anatomy"
 FILE, PROMPTS, ANSWERS, REFERENCES = "parity.json", "prompts.jsonl", "answers.jsonl", "references.jsonl"
 OK, FAILED = "ok", "failed"
 _MAX_FACTS, _MAX_LINES, _MAX_LINE = 1 << 20, 1 << 30, 64 << 20
