@@ -4,7 +4,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from experiments.model_free.sources import sources_sha256
-from harness.record.parity_run import STUDY
+from harness.record.anatomy_tables import STUDY
 
 EXACT = {"float32": "float64", "bfloat16": "float32", "float16": "float32"}  # dtype → what it is judged by
 BYTES = {"float64": 8, "float32": 4, "bfloat16": 2, "float16": 2}
