@@ -104,17 +104,15 @@ def eagle3(target: dict[str, Any], shapes: Shapes) -> tuple[dict[str, Any], Tens
     return config, tensors
 
 
-def noised(
-    folder: Path, config: dict[str, Any], noise: float, generator: torch.Generator
-) -> tuple[dict[str, Any], Tensors]:
-    """The model of ``folder`` with normal noise on every tensor that varies."""
+def noised(folder: Path, noise: float, generator: torch.Generator) -> Tensors:
+    """Tensors of the model in ``folder`` with normal noise on each."""
     tensors = {}
     for path in sorted(folder.glob("*.safetensors")):
         for name, tensor in load_file(path).items():
             spread = tensor.float().std(correction=0) * noise
             added = torch.randn(tensor.shape, generator=generator) * spread
             tensors[name] = (tensor.float() + added).to(tensor.dtype)
-    return config, tensors
+    return tensors
 
 
 def _llama(target: dict[str, Any], architecture: str, layers: int) -> dict[str, Any]:
@@ -148,7 +146,7 @@ def main(request_path: str, folder: str) -> None:
         "medusa": lambda: medusa(config, shapes, asked["heads"]),
         "eagle": lambda: eagle(config, shapes),
         "eagle3": lambda: eagle3(config, shapes),
-        "noised": lambda: noised(target, config, asked["noise"], generator),
+        "noised": lambda: (config, noised(target, asked["noise"], generator)),
     }
     described, tensors = makers[asked["kind"]]()
     filling = made.with_name(f".{made.name}.{os.getpid()}")
