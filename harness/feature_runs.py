@@ -172,9 +172,8 @@ def _job(features: Features, planned: _Planned, repeat: int, on: FeatureOn) -> F
     engine = asked["arguments"] | {"model": str(planned.model.path.resolve())}
     if planned.case.speculation:
         draft = draft_of(planned.case.speculation, planned.model, on.engine, on.workspace)
-        engine["speculative_config"] = planned.case.speculation.config | (
-            {} if draft is None else {"model": str(draft.resolve())}
-        )
+        place = {} if draft is None else {"model": str(draft.resolve())}
+        engine["speculative_config"] = planned.case.speculation.config | place
     prompts = feature_prompts(
         workload["prompts"],
         tuple(workload["prompt_tokens"]),

@@ -134,21 +134,33 @@ def _tokenizer(target: Path) -> Iterator[Path]:
     yield from (path for name in ("tokenizer*.json", "vocab.json", "merges.txt") for path in target.glob(name))
 
 
+def _made(
+    asked: dict[str, Any], target: Path, config: dict[str, Any], generator: torch.Generator
+) -> tuple[dict[str, Any], Tensors]:
+    """config.json and tensors of what is asked."""
+    shapes = Shapes(config, generator)
+    match asked["kind"]:
+        case "draft_model":
+            return draft_model(config, shapes)
+        case "medusa":
+            return medusa(config, shapes, asked["heads"])
+        case "eagle":
+            return eagle(config, shapes)
+        case "eagle3":
+            return eagle3(config, shapes)
+        case "noised":
+            return config, noised(target, asked["noise"], generator)
+        case kind:
+            raise ValueError(f"no draft of kind {kind} is made here")
+
+
 def main(request_path: str, folder: str) -> None:
     """Make what is asked."""
     asked, made = json.loads(Path(request_path).read_text(encoding="utf-8")), Path(folder)
     target = Path(asked["target"])
     config = json.loads((target / "config.json").read_text(encoding="utf-8"))
     generator = torch.Generator().manual_seed(asked["seed"])
-    shapes = Shapes(config, generator)
-    makers = {
-        "draft_model": lambda: draft_model(config, shapes),
-        "medusa": lambda: medusa(config, shapes, asked["heads"]),
-        "eagle": lambda: eagle(config, shapes),
-        "eagle3": lambda: eagle3(config, shapes),
-        "noised": lambda: (config, noised(target, asked["noise"], generator)),
-    }
-    described, tensors = makers[asked["kind"]]()
+    described, tensors = _made(asked, target, config, generator)
     filling = made.with_name(f".{made.name}.{os.getpid()}")
     filling.mkdir(parents=True)
     save_file(tensors, filling / "model.safetensors", metadata={"format": "pt"})
