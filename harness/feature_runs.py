@@ -98,7 +98,8 @@ def feature_rows(features: Features, chosen: Sequence[str], on: FeatureOn) -> di
     for planned in _plan(features, chosen, on):
         folders = (planned.stored.shown(repeat) for repeat in range(1, _repeats(features, on) + 1))
         runs = [_public(_read(folder)) for folder in folders if folder is not None]
-        shown.append(Shown(planned.name, planned.case, planned.model.name, runs))
+        model = planned.model.name + (" (twin)" if planned.model.twin else "")
+        shown.append(Shown(planned.name, planned.case, model, runs))
     return rows_of(shown, features.near_tie)
 
 
