@@ -143,7 +143,7 @@ class Features(BaseModel):
                 raise ValueError(f"case {name}: baseline {case.baseline} is no case, or has a baseline itself")
             if (base.workload, base.model) != (case.workload, case.model):
                 raise ValueError(f"case {name}: baseline {case.baseline} has another workload or model")
-            if self.workloads[case.workload].longest > (case.engine | self.engine).get("max_model_len", 0):
+            if self.workloads[case.workload].longest > arguments(self, case).get("max_model_len", 0):
                 raise ValueError(f"case {name}: workload {case.workload} has requests longer than max_model_len")
         self.chosen(self.smoke.cases)
         return self
