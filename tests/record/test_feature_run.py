@@ -9,8 +9,8 @@ import pytest
 from harness.record.feature_run import FeatureFacts, FeatureRunError, read_feature_run
 
 FACTS = FeatureFacts(
-    "feature-plain_m-12345678", 1, "plain", "ok", None, None, "2026-11-29T12:00:00Z", 3.5, {}, {"pin": "p"}, {"name": "m"},
-    {"id": "n"}, {"version": "1"},
+    "feature-plain_m-12345678", 1, "plain", "ok", None, None, "2026-11-29T12:00:00Z", 3.5, {}, {"pin": "p"},
+    {"name": "m"}, {"id": "n"}, {"version": "1"},
 )  # fmt: skip
 PASS = {"wall_s": 1.0, "cpu_s": 2.0, "spin_s": None, "steps": 3, "step_tokens": 9, "drafts": 0, "draft_tokens": 0,
         "accepted_tokens": 0, "accepted_by_position": [], "prefix_queries": 5, "prefix_hits": 0,
