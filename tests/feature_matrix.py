@@ -7,7 +7,7 @@ import pytest
 
 from harness.engine.environment import Engine
 from harness.engine.model_store import ModelFiles
-from harness.feature_runs import FeatureOn
+from harness.feature_plan import FeatureOn
 from harness.measure import feature_run
 from harness.spec.features import Features
 from harness.spec.pin import load_pin

@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from harness.errors import HarnessError
-from harness.feature_runs import FeatureOn, feature_rows, make_features
+from harness.feature_plan import FeatureOn
+from harness.feature_runs import feature_manifest, feature_rows, make_features
 from harness.measure import feature_run
 from harness.record import feature_tables as names
 from harness.record.feature_run import read_feature_run
@@ -66,6 +67,9 @@ def test_a_matrix_is_made_once_and_its_rows_say_what_was_planted(on: FeatureOn):
     assert values[names.ACCEPTANCE_LENGTH] == pytest.approx(2.5)
     assert values[f"{names.ACCEPTANCE_AT}3"] == pytest.approx(0.2)
     assert values[names.HIT_RATE] == pytest.approx(0.25)
+    manifest = feature_manifest(features, ALL, on)
+    assert {row[0] for row in rows[names.FEATURE_RUNS.name]} <= {entry["case"] for entry in manifest["cases"]}
+    assert [entry["status"] for entry in manifest["runs"]].count("failed") == 1
     for table in names.FEATURE_TABLES:
         assert parse_table(table, table_csv(table, rows[table.name]), table.name) == rows[table.name]
 

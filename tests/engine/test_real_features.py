@@ -8,7 +8,8 @@ import yaml
 
 from harness.engine.environment import ensure_engine
 from harness.engine.model_store import ensure_model
-from harness.feature_runs import FeatureOn, feature_rows, make_features
+from harness.feature_plan import FeatureOn
+from harness.feature_runs import feature_rows, make_features
 from harness.record import feature_tables as names
 from harness.record.feature_run import read_feature_run
 from harness.spec.features import Features
