@@ -96,7 +96,8 @@ def _missing(plan: Sequence[Planned], repeats: int) -> Iterator[tuple[int, Plann
     for repeat in range(1, repeats + 1):
         first = (repeat - 1) % len(plan) if plan else 0
         for planned in (*plan[first:], *plan[:first]):
-            if planned.name not in refused and not planned.stored.run(repeat).is_dir():
+            wanted = planned.name not in refused and repeat <= (planned.case.repeats or repeats)
+            if wanted and not planned.stored.run(repeat).is_dir():
                 yield repeat, planned
 
 

@@ -107,6 +107,13 @@ def test_what_fails_is_kept_with_its_reason_and_stops_nothing_else(on: FeatureOn
     assert rows[names.FEATURE_COMPARISONS.name] == rows[names.FEATURE_OUTPUTS.name] == []
 
 
+def test_a_case_can_be_repeated_less_often_than_others(on: FeatureOn):
+    features = matrix()
+    once = features.cases["drafted"].model_copy(update={"repeats": 1})
+    make_features(features.model_copy(update={"cases": {**features.cases, "drafted": once}}), ["drafted"], on)
+    assert [name.partition("_")[0][8:] + name[-2:] for name in runs(on)] == ["drafted/1", "plain/1", "plain/2"]
+
+
 def test_a_refusal_that_is_no_longer_declared_is_a_failure_and_is_tried_again(on: FeatureOn):
     features = matrix()
     assert make_features(features, ["refusing"], on) == []

@@ -85,6 +85,7 @@ class Feature(BaseModel):
     engine: dict[str, Any] = Field(default_factory=dict)  # of vLLM's LLM, over those of all cases
     speculation: Speculation | None = None
     make_pipeline_buffers: bool = False
+    repeats: Whole | None = None  # fewer than the matrix's, of a case that asks whether, not how fast
     environment: dict[str, str | None] = Field(default_factory=dict)  # null: not set
     refuses: str | None = None
 
