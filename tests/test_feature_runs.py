@@ -55,9 +55,14 @@ def test_a_matrix_is_made_once_and_its_rows_say_what_was_planted(on: FeatureOn):
     status = {row[0]: (row[5], row[6]) for row in rows[names.FEATURES.name]}
     assert status["plain"] == (names.OK, names.NOTHING)
     assert status["refusing"] == (names.REFUSED, "AssertionError: assert self.intermediate is not None")
-    outputs = {row[0]: row[2:6] for row in rows[names.FEATURE_OUTPUTS.name]}
-    assert outputs["drafted"] == (6, 6, 0, 0)
-    assert outputs["apart"][:2] == (6, 4)  # two differ; which of them at a near tie depends on the prompts
+    outputs = {(row[0], row[2]): row[3] for row in rows[names.FEATURE_OUTPUTS.name]}
+    counts = (names.ANSWERS, names.IDENTICAL, names.NEAR_TIES, names.DIFFERENT)
+    assert [outputs["drafted", name] for name in counts] == [6, 6, 0, 0]
+    assert ("drafted", names.LARGEST_TIE) not in outputs
+    assert [outputs["apart", name] for name in counts[:2]] == [
+        6,
+        4,
+    ]  # two differ; which of them at a near tie depends on the prompts
     statistics = {row[2:4]: row[4] for row in rows[names.FEATURE_COMPARISONS.name] if row[0] == "drafted"}
     assert statistics[names.WALL, names.SPEEDUP] == pytest.approx(2.0)
     assert statistics[names.CPU, names.SPEEDUP] == pytest.approx(2.0)  # 0.5 s of spinning are nobody's work

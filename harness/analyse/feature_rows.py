@@ -142,7 +142,15 @@ def _output_rows(base: Shown, mine: Shown, near_tie: float) -> Iterator[Row]:
     if not both or (mine.case.speculation and not mine.case.speculation.keeps_outputs):
         return
     found = agreement(base.ok[both[0]].outputs, mine.ok[both[0]].outputs, near_tie)
-    yield (
-        mine.name, base.name, found.compared, found.identical, found.near_ties, found.different,
-        found.largest_tie or 0.0, near_tie, found.largest_difference or 0.0,
-    )  # fmt: skip
+    values: Mapping[str, float | None] = {
+        names.ANSWERS: found.compared,
+        names.IDENTICAL: found.identical,
+        names.NEAR_TIES: found.near_ties,
+        names.DIFFERENT: found.different,
+        names.NEAR_TIE: near_tie,
+        names.LARGEST_TIE: found.largest_tie,
+        names.LARGEST_DIFFERENCE: found.largest_difference,
+    }
+    for statistic, value in values.items():
+        if value is not None:
+            yield mine.name, base.name, statistic, float(value)

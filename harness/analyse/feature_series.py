@@ -30,7 +30,7 @@ class Speedup:
 
 @dataclass(frozen=True)
 class Cell:
-    """One case. ``outputs``: columns of feature_outputs.csv, None where nothing was compared."""
+    """One case. ``outputs``: statistics of feature_outputs.csv, None where nothing was compared."""
 
     feature: str
     baseline: str | None
@@ -42,7 +42,7 @@ class Cell:
     failed_runs: int
     metrics: dict[str, Summary]
     speedups: dict[str, Speedup]
-    outputs: dict[str, Any] | None
+    outputs: dict[str, float] | None
 
     def mean(self, metric: str) -> float | None:
         """Of the repeats; None: the metric does not exist."""
@@ -68,7 +68,9 @@ def cells_of_matrix(slot: StudySlot) -> list[Cell]:
     tables = slot.tables
     runs = cells_of(FEATURE_RUNS, tables.get(FEATURE_RUNS.name, ()))
     compared = cells_of(FEATURE_COMPARISONS, tables.get(FEATURE_COMPARISONS.name, ()))
-    outputs = {row["feature"]: row for row in cells_of(FEATURE_OUTPUTS, tables.get(FEATURE_OUTPUTS.name, ()))}
+    outputs: dict[str, dict[str, float]] = {}
+    for row in cells_of(FEATURE_OUTPUTS, tables.get(FEATURE_OUTPUTS.name, ())):
+        outputs.setdefault(row["feature"], {})[row["statistic"]] = row["value"]
     return [
         Cell(
             feature=row["feature"],

@@ -3,7 +3,7 @@
     features.csv            the cases: question, baseline, how the case ended
     feature_runs.csv        one number of one ok run a row
     feature_comparisons.csv a case against its baseline, over the repeats that both have: one statistic a row
-    feature_outputs.csv     answers of a case's first ok run against its baseline's, token by token
+    feature_outputs.csv     answers of a case's first ok run against its baseline's: one statistic a row
 
 What does not exist has no row.
 """
@@ -28,6 +28,10 @@ COMPARED = (CPU, WALL)
 SPEEDUP, SPEEDUP_LOW, SPEEDUP_HIGH, N = "speed-up", "speed-up low", "speed-up high", "n"
 BASELINE_MEAN, MEAN = "baseline mean", "mean"
 
+# Statistics of feature_outputs.csv: numbers of answers, and nats.
+ANSWERS, IDENTICAL, NEAR_TIES, DIFFERENT = "compared", "identical", "near ties", "different"
+NEAR_TIE, LARGEST_TIE, LARGEST_DIFFERENCE = "tolerance", "largest near tie", "largest difference"
+
 FEATURES = Table(
     "features.csv",
     {"feature": str, "baseline": str, "question": str, "model": str, "workload": str, "status": str, "reason": str,
@@ -48,8 +52,7 @@ FEATURE_COMPARISONS = Table(
 )
 FEATURE_OUTPUTS = Table(
     "feature_outputs.csv",
-    {"feature": str, "baseline": str, "compared": int, "identical": int, "near_ties": int, "different": int,
-     "largest_tie": float, "near_tie": float, "largest_difference": float},
-    {"largest_tie": "nats", "near_tie": "nats", "largest_difference": "nats"},
-)  # fmt: skip
+    {"feature": str, "baseline": str, "statistic": str, "value": float},
+    {"value": "answers; nats of a gap or difference"},
+)
 FEATURE_TABLES = (FEATURES, FEATURE_RUNS, FEATURE_COMPARISONS, FEATURE_OUTPUTS)

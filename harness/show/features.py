@@ -10,7 +10,7 @@ from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 from rich.console import RenderableType
 
 from harness.analyse.feature_series import Cell, cells_of_matrix
-from harness.record.feature_tables import CPU, REFUSED, WALL
+from harness.record.feature_tables import ANSWERS, CPU, DIFFERENT, IDENTICAL, NEAR_TIES, REFUSED, WALL
 from harness.show.features_text import caption, summary
 from harness.show.routing_looks import empty, key_beside_title, rows
 from harness.show.study_command import StudySide
@@ -21,7 +21,7 @@ _ROW_IN = 0.155
 _ACCEPTED = (BLUE, VERMILLION, GREEN, PURPLE, ORANGE, SKY, BLACK, YELLOW)
 _MARKERS = "osD^vXP*"
 _METRICS = {CPU: ("CPU seconds", BLUE, "o", -0.17), WALL: ("wall clock", ORANGE, "D", 0.17)}
-_OUTPUTS = (("identical", GREEN, ""), ("near_ties", YELLOW, "....."), ("different", VERMILLION, "/////"))
+_OUTPUTS = ((IDENTICAL, GREEN, ""), (NEAR_TIES, YELLOW, "....."), (DIFFERENT, VERMILLION, "/////"))
 _REASON_IN = 3.4
 
 
@@ -89,12 +89,12 @@ def _outputs(axes: Axes, cells: Sequence[Cell]) -> None:
             why = "answers are not compared" if cell.ok_runs else "no answers"
             axes.text(0.01, row, why, transform=axes.get_yaxis_transform(), va="center", fontsize=SMALLEST_PT)
             continue
-        left, of = 0.0, max(1, cell.outputs["compared"])
+        left, of = 0.0, max(1, cell.outputs[ANSWERS])
         for name, colour, hatch in _OUTPUTS:
             share = 100 * cell.outputs[name] / of
             axes.barh([row], [share], 0.62, left=left, color=colour, hatch=hatch, edgecolor=BLACK, lw=0.3)
             left += share
-        axes.text(101, row, f"{cell.outputs['identical']} of {of}", va="center", fontsize=SMALLEST_PT)
+        axes.text(101, row, f"{cell.outputs[IDENTICAL]:.0f} of {of:.0f}", va="center", fontsize=SMALLEST_PT)
     rows(axes, [cell.feature for cell in cells])
     axes.set_xlim(0, 112)
     axes.set_xticks([0, 25, 50, 75, 100])

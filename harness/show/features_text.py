@@ -11,7 +11,12 @@ from harness.analyse.feature_series import Cell, Speedup
 from harness.record.feature_tables import (
     ACCEPTANCE,
     ACCEPTANCE_LENGTH,
+    ANSWERS,
     CPU,
+    DIFFERENT,
+    IDENTICAL,
+    NEAR_TIE,
+    NEAR_TIES,
     OK,
     REFUSED,
     TOKENS_PER_STEP,
@@ -29,7 +34,7 @@ def caption(side: StudySide, cells: Sequence[Cell]) -> list[str]:
     models = ", ".join(dict.fromkeys(cell.model for cell in cells))
     counts = sorted({cell.ok_runs for cell in cells if cell.ok_runs})
     n = "–".join(map(str, dict.fromkeys((counts[0], counts[-1])))) if counts else "0"
-    ties = {cell.outputs["near_tie"] for cell in cells if cell.outputs}
+    ties = {cell.outputs[NEAR_TIE] for cell in cells if cell.outputs}
     tolerance = f" ({max(ties):g} nats)" if ties else ""
     said = [
         f"Measured {place} (slot {side.slot.manifest['slot']}; {side.node}). Models: {models}. A twin has the "
@@ -80,21 +85,21 @@ def _row(cell: Cell) -> list[str]:
 def _equal(cell: Cell) -> str:
     if cell.outputs is None:
         return "–"
-    ties = f" +{cell.outputs['near_ties']} ties" if cell.outputs["near_ties"] else ""
-    return f"{cell.outputs['identical']}/{cell.outputs['compared']}{ties}"
+    ties = f" +{cell.outputs[NEAR_TIES]:.0f} ties" if cell.outputs[NEAR_TIES] else ""
+    return f"{cell.outputs[IDENTICAL]:.0f}/{cell.outputs[ANSWERS]:.0f}{ties}"
 
 
 def _agreement(cells: Sequence[Cell]) -> str:
     """Whether every answer that must equal the baseline's does."""
     compared = [cell for cell in cells if cell.outputs]
-    wrong = {cell.feature: cell.outputs["different"] for cell in compared if cell.outputs and cell.outputs["different"]}
+    wrong = {cell.feature: cell.outputs[DIFFERENT] for cell in compared if cell.outputs and cell.outputs[DIFFERENT]}
     if wrong:
-        which = ", ".join(f"{name} {count}" for name, count in wrong.items())
+        which = ", ".join(f"{name} {count:.0f}" for name, count in wrong.items())
         return f"Answers differ from the baseline's where no near tie explains it: {which}."
-    ties = sum(cell.outputs["near_ties"] for cell in compared if cell.outputs)
-    said = f"{ties} of them first differ at a near tie" if ties else "none differs"
-    answers = sum(cell.outputs["compared"] for cell in compared if cell.outputs)
-    return f"{answers:,} answers of {len(compared)} features were compared with their baseline's: {said}."
+    ties = sum(cell.outputs[NEAR_TIES] for cell in compared if cell.outputs)
+    said = f"{ties:.0f} of them first differ at a near tie" if ties else "none differs"
+    answers = sum(cell.outputs[ANSWERS] for cell in compared if cell.outputs)
+    return f"{answers:,.0f} answers of {len(compared)} features were compared with their baseline's: {said}."
 
 
 def _number(value: float | None, scale: float, form: str) -> str:

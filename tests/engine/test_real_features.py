@@ -42,7 +42,8 @@ def on(folder: Path) -> FeatureOn:
 @pytest.mark.engine
 def test_a_random_head_drafts_and_what_is_accepted_is_counted_by_position(tmp_path: Path):
     declared = features(8, ("eagle",))
-    alone = declared.cases["eagle"].model_copy(update={"baseline": None})  # one start
+    quick = {"TORCHDYNAMO_DISABLE": "1"}  # what vLLM compiles to rank log-probabilities takes longer than the rest
+    alone = declared.cases["eagle"].model_copy(update={"baseline": None, "environment": quick})  # one start
     declared = declared.model_copy(update={"cases": {"eagle": alone}})
     assert make_features(declared, ["eagle"], on(tmp_path)) == []
     (folder,) = tmp_path.glob("runs/*/engine_anatomy/feature-eagle*/1")
@@ -62,9 +63,10 @@ def test_speculation_and_parallel_engines_answer_as_their_baselines(tmp_path: Pa
     declared, where = features(24, cases), on(tmp_path)
     assert make_features(declared, cases, where) == []
     rows = feature_rows(declared, cases, where)
-    compared = {row[0]: row[2:6] for row in rows[names.FEATURE_OUTPUTS.name]}
-    assert compared.keys() == set(cases) - {"pipeline-2-eager", "synthetic"}
-    assert all(count >= 24 and different == 0 for count, _, _, different in compared.values())
+    compared = {(row[0], row[2]): row[3] for row in rows[names.FEATURE_OUTPUTS.name]}
+    there = set(cases) - {"pipeline-2-eager", "synthetic"}
+    assert {name: compared.get((name, names.ANSWERS)) for name in there} == dict.fromkeys(there, 24)
+    assert {name: compared.get((name, names.DIFFERENT)) for name in there} == dict.fromkeys(there, 0)
     refused = {row[0] for row in rows[names.FEATURES.name] if row[5] == names.REFUSED}
     assert refused == {"pipeline-2-eager", "synthetic"}
     values = {row[3]: row[4] for row in rows[names.FEATURE_RUNS.name] if row[1] == "draft-target"}

@@ -43,9 +43,9 @@ def rows(repeats: int = 3, different: int = 0) -> Rows:
         ("eagle", "plain", "faster?", MODEL, "short", names.OK, names.NOTHING, repeats, 0),
         ("synthetic", "plain", "chosen?", MODEL, "short", names.REFUSED, REASON, 0, 1),
     ]
-    outputs: list[tuple[Cell, ...]] = [
-        ("eagle", "plain", 200, 199 - different, 1, different, 2e-5, 0.001, 3e-6),
-    ]
+    counted = {names.ANSWERS: 200, names.IDENTICAL: 199 - different, names.NEAR_TIES: 1, names.DIFFERENT: different}
+    told = counted | {names.NEAR_TIE: 0.001, names.LARGEST_TIE: 2e-5, names.LARGEST_DIFFERENCE: 3e-6}
+    outputs: list[tuple[Cell, ...]] = [("eagle", "plain", name, float(value)) for name, value in told.items()]
     tables = (cases, runs, compared, outputs)
     return {table.name: found for table, found in zip(names.FEATURE_TABLES, tables, strict=True)}
 
