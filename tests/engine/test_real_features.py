@@ -39,7 +39,7 @@ def on(folder: Path) -> FeatureOn:
     return FeatureOn(model, engine, NODE, workspace, smoke=True)
 
 
-@pytest.mark.engine
+@pytest.mark.slow
 def test_a_random_head_drafts_and_what_is_accepted_is_counted_by_position(tmp_path: Path):
     declared = features(8, ("eagle",))
     quick = {"TORCHDYNAMO_DISABLE": "1"}  # what vLLM compiles to rank log-probabilities takes longer than the rest
