@@ -1,7 +1,6 @@
 """Prompts of the feature matrix: random tokens from a seed, the same on every machine."""
 
 import random
-from collections.abc import Sequence
 
 _LOWEST = 256  # below lie bytes and special tokens of most vocabularies
 
@@ -24,8 +23,3 @@ def feature_prompts(
 
 def _tokens(chance: random.Random, count: int, vocabulary: int) -> list[int]:
     return [chance.randrange(_LOWEST, vocabulary) for _ in range(count)]
-
-
-def tokens_in(prompts: Sequence[Sequence[int]]) -> int:
-    """Tokens of all prompts."""
-    return sum(map(len, prompts))
