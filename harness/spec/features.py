@@ -85,7 +85,8 @@ class Feature(BaseModel):
     engine: dict[str, Any] = Field(default_factory=dict)  # of vLLM's LLM, over those of all cases
     speculation: Speculation | None = None
     make_pipeline_buffers: bool = False
-    environment: dict[str, str] = Field(default_factory=dict)
+    repeats: Whole | None = None  # fewer than the matrix's, of a case that asks whether, not how fast
+    environment: dict[str, str | None] = Field(default_factory=dict)  # null: not set
     refuses: str | None = None
 
     @field_validator("engine")
@@ -124,6 +125,7 @@ class Features(BaseModel):
     model_config = _TYPED
     repeats: Whole
     passes: Whole  # that are measured, of one engine
+    told: Whole  # prompts of a case with a baseline whose log-probabilities are told; of a baseline, all
     threads: Whole  # OMP_NUM_THREADS and NUMBA_NUM_THREADS
     near_tie: float = Field(gt=0, le=1)
     timeout_s: float = Field(gt=0, allow_inf_nan=False, strict=False)
@@ -142,7 +144,7 @@ class Features(BaseModel):
                 raise ValueError(f"case {name}: baseline {case.baseline} is no case, or has a baseline itself")
             if (base.workload, base.model) != (case.workload, case.model):
                 raise ValueError(f"case {name}: baseline {case.baseline} has another workload or model")
-            if self.workloads[case.workload].longest > (case.engine | self.engine).get("max_model_len", 0):
+            if self.workloads[case.workload].longest > arguments(self, case).get("max_model_len", 0):
                 raise ValueError(f"case {name}: workload {case.workload} has requests longer than max_model_len")
         self.chosen(self.smoke.cases)
         return self

@@ -1,0 +1,205 @@
+"""A run of the feature matrix: ``runs/<node>/engine_anatomy/<case>/<repeat>/``.
+
+feature.json   what was asked, and how it ended
+measured.json  what the worker counted; only of an ok run
+outputs.jsonl  its answers, one a line, in the order of the prompts; only of an ok run
+engine.log     what the engine said
+"""
+
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+from harness.record.atomic import write_json
+from harness.record.bounded import DECODER, UnreadableError, open_regular, read_object
+from harness.record.feature_tables import FAILED, OK, STUDY
+from harness.record.plain import is_name, printable
+from harness.record.runcheck import fits
+
+# 1 (2026-11-29): first version.
+SCHEMA_VERSION = 1
+FILE, MEASURED, OUTPUTS, LOG = "feature.json", "measured.json", "outputs.jsonl", "engine.log"
+_MAX_BYTES, _MAX_LINE, _MAX_OUTPUTS = 4 << 20, 4 << 20, 256 << 20
+_MAX_NUMBER = 10**15
+Record = TypeVar("Record")
+
+
+class FeatureRunError(ValueError):
+    """A run that cannot be used; the message, one printable line, names the file and what is wrong."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(printable(message))
+
+
+@dataclass(frozen=True)
+class FeatureFacts:
+    """feature.json. Absent is None, never 0. ``asked``: what of the declaration the run is of."""
+
+    case: str
+    run: int  # the repeat, from 1
+    feature: str
+    status: str  # ok, failed
+    failed_in: str | None  # start, answer
+    reason: str | None
+    started_at: str  # ISO 8601, UTC
+    wall_s: float  # of the worker process, start and end included
+    asked: dict[str, Any]
+    engine: dict[str, Any]  # pin, version, lock_sha256
+    model: dict[str, Any]  # name, twin, files_sha256
+    node: dict[str, Any]
+    harness: dict[str, Any]
+    study: str = STUDY
+    schema_version: int = SCHEMA_VERSION
+
+    def write(self, folder: Path) -> None:
+        """Write ``folder/feature.json``, schema version first. Raises OSError."""
+        document = asdict(self)
+        write_json(folder / FILE, {"schema_version": document.pop("schema_version"), **document})
+
+
+@dataclass(frozen=True)
+class Pass:
+    """All prompts once. ``cpu_s``: of the engine's processes, ``spin_s`` of it; None: nothing can spin.
+
+    ``accepted_by_position``: drafted tokens that were accepted, by their place in the draft. ``same_as_first``: answers
+    that are those of the first measured pass.
+    """
+
+    wall_s: float
+    cpu_s: float
+    spin_s: float | None
+    steps: int
+    step_tokens: int
+    drafts: int
+    draft_tokens: int
+    accepted_tokens: int
+    accepted_by_position: list[int]
+    prefix_queries: int
+    prefix_hits: int
+    same_as_first: int
+
+
+@dataclass(frozen=True)
+class Measured:
+    """measured.json."""
+
+    vllm: str
+    start_s: float  # of ``LLM(…)``
+    configured: dict[str, Any]
+    made_pipeline_buffers: bool
+    passes: list[Pass]
+
+
+@dataclass(frozen=True)
+class Output:
+    """One greedy answer. ``nll`` (− log-probability of each token) and ``gaps`` (of the two best) in nats.
+
+    They may be shorter than ``tokens``, where the pass that told them went another way; None: not told.
+    """
+
+    tokens: list[int]
+    nll: list[float] | None
+    gaps: list[float] | None
+
+
+@dataclass(frozen=True)
+class FeatureRun:
+    """A run as read; a failed one has neither ``measured`` nor ``outputs``."""
+
+    facts: FeatureFacts
+    measured: Measured | None
+    outputs: list[Output]
+
+
+def read_feature_run(folder: Path) -> FeatureRun:
+    """Read a run, which may come from anywhere.
+
+    Raises:
+        FeatureRunError: absent, damaged, of another schema, or it contradicts itself.
+    """
+    facts = _facts(folder / FILE)
+    if facts.status == FAILED:
+        return FeatureRun(facts, None, [])
+    measured = read_measured(folder / MEASURED)
+    outputs = read_outputs(folder / OUTPUTS)
+    if any(each.same_as_first > len(outputs) for each in measured.passes):
+        raise FeatureRunError(f"{folder / MEASURED}: more answers than {OUTPUTS} has")
+    return FeatureRun(facts, measured, outputs)
+
+
+def read_measured(path: Path) -> Measured:
+    """Read measured.json. Raises FeatureRunError."""
+    document = _object(path)
+    passes = document.get("passes")
+    if not isinstance(passes, list) or not passes or not all(isinstance(each, dict) for each in passes):
+        raise FeatureRunError(f"{path}: passes must be a list of objects")
+    found: Measured = _made(document | {"passes": []}, Measured, str(path))
+    return Measured(**vars(found) | {"passes": [_made(each, Pass, f"{path}: passes") for each in passes]})
+
+
+def read_outputs(path: Path) -> list[Output]:
+    """Read outputs.jsonl. Raises FeatureRunError."""
+    found: list[Output] = []
+    try:
+        with open_regular(path, _MAX_OUTPUTS) as file:
+            while line := file.readline(_MAX_LINE + 1):
+                where = f"{path}:{len(found) + 1}"
+                document = DECODER.decode(line.decode("utf-8")) if line.endswith(b"\n") else None
+                if not isinstance(document, dict):
+                    raise FeatureRunError(f"{where}: cut off, too long, or not a JSON object")
+                output: Output = _made(document, Output, where)
+                if max(len(output.nll or []), len(output.gaps or [])) > len(output.tokens):
+                    raise FeatureRunError(f"{where}: more log-probabilities than tokens")
+                found.append(output)
+    except UnreadableError as error:
+        raise FeatureRunError(f"{path}: {error}") from None
+    except OSError as error:
+        raise FeatureRunError(f"{path}: not readable ({error.strerror})") from None
+    except (ValueError, RecursionError) as error:
+        if isinstance(error, FeatureRunError):
+            raise
+        raise FeatureRunError(f"{path}:{len(found) + 1}: not JSON ({printable(str(error), 100)})") from None
+    return found
+
+
+def _facts(path: Path) -> FeatureFacts:
+    document = _object(path)
+    version = document.get("schema_version")
+    if version != SCHEMA_VERSION or isinstance(version, bool):
+        raise FeatureRunError(f"{path}: schema_version is {printable(repr(version), 40)}, this harness reads 1")
+    facts: FeatureFacts = _made(document, FeatureFacts, str(path))
+    wrong = {
+        f"study is {facts.study}, not {STUDY}": facts.study != STUDY,
+        f"status must be {OK} or {FAILED}": facts.status not in (OK, FAILED),
+        "run must be at least 1": facts.run < 1,
+        "a failed run says where and why": facts.status == FAILED and not (facts.failed_in and facts.reason),
+        "case and feature must be names": not (is_name(facts.case) and is_name(facts.feature)),
+    }
+    if problem := next((what for what, is_wrong in wrong.items() if is_wrong), None):
+        raise FeatureRunError(f"{path}: {problem}")
+    return facts
+
+
+def _object(path: Path) -> dict[str, Any]:
+    try:
+        return read_object(path, _MAX_BYTES)
+    except UnreadableError as error:
+        raise FeatureRunError(f"{path}: {error}") from None
+
+
+def _made(document: dict[str, Any], kind: type[Record], where: str) -> Record:
+    """The document as a record with exactly these fields, in their types, and numbers that can be."""
+    types = kind.__annotations__
+    if document.keys() != types.keys():
+        raise FeatureRunError(f"{where}: missing or unknown keys: {', '.join(sorted(document.keys() ^ types.keys()))}")
+    for name, annotation in types.items():
+        value = document[name]
+        if not fits(value, annotation) or not _can_be(value):
+            raise FeatureRunError(f"{where}: {name} has a value that cannot be (got {json.dumps(value)[:80]})")
+    return kind(**document)
+
+
+def _can_be(value: Any) -> bool:
+    numbers = value if isinstance(value, list) else [value]
+    return all(0 <= each <= _MAX_NUMBER for each in numbers if isinstance(each, int | float))
