@@ -18,13 +18,13 @@ from harness.record.tables import Cell
 Rows = Sequence[tuple[Cell, ...]]
 
 
-def collect(runs: PlannedRuns, features: Mapping[str, Rows], feature_cases: Sequence[Mapping[str, Any]]) -> None:
+def collect(runs: PlannedRuns, features: Mapping[str, Rows], listed: Mapping[str, Sequence[Mapping[str, Any]]]) -> None:
     """Write the slot.
 
     Args:
         runs: the serving runs; those that are stored are shown.
         features: rows of the feature tables by the table's name.
-        feature_cases: what the manifest says of each feature's case.
+        listed: ``cases`` and ``runs`` of the features, for the manifest.
 
     Raises:
         HarnessError: a stored run is damaged, or the slot is another node's.
@@ -45,8 +45,8 @@ def collect(runs: PlannedRuns, features: Mapping[str, Rows], feature_cases: Sequ
         "environment": on.environment,
         "model": on.model_record,
         "device": on.engine.pin.device,
-        "cases": [*cases, *map(dict, feature_cases)],
-        "runs": [_told(run) for run in found],
+        "cases": [*cases, *listed["cases"]],
+        "runs": [*map(_told, found), *listed["runs"]],
     }
     try:
         write_study_slot(place, [(table, rows.get(table.name, ())) for table in ANATOMY_TABLES], manifest)

@@ -11,7 +11,8 @@ from harness.anatomy_runs import AnatomyOn, make_missing, planned
 from harness.door import json_errors
 from harness.engine.model_store import ensure_model
 from harness.errors import MeasurementFailed
-from harness.feature_runs import FeatureOn, feature_cases, feature_rows, make_features
+from harness.feature_plan import FeatureOn
+from harness.feature_runs import feature_manifest, feature_rows, make_features
 from harness.figure_command import plot, set_up
 from harness.measure.conditions import check_writable, measuring
 from harness.progress import say
@@ -64,5 +65,5 @@ def _measure(on: AnatomyOn) -> list[str]:
     rows = feature_rows(declared, chosen, features_on)
     if not runs.has_any and not any(rows.values()):
         raise MeasurementFailed(failed[0])  # the slot and its figure stay as they are
-    collect(runs, rows, feature_cases(declared, chosen, features_on))
+    collect(runs, rows, feature_manifest(declared, chosen, features_on))
     return failed

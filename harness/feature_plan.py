@@ -15,7 +15,7 @@ from harness.measure.feature_heads import draft_of
 from harness.measure.feature_run import FeatureJob
 from harness.measure.replay import engine_record
 from harness.progress import say
-from harness.record.feature_tables import STUDY
+from harness.record.anatomy_tables import STUDY
 from harness.record.replay_rows import ReplayError
 from harness.record.routing_store import StoredCase
 from harness.spec.features import Feature, Features, arguments

@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from harness.engine.environment import Engine
 from harness.engine.model_store import ModelFiles
@@ -13,9 +14,15 @@ from harness.spec.features import Features
 from harness.spec.pin import load_pin
 from harness.workspace import Workspace
 
-DECLARATION = Path(__file__).parent / "features_declaration.yaml"
 NODE = {"id": "node-test", "cpu_model": "a test"}
 EAGER = {"config": {"method": "draft_model", "num_speculative_tokens": 3}, "draft": "target"}
+
+
+def declared() -> dict[str, Any]:
+    """The figure's own matrix, as its declaration has it."""
+    text = (Workspace().figure("anatomy") / "figure.yaml").read_text(encoding="utf-8")
+    features: dict[str, Any] = yaml.safe_load(text)["features"]
+    return features
 
 
 def matrix(**changes: Any) -> Features:

@@ -11,9 +11,10 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
+from harness.record.anatomy_tables import STUDY
 from harness.record.atomic import write_json
 from harness.record.bounded import DECODER, UnreadableError, open_regular, read_object
-from harness.record.feature_tables import FAILED, OK, STUDY
+from harness.record.feature_tables import FAILED, OK
 from harness.record.plain import is_name, printable
 from harness.record.runcheck import fits
 

@@ -10,7 +10,6 @@ What does not exist has no row.
 
 from harness.record.tables import Table
 
-STUDY = "engine_anatomy"
 OK, FAILED = "ok", "failed"
 REFUSED = "refused"  # failed as it is declared to
 NOTHING = "-"  # of a text that does not exist

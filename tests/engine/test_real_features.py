@@ -1,10 +1,8 @@
 """The feature matrix on the real CPU engine: a speculative case counts what it drafts, and answers as its baseline."""
 
 from pathlib import Path
-from typing import Any
 
 import pytest
-import yaml
 
 from harness.engine.environment import ensure_engine
 from harness.engine.model_store import ensure_model
@@ -15,7 +13,7 @@ from harness.record.feature_run import read_feature_run
 from harness.spec.features import Features
 from harness.spec.pin import load_pin
 from harness.workspace import Workspace
-from tests.feature_matrix import DECLARATION, NODE
+from tests.feature_matrix import NODE, declared
 
 
 class Models(Workspace):
@@ -27,7 +25,7 @@ class Models(Workspace):
 
 def features(prompts: int, cases: tuple[str, ...]) -> Features:
     """The declared matrix, smaller."""
-    document: dict[str, Any] = yaml.safe_load(DECLARATION.read_text())
+    document = declared()
     document["smoke"] = {"cases": list(cases), "repeats": 1, "prompts": prompts}
     return Features.model_validate(document)
 

@@ -3,16 +3,15 @@
 from typing import Any
 
 import pytest
-import yaml
 from pydantic import ValidationError
 
 from harness.errors import HarnessError
 from harness.spec.features import Features, chosen_features
-from tests.feature_matrix import DECLARATION, EAGER, matrix
+from tests.feature_matrix import EAGER, declared, matrix
 
 
 def test_the_declared_matrix_has_every_feature_each_against_a_baseline():
-    features = Features.model_validate(yaml.safe_load(DECLARATION.read_text()))
+    features = Features.model_validate(declared())
     methods = {case.speculation.config["method"] for case in features.cases.values() if case.speculation}
     assert methods == {"draft_model", "medusa", "eagle", "eagle3", "ngram"}
     for name, case in features.cases.items():
