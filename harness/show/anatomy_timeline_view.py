@@ -9,6 +9,7 @@ from matplotlib.ticker import FixedLocator
 
 from harness.analyse.anatomy_series import CaseSplit
 from harness.analyse.anatomy_timeline import MAIN
+from harness.analyse.headroom_series import Cells
 from harness.record.anatomy_tables import API_SERVER, ENGINE_REST, EXECUTION, NONE, SCHEDULE_UPDATE, WORKER_HOST
 from harness.record.serving_trace import API, CONTAINER, ENGINE, ROLES, WORKER
 from harness.show.anatomy_looks import LOOKS, part_of_stage
@@ -18,6 +19,7 @@ from harness.show.style import BLACK, SMALLEST_PT, text_width_in
 
 _NAMES = {API: "API server", ENGINE: "engine core", WORKER: "worker"}
 _LANE_IN, _WIDTH_IN = 0.34, 5.52
+_OUTLINED_IN = 0.03  # narrower spans have no outline: it would be all that is seen of them
 SHOWN = (EXECUTION, WORKER_HOST, SCHEDULE_UPDATE, API_SERVER, ENGINE_REST, NONE)
 
 Lane = tuple[str, str]  # process, thread
@@ -41,14 +43,16 @@ def _lanes(data: CaseSplit) -> list[Lane]:
 def _draw(axes: Axes, data: CaseSplit, lanes: Sequence[Lane]) -> None:
     """Outer spans come first in timeline.csv, so inner ones lie on top of them."""
     end = max(row["end_s"] for row in data.timeline)
-    for row in data.timeline:
+    for place, row in enumerate(data.timeline):
         lane = lanes.index((row["process"], row["thread"]))
         look = LOOKS[part_of_stage(row["stage"])]
         width = 1e3 * (row["end_s"] - row["begin_s"])
+        inches = width / (1e3 * end) * _WIDTH_IN
         axes.add_patch(Rectangle((1e3 * row["begin_s"], lane - 0.36), width, 0.72, facecolor=look.colour,
-                                 hatch=look.hatch, edgecolor=BLACK, lw=0.25))  # fmt: skip
+                                 hatch=look.hatch, edgecolor=BLACK, lw=0.25 if inches > _OUTLINED_IN else 0))  # fmt: skip
         name = str(row["stage"]).replace("_", " ")
-        if row["span_kind"] != CONTAINER and text_width_in(name, SMALLEST_PT) < width / (1e3 * end) * _WIDTH_IN - 0.04:
+        fits = text_width_in(name, SMALLEST_PT) < inches - 0.04
+        if row["span_kind"] != CONTAINER and fits and not _is_covered(row, data.timeline[place + 1 :]):
             box = {"facecolor": "white", "alpha": 0.75, "pad": 0.5, "edgecolor": "none"}
             axes.text(1e3 * row["begin_s"] + width / 2, lane, name, ha="center", va="center", fontsize=SMALLEST_PT,
                       bbox=box)  # fmt: skip
@@ -58,6 +62,13 @@ def _draw(axes: Axes, data: CaseSplit, lanes: Sequence[Lane]) -> None:
     axes.tick_params(axis="y", length=0)
     axes.set_xlabel("ms since the first step's begin")
     few_ticks(axes.xaxis, 8)
+
+
+def _is_covered(row: Cells, later: Sequence[Cells]) -> bool:
+    """Whether a span within it lies where its name would stand."""
+    middle = (row["begin_s"] + row["end_s"]) / 2
+    same = (row["process"], row["thread"])
+    return any((each["process"], each["thread"]) == same and each["begin_s"] < middle < each["end_s"] for each in later)
 
 
 def _name(lane: Lane) -> str:
