@@ -223,7 +223,7 @@ def test_every_module_says_what_it_is_and_fits_on_a_few_screens(path: str):
     assert len(text.splitlines()) <= MAX_LINES
 
 
-SERVING = ("_serving.py", "_serving_window.py")
+SERVING = ("_serving.py", "_serving_cost.py", "_serving_window.py")
 
 
 def test_the_tracer_imports_nothing_but_the_standard_library_and_is_no_larger():

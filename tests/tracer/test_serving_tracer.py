@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import tempfile
+import time
 from collections import defaultdict
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -54,6 +55,9 @@ TOY = """
         burn_unhooked(0.01)
         return "answer"
 
+    async def yields():
+        await asyncio.sleep(0)
+
     async def generator():
         for number in range(3):
             burn_unhooked(0.01)
@@ -89,10 +93,16 @@ class Toy:
         self.process, self.folder = process, folder
 
     def do(self, line: str) -> None:
+        self.begin(line)
+        self.finish()
+
+    def begin(self, line: str) -> None:
         assert self.process.stdin is not None
-        assert self.process.stdout is not None
         self.process.stdin.write(line + "\n")
         self.process.stdin.flush()
+
+    def finish(self) -> None:
+        assert self.process.stdout is not None
         said = ""
         while said != "done":
             said = self.process.stdout.readline().strip()
@@ -207,17 +217,34 @@ def test_hooks_of_every_token_make_rows_only_while_detail_is_on(toy: Toy):
 
 
 def test_a_wait_over_an_edge_of_the_window_is_cut_there(toy: Toy):
-    toy.do("thread = threading.Thread(target=toy.wait); thread.start()")
+    toy.begin("threading.Timer(1.0, toy.waiting.put, [1]).start(); toy.wait()")
     with toy.window("w"):
-        toy.do("toy.time.sleep(0.05); toy.waiting.put(1); thread.join()")
-        toy.do("thread = threading.Thread(target=toy.wait); thread.start(); toy.time.sleep(0.05)")
+        toy.finish()
+        toy.begin("threading.Timer(1.0, toy.waiting.put, [1]).start(); toy.wait()")
+        time.sleep(0.1)
     window = toy.lines()[-1]
     first, second = toy.rows("w")["wait"]
     assert first["begin"] == window["begin_ns"]
-    assert first["end"] - first["begin"] >= 50e6
+    assert first["end"] < second["begin"]
     assert second["end"] == window["end_ns"]
     assert second["own"] < 20e6  # it slept
-    toy.do("toy.waiting.put(1); thread.join()")
+    toy.finish()
+
+
+def test_only_the_main_threads_waits_make_rows(toy: Toy):
+    with toy.window("w"):
+        toy.do("thread = threading.Thread(target=toy.wait); thread.start(); toy.waiting.put(1); thread.join()")
+    assert not toy.rows("w")["wait"]
+
+
+def test_a_wrapped_coroutine_looks_like_its_own_to_whoever_inspects_it(toy: Toy):
+    toy.do("import inspect; from coldstart_tracer._serving_calls import Steps")
+    toy.do("steps = Steps(toy.yields(), 0, 1)")
+    toy.do("assert inspect.getcoroutinestate(steps) == inspect.CORO_CREATED")
+    toy.do("steps.send(None)")
+    toy.do("assert inspect.getcoroutinestate(steps) == inspect.CORO_SUSPENDED and steps.cr_frame is not None")
+    toy.do("steps.close()")
+    toy.do("assert inspect.getcoroutinestate(steps) == inspect.CORO_CLOSED")
 
 
 def test_an_exception_reaches_the_caller_and_ends_the_row(toy: Toy):
@@ -234,15 +261,19 @@ def test_what_a_call_costs_is_measured_in_the_process_itself(toy: Toy):
         toy.do("toy.burn(0.001)")
     header = toy.lines()[0]
     assert 0 < header["inside_ns"] < header["event_ns"] < 100_000
+    assert header["pass_ns"] < header["event_ns"]
 
 
-def test_a_function_that_is_not_there_or_another_number_of_processes_is_refused(world: World, toy: Toy):
+@pytest.mark.parametrize("hook", [{"module": "toy", "name": "gone"}, {"module": "never_loaded", "name": "gone"}])
+def test_a_function_that_is_not_there_or_another_number_of_processes_is_refused(
+    world: World, toy: Toy, hook: dict[str, str]
+):
     with (
         pytest.raises(MeasurementFailed, match="were expected"),
         ServingTracers.of(toy.folder, {"api": 1, "engine": 1}),
     ):
         pass
-    world.serving_hooks({"module": "toy", "name": "gone"})
+    world.serving_hooks(hook)
     with tempfile.TemporaryDirectory(prefix="serving-") as name:
         process = world.popen(PROGRAM, env={VARIABLE: name}, stdin=subprocess.PIPE)
         assert process.stdout.readline() == "ready\n"

@@ -97,7 +97,19 @@ def _after_fork():
 
 def _listen():
     role = _FIRST.get(tracer.role, tracer.role)
-    for module in [name for name in _pending if name in sys.modules]:  # loaded after the import hooks were taken out
-        hook_module(module)
     folder = os.environ["COLDSTART_TRACE_SERVING"]
-    listen(folder, Windows(folder, role, _hooks, _failed))
+    listen(folder, Windows(folder, role, _hooks, _missing))
+
+
+def _missing():
+    """What of this process's hooks is not set; modules that were loaded since the start have theirs set now."""
+    role = _FIRST.get(tracer.role, tracer.role)
+    for module in [name for name in _pending if name in sys.modules]:
+        hook_module(module)
+    absent = [
+        f"{module}:{hook['name']}: its module was not loaded"
+        for module, hooks in _pending.items()
+        for _, hook in hooks
+        if hook["role"] == role and not hook.get("optional")
+    ]
+    return _failed + absent

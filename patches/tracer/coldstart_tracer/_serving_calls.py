@@ -20,7 +20,8 @@ GENERATION = 0  # number of windows so far: a call that began in another one mak
 ROWS = []
 TOLD = [0]  # thread CPU, ns, that it took to say what hooks tell
 BEGIN = [0]  # of the window
-CLOCKS = {}  # thread → its CPU clock when the window began
+CLOCKS = {}  # native thread id → its CPU when the window began, where the kernel counts it
+MAIN = [0]  # the main thread: only its waits are of interest
 
 threads = {}  # thread → _Thread
 
@@ -86,30 +87,11 @@ def _tell(thread, row, tell, args, result):
 
 def _cut_begin(index):
     """A wait that began before the window and ended in it."""
-    ident = get_ident()
+    tid = get_native_id()
     ended = now()
     begin = BEGIN[0]
-    spent = cpu() - CLOCKS[ident] if ident in CLOCKS else None
-    ROWS.append([index, get_native_id(), begin, ended, ended - begin, spent, spent, -1, None])
-
-
-def cut_open(generation, ended):
-    """Rows of calls that were open when the window ended, at ``ended``; called from another thread."""
-    for ident, thread in list(threads.items()):
-        try:
-            clock = time.clock_gettime_ns(time.pthread_getcpuclockid(ident))
-        except OSError:  # the thread is gone
-            del threads[ident]
-            continue
-        inner_wall = inner_cpu = 0
-        frames = [frame for frame in thread.frames if frame[5] == generation and frame[4]]
-        for place in range(len(frames) - 1, -1, -1):
-            index, walls, cpus, began, cpu_began, _ = frames[place]
-            wall, spent = ended - began, clock - cpu_began
-            parent = frames[place - 1][0] if place else -1
-            own = (wall - walls - inner_wall, spent, spent - cpus - inner_cpu)
-            ROWS.append([index, thread.tid, began, ended, *own, parent, None])
-            inner_wall, inner_cpu = wall, spent
+    spent = max(0, cpu() - CLOCKS[tid]) if tid in CLOCKS else None
+    ROWS.append([index, tid, begin, ended, ended - begin, spent, spent, -1, None])
 
 
 class Steps:
@@ -117,8 +99,13 @@ class Steps:
 
     __slots__ = ("__name__", "__qualname__", "__weakref__", "args", "coroutine", "index", "need", "tell")
 
-    cr_await = cr_frame = cr_code = None  # what asyncio's and anyio's descriptions of a task look at
-    cr_running = False
+    # What asyncio, anyio and module inspect look at of a task's coroutine: that one's own.
+    cr_await = property(lambda self: getattr(self.coroutine, "cr_await", None))
+    cr_code = property(lambda self: getattr(self.coroutine, "cr_code", None))
+    cr_frame = property(lambda self: getattr(self.coroutine, "cr_frame", None))
+    cr_origin = property(lambda self: getattr(self.coroutine, "cr_origin", None))
+    cr_running = property(lambda self: getattr(self.coroutine, "cr_running", False))
+    cr_suspended = property(lambda self: getattr(self.coroutine, "cr_suspended", False))
 
     def __init__(self, coroutine, index, need, tell=None, args=()):
         self.coroutine = coroutine
@@ -206,6 +193,8 @@ def wrap(function, index, kind, need, tell=None):
     if kind == "wait":
 
         def traced_wait(*args, **kwargs):
+            if get_ident() != MAIN[0]:
+                return function(*args, **kwargs)
             if need > LEVEL:
                 try:
                     return function(*args, **kwargs)

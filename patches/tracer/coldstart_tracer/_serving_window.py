@@ -5,10 +5,10 @@ Commands come over a socket, one a line (``_serving.py`` lists them), and are do
 
 import _thread
 import os
-import sys
 import time
 
 from coldstart_tracer import _serving_calls as calls
+from coldstart_tracer._serving_cost import cost_of_a_call
 
 SCHEMA = 1
 _ROWS_A_LINE = 2000
@@ -31,33 +31,36 @@ def _serve(server, windows):
 
     while True:
         connection, _ = server.accept()
-        with connection, connection.makefile("rw", encoding="utf-8") as stream:
-            for line in stream:
-                try:
-                    answer = windows.do(line.split())
-                except Exception as error:  # the engine goes on serving
-                    answer = {"error": repr(error)[:300]}
-                try:
+        try:
+            with connection, connection.makefile("rw", encoding="utf-8") as stream:
+                for line in stream:
+                    try:
+                        answer = windows.do(line.split())
+                    except Exception as error:  # the engine goes on serving
+                        answer = {"error": repr(error)[:300]}
                     stream.write(json.dumps(answer) + "\n")
                     stream.flush()
-                except OSError:
-                    break
-            calls.LEVEL = calls.OFF  # whoever asked is gone
+        except OSError:  # whoever asked has gone
+            pass
+        finally:
+            calls.LEVEL = calls.OFF
+            calls.ROWS.clear()
 
 
 class Windows:
     """This process's windows."""
 
-    def __init__(self, folder, role, hooks, failed):
+    def __init__(self, folder, role, hooks, missing):
         import threading
 
         self.folder = folder
         self.role = role
         self.hooks = hooks  # rows name them by their place
-        self.failed = failed  # what could not be set
+        self.missing = missing  # what of them is not set
         self.main = threading.main_thread()
         self.main_clock = time.pthread_getcpuclockid(self.main.ident)
-        self.cost = {"event_ns": 0, "inside_ns": 0}
+        calls.MAIN[0] = self.main.ident
+        self.cost = {"event_ns": 0, "inside_ns": 0, "pass_ns": 0}
         self.window = None  # id, clocks at its begin, detail intervals
         self.detail = None
         self.file = None
@@ -66,7 +69,7 @@ class Windows:
         """One command. Raises what is wrong with it."""
         match words:
             case ["calibrate"]:
-                self.cost = _cost(self.role == "api")
+                self.cost = cost_of_a_call(self.role == "api")
             case ["begin", window]:
                 return self._begin(window)
             case ["detail", "on"]:
@@ -79,18 +82,14 @@ class Windows:
                 return self._end()
             case _:
                 raise ValueError(f"unknown command {' '.join(words)}")
-        return {"ok": True, **self.cost, "failed": self.failed}
+        return {"ok": True, **self.cost, "failed": self.missing() if words == ["calibrate"] else []}
 
     def _begin(self, window):
         calls.CLOCKS.clear()
         calls.ROWS.clear()
         calls.TOLD[0] = 0
         threads = _threads()
-        for ident in list(sys._current_frames()):
-            try:
-                calls.CLOCKS[ident] = time.clock_gettime_ns(time.pthread_getcpuclockid(ident))
-            except OSError:
-                pass
+        calls.CLOCKS.update((tid, spent) for tid, (_, spent, _) in threads.items())
         self.window = (window, threads, self._clocks(), [])
         calls.BEGIN[0] = self.window[2][0]
         calls.LEVEL = calls.ALL
@@ -108,11 +107,11 @@ class Windows:
         generation = calls.GENERATION
         calls.GENERATION += 1
         ended = self._clocks()
-        calls.cut_open(generation, ended[0])
+        after = _threads()
+        _cut_open(generation, ended[0], {tid: spent for tid, (_, spent, _) in after.items()})
         if self.detail is not None:
             self._close_detail()
         window, before, begun, detail = self.window
-        after = _threads()
         none = (None, 0, 0)
         self._write(
             window,
@@ -189,35 +188,21 @@ def _threads():
     return found
 
 
-def _cost(coroutines):
-    """Thread CPU that one call of a hooked function, or a step of a coroutine, adds, ns; and what lies in its own row.
+def _cut_open(generation, ended, clocks):
+    """Rows of calls that were open when the window ended, at ``ended``; called from another thread.
 
-    Least of several batches: what else happens only adds.
+    ``clocks``: native thread id → its CPU then. A call that began in between is none of the window's.
     """
-    batch, batches = 300, 9
-
-    def nothing():
-        return None
-
-    class Nothing:
-        def send(self, _):
-            return None
-
-    plain = Nothing().send if coroutines else nothing
-    traced = calls.Steps(Nothing(), 0, calls.ALL).send if coroutines else calls.wrap(nothing, 0, "work", calls.ALL)
-    value = (None,) if coroutines else ()
-    level, before = calls.LEVEL, len(calls.ROWS)
-    least = {plain: None, traced: None}
-    inside = []
-    calls.LEVEL = calls.ALL
-    for _ in range(batches):
-        for function in least:
-            began = calls.cpu()
-            for _ in range(batch):
-                function(*value)
-            spent = (calls.cpu() - began) // batch
-            least[function] = spent if least[function] is None else min(least[function], spent)
-        inside.append(min(row[5] for row in calls.ROWS[-batch:]))
-    calls.LEVEL = level
-    del calls.ROWS[before:]
-    return {"event_ns": max(0, least[traced] - least[plain]), "inside_ns": min(inside)}
+    for ident, thread in list(calls.threads.items()):
+        if thread.tid not in clocks:  # it has ended, or the kernel does not count
+            del calls.threads[ident]
+            continue
+        inner_wall = inner_cpu = 0
+        frames = [frame for frame in thread.frames if frame[5] == generation and 0 < frame[3] <= ended and frame[4]]
+        for place in range(len(frames) - 1, -1, -1):
+            index, walls, cpus, began, cpu_began, _ = frames[place]
+            wall, spent = ended - began, max(0, clocks[thread.tid] - cpu_began)
+            parent = frames[place - 1][0] if place else -1
+            own = (max(0, wall - walls - inner_wall), spent, max(0, spent - cpus - inner_cpu))
+            calls.ROWS.append([index, thread.tid, began, ended, *own, parent, None])
+            inner_wall, inner_cpu = wall, spent
