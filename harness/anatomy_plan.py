@@ -35,7 +35,7 @@ def _serving(asked: Asked) -> dict[str, Any]:
     levels, prompts = asked.case.levels, asked.setting.prompts
     seconds = _START_S + _STOP_S
     for level in levels:
-        tokens = level.requests * prompts.output_tokens
+        tokens = level.requests * (prompts.min_output_tokens + prompts.max_output_tokens) / 2
         seconds += tokens * (_BATCHED_TOKEN_S + _TOKEN_S / level.concurrency)
     concurrencies = ", ".join(str(level.concurrency) for level in levels)
     repeats = asked.setting.repeats

@@ -9,7 +9,7 @@ from typing import Any
 
 from experiments.engine_anatomy.study import ENVIRONMENT, Conditions
 from harness.anatomy_asked import Asked
-from harness.anatomy_load import level_rows, warm_rows
+from harness.anatomy_load import level_rows, load_sha256, warm_rows
 from harness.engine.detect import device_variables
 from harness.engine.environment import Engine
 from harness.engine.model_store import ModelFiles
@@ -85,7 +85,8 @@ class PlannedRuns:
 def planned(on: AnatomyOn) -> PlannedRuns:
     """Where the runs belong. Raises HarnessError: the case's folder is of another case."""
     case = on.asked.case
-    conditions = Conditions(on.engine_record, on.environment, on.model_record)
+    sent = load_sha256(case.levels, case.setting.prompts)
+    conditions = Conditions(on.engine_record, on.environment, on.model_record, sent)
     root, node = on.workspace.runs, str(on.node["id"])
     try:
         return PlannedRuns(on, StoredCase.of(root, node, STUDY, case.name, case.definition(conditions)))

@@ -286,7 +286,7 @@ def _summary(records: Sequence[ClientRecord], begin: int, end: int) -> dict[str,
 def _trace(role: str, pid: int, windows: Sequence[Sequence[Any]], wanted: Wanted) -> Iterator[dict[str, Any]]:
     hooks = list(HOOKS[role])
     yield {"schema": 1, "clock": "CLOCK_MONOTONIC", "pid": pid, "role": role, "main_tid": pid + MAIN,
-           "event_ns": EVENT_NS, "inside_ns": INSIDE_NS,
+           "event_ns": EVENT_NS, "inside_ns": INSIDE_NS, "pass_ns": 0,
            "hooks": [{"name": f"do_{stage}", "module": f"vllm.{role}", "stage": stage, "kind": kind, "detail": detail}
                      for stage, (kind, detail) in HOOKS[role].items()]}  # fmt: skip
     for name, (begin, end), calls, truth in windows:

@@ -13,7 +13,7 @@ from harness.study_figures import StudyCall
 from harness.workspace import Workspace
 
 CALL = StudyCall("anatomy", dry_run=True, engine="vllm-0.32.0-cpu")
-ON = Conditions({"pin": "p"}, {"OMP_NUM_THREADS": "1"}, {"name": "m"})
+ON = Conditions({"pin": "p"}, {"OMP_NUM_THREADS": "1"}, {"name": "m"}, "0")
 
 
 def test_the_figure_serves_at_one_eight_and_thirty_two_and_tries_every_feature():
@@ -46,7 +46,8 @@ def test_the_paper_s_gpu_engine_has_serving_hooks_too():
         ({"overrides": ("server.nothing=1",)}, "--set server.nothing: no such field; there are"),
         ({"overrides": ("server.enforce_eager=1",)}, "--set server.enforce_eager: .*bool"),
         ({"overrides": ("repeats=0",)}, "--set repeats: "),
-        ({"overrides": ("prompts.output_tokens=1",)}, "--set prompts.output_tokens: "),
+        ({"overrides": ("prompts.min_output_tokens=1",)}, "--set prompts.min_output_tokens: "),
+        ({"overrides": ("prompts.max_output_tokens=8",)}, "min_output_tokens 32 > max_output_tokens 8"),
         ({"overrides": ("threads",)}, "write it as FIELD=VALUE"),
     ],
 )

@@ -19,6 +19,7 @@ class Conditions:
     engine: dict[str, Any]  # pin, version, lock_sha256, patches_sha256
     environment: dict[str, str]  # of its processes, as far as it changes them
     model: dict[str, Any]  # name, twin, files_sha256
+    load_sha256: str
 
 
 @dataclass(frozen=True)

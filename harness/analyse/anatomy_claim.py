@@ -8,11 +8,13 @@ against the second, whose parts behind the execution are its scheduling. Words a
 
     reproduced     real weights on a GPU, and each share is within 5 points of the sentence's, its interval with it
     same shape     not so, but in every repeat execution > API server > scheduling; the most that a twin or a CPU says
-    contradicted   another order in every repeat: for this engine and hardware
-    inconclusive   the order changes between repeats, or there is one repeat: its order may be chance
+    contradicted   another order in every repeat, for this engine and hardware; of a twin or a CPU, which say nothing of
+                   how large execution is, scheduling > API server in every repeat
+    inconclusive   neither, or there is one repeat: its order may be chance
     not run        no run ended ok
 """
 
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 
 from harness.analyse.headroom_series import Cells, cells_of
@@ -59,9 +61,11 @@ def claim_rows(tables: Mapping[str, Sequence[Row]]) -> list[Row]:
         own = [run for run in runs if run["case"] == case]
         definition = BY_CPU if any(run["device"] == CPU for run in own) else BY_WALL
         shares = cells_of(SHARES, tables[SHARES.name], case=case, definition=definition, stage=ALL)
-        concurrency, repeats = _repeats(shares)
+        by_level = _repeats(shares)
+        highest = max(by_level, default=0)
+        repeats = by_level.pop(highest, [])
         verdict, reason = judge_split(repeats, limits(own))
-        found.append((case, concurrency, CLAIM_NAME, verdict, len(repeats), reason))
+        found.append((case, highest, CLAIM_NAME, verdict, len(repeats), reason + _elsewhere(by_level)))
     return found
 
 
@@ -73,18 +77,35 @@ def limits(runs: Sequence[Cells]) -> list[str]:
     return [each for each in found if each]
 
 
-def _repeats(rows: Sequence[Cells]) -> tuple[int, list[Repeat]]:
-    """The highest concurrency, 0 if there is none, and the sentence's three shares in each of its repeats."""
-    highest = max((row["concurrency"] for row in rows), default=0)
-    found: dict[int, dict[str, float]] = {}
+def _repeats(rows: Sequence[Cells]) -> dict[int, list[Repeat]]:
+    """Concurrency → the sentence's three shares in each repeat."""
+    found: defaultdict[int, dict[int, dict[str, float]]] = defaultdict(dict)
     for row in rows:
-        if row["concurrency"] == highest and (part := _BELONGS.get(row["part"])):
-            shares = found.setdefault(row["repeat"], dict.fromkeys(CLAIMED, 0.0))
+        if part := _BELONGS.get(row["part"]):
+            shares = found[row["concurrency"]].setdefault(row["repeat"], dict.fromkeys(CLAIMED, 0.0))
             shares[part] += row["share"]
-    whole = {repeat: sum(found[repeat].values()) for repeat in sorted(found)}
-    return highest, [
-        {part: share / whole[repeat] for part, share in found[repeat].items()} for repeat in whole if whole[repeat]
-    ]
+    return {
+        concurrency: [
+            {part: share / whole for part, share in shares.items()}
+            for _, shares in sorted(repeats.items())
+            if (whole := sum(shares.values()))
+        ]
+        for concurrency, repeats in sorted(found.items())
+    }
+
+
+def _elsewhere(by_level: Mapping[int, Sequence[Repeat]]) -> str:
+    """At which other concurrencies the mean shares have another order than the sentence's."""
+    other: dict[str, list[str]] = {}
+    for concurrency, repeats in by_level.items():
+        order = _order({part: sum(repeat[part] for repeat in repeats) for part in CLAIMED})
+        if order != _ORDER:
+            other.setdefault(" > ".join(_SAID[part] for part in order), []).append(str(concurrency))
+    return "".join(f"; at {' and '.join(levels)} at once {order}" for order, levels in other.items())
+
+
+def _order(shares: Repeat) -> list[str]:
+    return sorted(CLAIMED, key=shares.__getitem__, reverse=True)
 
 
 def judge_split(repeats: Sequence[Repeat], limited: Sequence[str]) -> tuple[Verdict, str]:
@@ -97,13 +118,15 @@ def judge_split(repeats: Sequence[Repeat], limited: Sequence[str]) -> tuple[Verd
         return "inconclusive", f"{told}: one repeat decides nothing"
     if not limited and all(_is_within(part, over) for part, over in means.items()):
         return "reproduced", f"{told}: each within 5 points of 33/29/38, with its interval"
-    orders = [sorted(CLAIMED, key=repeat.__getitem__, reverse=True) for repeat in repeats]
-    alike = sum(order == _ORDER for order in orders)
+    alike = sum(_order(repeat) == _ORDER for repeat in repeats)
+    # Of how large execution is beside the rest, a twin or a CPU says nothing.
+    turned = sum(repeat[API_SERVER] < repeat[SCHEDULING] for repeat in repeats) if limited else len(repeats) - alike
     why = f" ({' and '.join(limited)} can say no more)" if limited else ""
     if alike == len(repeats):
         return "same shape", f"{told}: execution > API server > scheduling in each of n={alike}{why}"
-    if alike == 0:
-        return "contradicted", f"{told}: another order in each of n={len(repeats)}, for this engine and hardware"
+    if turned == len(repeats):
+        order = "scheduling > API server" if limited else "another order"
+        return "contradicted", f"{told}: {order} in each of n={len(repeats)}, for this engine and hardware"
     return "inconclusive", f"{told}: the sentence's order in {alike} of n={len(repeats)} repeats"
 
 

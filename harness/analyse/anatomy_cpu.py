@@ -2,8 +2,9 @@
 
 A traced call adds ``event_ns`` of CPU to its thread: ``inside_ns`` of it within its own span, the rest within the span
 around it. What spans tell is told between them, and its CPU is counted by itself. So from the CPU of a hook's own time
-go ``inside_ns`` for each of its spans and the rest for each child's. A wait that the window's edge cut has no CPU of
-its own; it gets what of its thread's CPU no other span covers, at most its length.
+go ``inside_ns`` for each of its spans and the rest for each child's. A wait that began
+before the window, where the kernel counts no thread's CPU, gets what of its thread's no other span covers, at most its
+length.
 """
 
 from collections import defaultdict
@@ -52,7 +53,7 @@ class ProcessCpu:
 def cpu_of(seen: Seen) -> ProcessCpu:
     """CPU of a process. The API server's stages are those of its detail intervals, scaled to its whole CPU."""
     window = seen.window
-    tracing = window.events * seen.trace.event_ns + window.told_ns
+    tracing = window.events * seen.trace.event_ns + window.told_ns + passed_ns(seen)
     if seen.trace.role == API:
         stages = _scaled(_detail_stages(seen), max(0, window.process_cpu_ns - tracing))
         spin = 0.0
@@ -69,20 +70,32 @@ def cpu_of(seen: Seen) -> ProcessCpu:
     )
 
 
+def passed_ns(seen: Seen) -> float:
+    """CPU of calls between the detail intervals that made no span for want of detail, as many a second as within."""
+    of_detail = sum(seen.trace.hooks[span.hook].detail for span in seen.window.spans)
+    sampled = sum(each.end_ns - each.begin_ns for each in seen.window.detail)
+    whole = seen.window.end_ns - seen.window.begin_ns
+    return of_detail * (whole - sampled) / sampled * seen.trace.pass_ns if sampled else 0.0
+
+
 def cpu_split(view: LevelView) -> dict[str, Stages]:
     """The first definition: part → stage → CPU seconds, all processes together."""
     found: dict[str, defaultdict[str, float]] = {
         part: defaultdict(float) for part in (API_SERVER, SCHEDULING, EXECUTING)
     }
+    has_helpers = view.run.facts.parameters.get("threads") != 1
     for process in map(cpu_of, view.processes):
         for stage, seconds in process.stages.items():
-            found[_part(process.role, stage)][stage] += seconds
+            found[_part(process.role, stage, has_helpers)][stage] += seconds
     return {part: dict(stages) for part, stages in found.items()}
 
 
-def _part(role: str, stage: str) -> str:
+def _part(role: str, stage: str, has_helpers: bool) -> str:
+    """``has_helpers``: the worker computes with several threads, so that those without spans are execution."""
     if role == API:
         return API_SERVER
+    if stage == WORKER_THREADS and not has_helpers:
+        return SCHEDULING
     return EXECUTING if stage in _EXECUTING else SCHEDULING
 
 

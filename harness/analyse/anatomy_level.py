@@ -4,11 +4,13 @@ Busy sets are by stage, not by process, so an engine whose worker is a part of i
 workers they are the union.
 """
 
+from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
+from functools import cached_property
 
 from harness.analyse.intervals import Interval, cover, difference, intersection, union
-from harness.analyse.stages import EXECUTION, IDLE, SAMPLE, SCHEDULE, UPDATE, WAITS, WORKER_STAGES
+from harness.analyse.stages import EXECUTION, IDLE, SAMPLE, SCHEDULE, STAGES, UPDATE, WAITS, WORKER_STAGES
 from harness.record.anatomy_run import AnatomyRun, Level
 from harness.record.anatomy_tables import (
     API_SERVER,
@@ -43,14 +45,52 @@ class Seen:
             if is_there and (stages is None or self.stage(span) in stages):
                 yield span
 
-    def times(self, stages: Collection[str] | None = None) -> list[Interval]:
-        """When the main thread was in a span of these stages."""
-        return union((span.begin_ns, span.end_ns) for span in self.spans(stages, main=True))
+    @cached_property
+    def own(self) -> dict[tuple[bool, str], list[Interval]]:
+        """(main thread?, stage) → when a span of the stage was the innermost one of its thread."""
+        by_thread: defaultdict[int, list[Span]] = defaultdict(list)
+        for span in self.window.spans:
+            by_thread[span.tid].append(span)
+        found: defaultdict[tuple[bool, str], list[Interval]] = defaultdict(list)
+        for tid, spans in by_thread.items():
+            for span, times in own_times(spans):
+                found[tid == self.trace.main_tid, self.stage(span)].append(times)
+        return {key: union(times) for key, times in found.items()}
+
+    def times(self, stages: Collection[str] | None = None, all_threads: bool = False) -> list[Interval]:
+        """When the main thread, or any, worked on or waited in these stages: own time of their spans."""
+        return union(
+            each
+            for (is_main, stage), times in self.own.items()
+            if (is_main or all_threads) and (stages is None or stage in stages)
+            for each in times
+        )
 
     @property
     def detail(self) -> list[Interval]:
         """When all of its hooks made spans."""
         return union((each.begin_ns, each.end_ns) for each in self.window.detail)
+
+
+def own_times(spans: Iterable[Span]) -> Iterator[tuple[Span, Interval]]:
+    """The spans of one thread, which nest, cut into the pieces in which each is the innermost."""
+    around: list[tuple[Span, int]] = []  # open spans, and since when each has been the innermost
+
+    def close(until: int) -> Iterator[tuple[Span, Interval]]:
+        while around and around[-1][0].end_ns <= until:
+            span, since = around.pop()
+            yield span, (since, span.end_ns)
+            if around:
+                around[-1] = (around[-1][0], max(around[-1][1], span.end_ns))
+
+    last = 0
+    for span in sorted(spans, key=lambda each: (each.begin_ns, -each.end_ns)):
+        yield from close(span.begin_ns)
+        if around:
+            yield around[-1][0], (around[-1][1], span.begin_ns)
+        around.append((span, span.begin_ns))
+        last = max(last, span.end_ns)
+    yield from close(last)
 
 
 @dataclass(frozen=True)
@@ -95,7 +135,7 @@ class Busy:
     worker: list[Interval]  # anything in a call of a worker
     schedule: list[Interval]
     update: list[Interval]
-    api: list[Interval]
+    api: list[Interval]  # any of its threads
     engine: list[Interval]  # in a step or anything else but the wait for requests
 
     @classmethod
@@ -109,7 +149,7 @@ class Busy:
             worker=_times(behind, WORKER_STAGES),
             schedule=_times(engines, [SCHEDULE]),
             update=_times(engines, [UPDATE]),
-            api=_times(view.of(API), None),
+            api=_times(view.of(API), None, all_threads=True),
             engine=union(each for seen in engines for each in difference(seen.times(), seen.times([IDLE]))),
         )
 
@@ -141,6 +181,8 @@ class Busy:
         return cover(dict(zip(named, layers, strict=True)), view.load, rest)
 
 
-def _times(processes: Iterable[Seen], stages: Collection[str] | None) -> list[Interval]:
-    """When one of the processes was in a span of these stages and did not wait in it."""
-    return union(each for seen in processes for each in difference(seen.times(stages), seen.times(WAITS)))
+def _times(processes: Iterable[Seen], stages: Collection[str] | None, all_threads: bool = False) -> list[Interval]:
+    """When one of the processes worked in these stages: waits are none."""
+    working = [stage for role in STAGES.values() for stage in role if stage not in WAITS]
+    wanted = working if stages is None else [stage for stage in stages if stage not in WAITS]
+    return union(each for seen in processes for each in seen.times(wanted, all_threads))

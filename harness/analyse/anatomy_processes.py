@@ -9,6 +9,8 @@ attributed_without_spin  the same without the waits that spin on both sides: mos
 event_loop               the rest of the API server's main thread: polling, socket writes, callbacks of C code
 wall_covered             engine core: share of the load within spans of its main thread, steps and idle wait
 added                    tracing_s ÷ (cpu_s − tracing_s); added_without_spin: ÷ (cpu_s − tracing_s − spin_s)
+added_in_samples         the same over the API server's detail intervals alone, where it is highest
+spin_share               spin_s ÷ cpu_s
 run_queue_s              all threads: ready to run, but without a core
 """
 
@@ -20,6 +22,7 @@ from harness.analyse.intervals import intersection, length
 from harness.analyse.stages import SPINS
 from harness.record.anatomy_tables import (
     ADDED,
+    ADDED_IN_SAMPLES,
     ADDED_WITHOUT_SPIN,
     ATTRIBUTED,
     ATTRIBUTED_WITHOUT_SPIN,
@@ -28,6 +31,7 @@ from harness.record.anatomy_tables import (
     EVENTS,
     RUN_QUEUE_S,
     SPIN_S,
+    SPIN_SHARE,
     TRACING_S,
     WALL_COVERED,
 )
@@ -62,7 +66,20 @@ def _metrics(view: LevelView, processes: Sequence[Seen]) -> Iterator[Metric]:
     if role == ENGINE:
         covered = intersection(processes[0].times(), view.load)
         yield WALL_COVERED, length(covered) / length(view.load), "of the load's time"
-    yield RUN_QUEUE_S, 1e-9 * sum(thread.wait_ns for seen in processes for thread in seen.window.threads), "s"
+    if total:
+        yield SPIN_SHARE, spin / total, "of its CPU"
+    if (sampled := _added_in_samples(processes)) is not None:
+        yield ADDED_IN_SAMPLES, sampled, "of the CPU of the detail intervals without tracing"
+    if threads := [thread for seen in processes for thread in seen.window.threads]:
+        yield RUN_QUEUE_S, 1e-9 * sum(thread.wait_ns for thread in threads), "s"
+
+
+def _added_in_samples(processes: Sequence[Seen]) -> float | None:
+    """What tracing adds while every hook makes spans; None: never."""
+    detail = [(seen.trace, each) for seen in processes for each in seen.window.detail]
+    tracing = sum(each.events * trace.event_ns + each.told_ns for trace, each in detail)
+    cpu = sum(each.process_cpu_ns for _, each in detail)
+    return tracing / (cpu - tracing) if cpu > tracing else None
 
 
 def attributed(seen: Seen, without: Collection[str] = ()) -> float | None:

@@ -57,6 +57,7 @@ class CaseSplit:
     requests: Mapping[tuple[int, str, str], Summary]
     counted: Mapping[tuple[int, str], int]  # (concurrency, ttft or tpot) → requests, of all repeats
     levels: Mapping[tuple[int, str], Summary]
+    each: Mapping[tuple[str, str], Sequence[float]]  # (role, metric) → of every repeat and concurrency
     timeline: Sequence[Cells]
     claim: Cells | None
 
@@ -93,6 +94,7 @@ def case_split(slot: StudySlot, case: str) -> CaseSplit:
         _over(_means(requests), lambda row: (row["metric"], row["part"]), "seconds"),
         _counted(requests),
         {(key[0], key[1]): over for key, over in _over(levels, lambda row: (row["metric"],), "value").items()},
+        _each(processes),
         cells_of(TIMELINE, slot.tables[TIMELINE.name], case=case),
         claims[0] if claims else None,
     )
@@ -104,6 +106,13 @@ def _over(rows: Iterable[Cells], key: Callable[[Cells], tuple[str, ...]], value:
     for row in rows:
         found[row["concurrency"], *key(row)].append(row[value])
     return {what: over for what, values in found.items() if (over := summarise(values)) is not None}
+
+
+def _each(rows: Iterable[Cells]) -> dict[tuple[str, str], list[float]]:
+    found: defaultdict[tuple[str, str], list[float]] = defaultdict(list)
+    for row in rows:
+        found[row["role"], row["metric"]].append(row["value"])
+    return dict(found)
 
 
 def _of_processes(shares: Sequence[Cells]) -> list[Cells]:
@@ -148,6 +157,6 @@ def _counted(requests: Sequence[Cells]) -> dict[tuple[int, str], int]:
 
 
 def worst(data: CaseSplit, role: str, metric: str, combine: Callable[[Iterable[float]], float]) -> float | None:
-    """The extreme (``min``, ``max``) of a process's metric over the concurrencies' means; None: there is none."""
-    values = [over.mean for (_, of, name), over in data.processes.items() if (of, name) == (role, metric)]
+    """The extreme (``min``, ``max``) of a process's metric over all repeats and concurrencies; None: there is none."""
+    values = data.each.get((role, metric))
     return combine(values) if values else None

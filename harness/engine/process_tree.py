@@ -55,6 +55,10 @@ class Tree:
         self.deadline_ns = deadline_ns
         self.exit: Exit | None = None  # filled when the tree was ended
 
+    def until(self, limit_s: float) -> "Tree":
+        """The same tree with a deadline so long after its start, if that is earlier than its own."""
+        return Tree(self._process, self.exec_ns, min(self.deadline_ns, self.exec_ns + int(limit_s * 1e9)))
+
     def wait(self, until: Callable[[], bool] | None = None) -> bool:
         """Wait for the first process's exit, the deadline, or ``until`` (asked every 2 ms); whether it was ``until``.
 

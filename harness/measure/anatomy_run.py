@@ -33,6 +33,7 @@ from harness.spec.anatomy import Limits, LoadLevel
 MODEL_NAME = "m"  # as clients know it
 _LONGEST_REASON = 300
 _NO_RATE = float("inf")
+_CLOCK_STEP_NS = 1_000_000
 
 
 @dataclass(frozen=True)
@@ -119,10 +120,12 @@ class _Run:
         level = each.level
         place = Place(self.raw, self.job.timeout_s, self.job.limits.level)
         send_rows(each.warm, level.concurrency, f"warm{level.concurrency}", served, place)
-        offset_ns = time.time_ns() - time.monotonic_ns()
+        offset_ns = wall_minus_monotonic_ns()
         sampling = replace(self.job.sampling, seed=self.job.sampling.seed + level.concurrency)
         with tracers.window(level.id, sampling):
             records, summary = send_rows(each.rows, level.concurrency, level.id, served, place)
+        if abs(wall_minus_monotonic_ns() - offset_ns) > _CLOCK_STEP_NS:
+            raise MeasurementFailed("the machine's wall clock was set meanwhile: the client's times cannot be placed")
         begin_s = summary["begin_at"]
         ends = [record.ended_s for record in records]
         self.levels.append(
@@ -155,6 +158,15 @@ class _Run:
         )
 
 
+def wall_minus_monotonic_ns() -> int:
+    """How far apart the clocks are: of several readings the one that was interrupted least."""
+    readings = []
+    for _ in range(9):
+        before, wall, after = time.monotonic_ns(), time.time_ns(), time.monotonic_ns()
+        readings.append((after - before, wall - (before + after) // 2))
+    return min(readings)[1]
+
+
 @dataclass(frozen=True)
 class Place:
     """Where a load's files lie, and how long one request and the whole load may take."""
@@ -184,6 +196,8 @@ def send_rows(
 
 def _refuse_incomplete(records: Sequence[ClientRecord], rows: Sequence[LoadRow]) -> None:
     """Raise MeasurementFailed if a request was not answered with as many tokens as were asked for."""
+    if len(records) != len(rows):
+        raise MeasurementFailed(f"the client tells of {len(records)} requests, {len(rows)} were to be sent")
     for record, row in zip(records, rows, strict=True):
         if record.status != ANSWERED:
             raise MeasurementFailed(f"request {record.request_id} {record.status}: {record.error}")

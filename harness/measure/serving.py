@@ -10,7 +10,7 @@ from pathlib import Path
 
 from harness.engine.process_tree import Tree, process_tree
 from harness.engine.study_worker import last_words
-from harness.errors import MeasurementFailed
+from harness.errors import HarnessError, MeasurementFailed
 from harness.measure.address import Address
 from harness.measure.serving_trace import VARIABLE
 from harness.measure.start import ServerStart
@@ -21,6 +21,7 @@ from harness.state.shared_memory import inventory, remove_unused
 
 _PROMPT = "The first token shows that the server works."
 _SHOWN = 300
+_LONGEST_FOLDER = 70  # a socket's path has 107 characters at most
 
 
 @dataclass(frozen=True)
@@ -56,12 +57,15 @@ def serving(wanted: WantedServer, ready_s: float, limit_s: float) -> Iterator[Se
     """Start the server; end it when the block is left. ``limit_s``: of the whole, from now on.
 
     Raises:
-        HarnessError: something listens at the port already.
+        HarnessError: something listens at the port already, or TMPDIR is too long for sockets.
         MeasurementFailed: it ended before it answered, or took longer than ``ready_s`` (its last words are quoted).
     """
     start = ServerStart(wanted.command, Address(port=wanted.port), prompt=_PROMPT)
     start.check()
-    scratch = Path(tempfile.mkdtemp(prefix="anatomy-"))  # short: paths of sockets have 107 characters at most
+    scratch = Path(tempfile.mkdtemp(prefix="anatomy-"))
+    if len(str(scratch)) > _LONGEST_FOLDER:
+        scratch.rmdir()
+        raise HarnessError(f"{scratch.parent}: too long a path for sockets; set TMPDIR to a shorter one, such as /tmp")
     shared = inventory()
     try:
         for name in ("spans", "run"):
@@ -69,20 +73,13 @@ def serving(wanted: WantedServer, ready_s: float, limit_s: float) -> Iterator[Se
         with process_tree(
             list(wanted.command), _environment(wanted, scratch), wanted.log, scratch / "run", limit_s, scratch, False
         ) as tree:
-            found = start.follow(_Until(tree, ready_s), scratch, scratch / "spans")
+            found = start.follow(tree.until(ready_s), scratch, scratch / "spans")
             if found is None or found.problem:
                 raise MeasurementFailed(_why(tree, wanted.log, ready_s, found.problem if found else None))
             yield Served(start.address.url, tree, scratch, (found.ready_ns - tree.exec_ns) / 1e9)
     finally:
         remove_unused(shared)
         shutil.rmtree(scratch, ignore_errors=True)
-
-
-class _Until(Tree):
-    """The same tree with an earlier deadline: of its start alone."""
-
-    def __init__(self, tree: Tree, limit_s: float) -> None:
-        super().__init__(tree._process, tree.exec_ns, min(tree.deadline_ns, tree.exec_ns + int(limit_s * 1e9)))
 
 
 def _environment(wanted: WantedServer, scratch: Path) -> dict[str, str]:

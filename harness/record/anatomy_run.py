@@ -41,7 +41,6 @@ class Level:
     end_ns: int
     wall_minus_monotonic_ns: int
     client: dict[str, Any]  # a ``ClientSummary``'s document
-    spinning: dict[str, Any] | None = None
 
     @property
     def summary(self) -> ClientSummary:
@@ -143,7 +142,6 @@ def read_anatomy_facts(folder: Path) -> AnatomyFacts:
 def _level(found: Any, where: str) -> Level:
     if not isinstance(found, dict):
         raise AnatomyRunError(f"{where}: must be a list of objects")
-    found = {"spinning": None, **found}
     _check(found, Level.__annotations__, where)
     level = Level(**found)
     if level.concurrency < 1 or not 0 <= level.begin_ns < level.end_ns <= _MAX_NS:

@@ -58,7 +58,8 @@ MEAN, HALF_WIDTH, SPREAD, N = "mean", "half width", "spread", "n"
 CPU_S, SPIN_S, TRACING_S, EVENTS = "cpu_s", "spin_s", "tracing_s", "events"
 ATTRIBUTED, ATTRIBUTED_WITHOUT_SPIN = "attributed", "attributed_without_spin"
 EVENT_LOOP_SHARE, WALL_COVERED = "event_loop", "wall_covered"
-ADDED, ADDED_WITHOUT_SPIN, RUN_QUEUE_S = "added", "added_without_spin", "run_queue_s"
+ADDED, ADDED_WITHOUT_SPIN, ADDED_IN_SAMPLES = "added", "added_without_spin", "added_in_samples"
+SPIN_SHARE, RUN_QUEUE_S = "spin_share", "run_queue_s"
 
 _AT = {"case": str, "repeat": int, "concurrency": int}
 _COUNTS = dict.fromkeys(("repeat", "concurrency", "request", "n"), 1e15)

@@ -55,7 +55,7 @@ class Span(NamedTuple):
     begin_ns: int
     end_ns: int
     self_ns: int
-    cpu_ns: int | None  # None: a wait that the window's edge cut
+    cpu_ns: int | None  # None: of a wait cut by the window's begin, where the kernel counts no thread's CPU
     cpu_self_ns: int | None
     parent: int  # hook of the span around it on this thread; -1: none
     told: Mapping[str, Any] | None
@@ -101,13 +101,16 @@ class Window:
 
 @dataclass(frozen=True)
 class ServingTrace:
-    """One process. ``event_ns``: thread CPU that a traced call adds; ``inside_ns``: of it, in the call's own span."""
+    """One process. ``event_ns``: thread CPU that a traced call adds; ``inside_ns``: of it, in the call's own span;
+    ``pass_ns``: what is added by a call that makes no span for want of detail.
+    """
 
     role: str
     pid: int
     main_tid: int
     event_ns: int
     inside_ns: int
+    pass_ns: int
     hooks: Sequence[Hook]
     windows: Mapping[str, Window]
 

@@ -8,6 +8,7 @@ from rich.text import Text
 
 from harness.analyse.anatomy_series import CaseSplit, worst
 from harness.record.anatomy_tables import (
+    ADDED,
     ADDED_WITHOUT_SPIN,
     ALL,
     ATTRIBUTED,
@@ -74,7 +75,7 @@ def _latencies(data: CaseSplit) -> Table:
 
 
 def _seen(data: CaseSplit) -> Iterator[str]:
-    """Worst over the concurrencies: attributed CPU and wall, CPU that tracing added."""
+    """Worst of all runs: attributed CPU and wall, CPU that tracing added."""
     attributed = {
         "API server": worst(data, API, ATTRIBUTED, min),
         "engine core": worst(data, ENGINE, ATTRIBUTED, min),
@@ -85,12 +86,13 @@ def _seen(data: CaseSplit) -> Iterator[str]:
     }
     if told := _told(attributed):
         yield f"Within spans, at least: {told} (the rest of the API server's main thread is its event loop)."
-    added = {
-        name: worst(data, role, ADDED_WITHOUT_SPIN, max)
-        for name, role in (("API server", API), ("engine core", ENGINE), ("worker", WORKER))
-    }
-    if told := _told(added):
-        yield f"CPU added by tracing, at most: {told} of what the process works without it."
+    processes = (("API server", API), ("engine core", ENGINE), ("worker", WORKER))
+    added, of_work = (
+        _told({name: worst(data, role, metric, max) for name, role in processes})
+        for metric in (ADDED, ADDED_WITHOUT_SPIN)
+    )
+    if added:
+        yield f"CPU added by tracing, at most: {added} of the process's own; of its work without spin {of_work}."
 
 
 def _told(values: dict[str, float | None]) -> str:

@@ -9,14 +9,14 @@ from harness.analyse.anatomy_claim import CLAIMED
 from harness.analyse.anatomy_series import STAGES_OF, CaseSplit
 from harness.analyse.stats import Summary
 from harness.record.anatomy_tables import (
+    ADDED,
     ADDED_WITHOUT_SPIN,
     ATTRIBUTED,
     ATTRIBUTED_WITHOUT_SPIN,
     BY_CPU,
     BY_WALL,
     CPU_PARTS,
-    CPU_S,
-    SPIN_S,
+    SPIN_SHARE,
     WALL_COVERED,
     WALL_PARTS,
 )
@@ -32,6 +32,7 @@ _ROW_IN = 0.3
 _MARKERS = ("o", "s", "^", "D", "v", "P")
 _COLOURS = (BLUE, ORANGE, GREEN, PURPLE, VERMILLION, BLACK)
 _PROCESSES = {API: "API server", ENGINE: "engine core", WORKER: "worker"}
+_SHORT = {ENGINE: "engine", WORKER: "worker", API: "API"}
 
 
 def share_bands(data: CaseSplit) -> list[Band]:
@@ -82,7 +83,7 @@ def stage_bands(data: CaseSplit) -> list[Band]:
     seen = [
         ("CPU attributed to spans", partial(_process_marks, data=data, metrics=_ATTRIBUTED, goals=(98.0,), low=80.0)),
         ("CPU added by tracing", partial(_process_marks, data=data, metrics=_ADDED, goals=(1.0, 3.0), low=0.0)),
-        ("CPU thrown away as spin", partial(_spin_marks, data=data)),
+        ("CPU thrown away as spin", partial(_process_marks, data=data, metrics=_SPUN, goals=(), low=0.0)),
     ]
     return [
         Band("", panels, 0.145 * most + 0.1, between=1.12, inset=0.6, gap=0.1),
@@ -98,7 +99,13 @@ _ATTRIBUTED = (
     ("worker", WORKER, ATTRIBUTED),
     ("worker: no spin", WORKER, ATTRIBUTED_WITHOUT_SPIN),
 )
-_ADDED = tuple((_PROCESSES[role], role, ADDED_WITHOUT_SPIN) for role in ROLES)
+_ADDED = tuple(
+    (name, role, metric)
+    for role in ROLES
+    for name, metric in ((_PROCESSES[role], ADDED), (f"{_SHORT[role]}: no spin", ADDED_WITHOUT_SPIN))
+    if role != API or metric == ADDED  # which does not spin
+)
+_SPUN = tuple((_PROCESSES[role], role, SPIN_SHARE) for role in (ENGINE, WORKER))
 
 
 def concurrency_key(data: CaseSplit) -> list[Line2D]:
@@ -139,24 +146,8 @@ def _process_marks(
     for goal in goals:
         axes.axvline(goal, color=BLACK, lw=0.5, ls=(0, (3, 2)), zorder=0)
     rows(axes, [name for name, _, _ in shown])
-    axes.set_xlim(min([low, *values]) - (2 if low else 0), max([*values, goals[-1]]) * 1.05)
-    axes.set_xlabel("% of the CPU, of the wall" if low else "% of its CPU without spin")
-    few_ticks(axes.xaxis, 4)
-
-
-def _spin_marks(axes: Axes, data: CaseSplit) -> None:
-    names = [role for role in (ENGINE, WORKER) if any((of, name) == (role, SPIN_S) for _, of, name in data.processes)]
-    for at, concurrency in enumerate(data.concurrencies):
-        for row, role in enumerate(names):
-            spin, cpu = (data.processes.get((concurrency, role, metric)) for metric in (SPIN_S, CPU_S))
-            if spin and cpu and cpu.mean:
-                scale = 1 / cpu.mean
-                half = spin.half_width * scale if spin.half_width is not None else None
-                share = Summary(spin.n, spin.mean * scale, half, None, None)
-                _mark(axes, share, row, at, len(data.concurrencies))
-    rows(axes, [_PROCESSES[role] for role in names])
-    axes.set(xlim=(0, 100))
-    axes.set_xlabel("% of all its CPU")
+    axes.set_xlim(min([low, *values]) - (2 if low else 0), max([*values, *goals]) * 1.05)
+    axes.set_xlabel("% of the CPU, of the wall" if low else "% of its CPU")
     few_ticks(axes.xaxis, 4)
 
 

@@ -44,7 +44,8 @@ def stage_caption(side: StudySide, data: CaseSplit) -> list[str]:
         "those of short samples, scaled to its whole CPU.",
         "Attributed: CPU of the main thread's spans ÷ its CPU (goal 98 %; the rest of the API server's is the event "
         "loop), also without its spinning waits, which may be most of it; wall clock: share of the load within spans "
-        "of the engine core's main thread. Added: traced calls × the CPU of one (goals 1 %, API server 3 %).",
+        "of the engine core's main thread. Added: traced calls × the CPU of one, of all CPU of the process (goals 1 %, "
+        "API server 3 %), and of its work without spin.",
         *_not_concluded(data),
         *_failed(data),
     ]
@@ -137,14 +138,17 @@ def _not_concluded(data: CaseSplit) -> list[str]:
 
 
 def _parameters(slot: StudySlot, data: CaseSplit) -> list[str]:
-    """What the case's entry in the manifest says of it."""
+    """What the case's entry in the manifest says of it, and the environment."""
     cases = slot.manifest.get("cases")
     named = [each for each in cases if each.get("case") == data.case] if isinstance(cases, list) else []
-    entry: dict[str, Any] = named[0] if named else {}
-    told: dict[str, Any] = {}
-    for name in ("parameters", "environment"):
-        found = entry.get(name)
-        told |= found if isinstance(found, dict) else {}
+    found = named[0].get("parameters") if named else None
+    told: dict[str, Any] = dict(found) if isinstance(found, dict) else {}
+    for name in ("server", "prompts"):  # one level down
+        inner = told.pop(name, None)
+        told |= inner if isinstance(inner, dict) else {}
+    levels = told.pop("levels", None)
+    if isinstance(levels, list):
+        told["requests"] = "/".join(str(each.get("requests")) for each in levels if isinstance(each, dict))
     plain = [
         f"{printable(str(name), _LONGEST)}={printable(str(value), _LONGEST)}"
         for name, value in told.items()

@@ -48,8 +48,9 @@ def _draw(axes: Axes, data: CaseSplit, lanes: Sequence[Lane]) -> None:
         look = LOOKS[part_of_stage(row["stage"])]
         width = 1e3 * (row["end_s"] - row["begin_s"])
         inches = width / (1e3 * end) * _WIDTH_IN
+        edge = 0.25 if inches > _OUTLINED_IN else 0
         axes.add_patch(Rectangle((1e3 * row["begin_s"], lane - 0.36), width, 0.72, facecolor=look.colour,
-                                 hatch=look.hatch, edgecolor=BLACK, lw=0.25 if inches > _OUTLINED_IN else 0))  # fmt: skip
+                                 hatch=look.hatch, edgecolor=BLACK, lw=edge))  # fmt: skip
         name = str(row["stage"]).replace("_", " ")
         fits = text_width_in(name, SMALLEST_PT) < inches - 0.04
         if row["span_kind"] != CONTAINER and fits and not _is_covered(row, data.timeline[place + 1 :]):

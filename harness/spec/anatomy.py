@@ -32,13 +32,23 @@ class LoadLevel(BaseModel):
 
 
 class Prompts(BaseModel):
-    """What is asked: words of random letters, drawn from the seed, and as many tokens as were asked for in answer."""
+    """What is asked: words of random letters; answers are of different lengths, or all would begin and end together.
+
+    ``timeout_s``: of one request.
+    """
 
     model_config = _TYPED
     words: Whole
-    output_tokens: Annotated[int, Field(ge=2, le=MAX_TOKENS)]  # one has no time between tokens
+    min_output_tokens: Annotated[int, Field(ge=2, le=MAX_TOKENS)]  # one has no time between tokens
+    max_output_tokens: Annotated[int, Field(ge=2, le=MAX_TOKENS)]
     seed: int = Field(ge=0)
     timeout_s: Seconds
+
+    @model_validator(mode="after")
+    def _is_possible(self) -> Self:
+        if self.min_output_tokens > self.max_output_tokens:
+            raise ValueError(f"min_output_tokens {self.min_output_tokens} > max_output_tokens {self.max_output_tokens}")
+        return self
 
 
 class Server(BaseModel):

@@ -32,7 +32,8 @@ def repeats(*shares: tuple[float, float, float]) -> list[dict[str, float]]:
         ([SHAPE, SHAPE], [], "same shape"),
         ([SHAPE], ["a twin"], "inconclusive"),
         ([OTHER, OTHER], [], "contradicted"),
-        ([OTHER, (50, 20, 30)], ["a twin"], "contradicted"),
+        ([(10, 20, 70), (15, 16, 69)], ["a twin"], "contradicted"),
+        ([(50, 20, 30), (50, 20, 30)], ["a twin"], "inconclusive"),  # only the place of execution is another
         ([SHAPE, OTHER], [], "inconclusive"),
     ],
 )
@@ -72,3 +73,13 @@ def test_real_weights_on_a_gpu_are_judged_by_the_wall_clock_and_may_say_more_tha
 def test_one_repeat_has_a_mean_and_no_interval(tmp_path: Path) -> None:
     tables = split_rows(made_runs(tmp_path, [Wanted()]))
     assert {row["statistic"] for row in cells_of(FINDINGS, tables[FINDINGS.name])} == {"n", "mean"}
+
+
+def test_levels_at_which_the_order_is_another_are_named(tmp_path: Path) -> None:
+    costs = {"stream_out": 100, "http": 100, "detokenise": 100}
+    tables = split_rows(made_runs(tmp_path, [Wanted(repeat=at, concurrencies=(1, 4), costs=costs) for at in (1, 2)]))
+    (claim,) = cells_of(CLAIM, tables[CLAIM.name])
+    rows = cells_of(SHARES, tables[SHARES.name], concurrency=1, definition="cpu", stage="all", repeat=1)
+    at_one = {row["part"]: row["share"] for row in rows}
+    is_named = "at 1 at once" in claim["reason"]
+    assert is_named == (not at_one["execution"] > at_one["api"] > at_one["scheduling"])

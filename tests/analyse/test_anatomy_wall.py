@@ -1,17 +1,21 @@
 """The wall clock by exclusive cover: it adds up, and gives each instant to the part that the priority says."""
 
+import random
 from bisect import bisect_right
 from itertools import pairwise
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from harness.analyse.anatomy_level import Busy, LevelView, level_views
+from harness.analyse.anatomy_level import Busy, LevelView, level_views, own_times
 from harness.analyse.anatomy_rows import split_rows
 from harness.analyse.anatomy_timeline import STEPS, shown_steps
 from harness.analyse.headroom_series import cells_of
-from harness.analyse.intervals import length
+from harness.analyse.intervals import length, union
 from harness.record.anatomy_tables import SHARES, SPLIT_TABLES, TIMELINE, WALL_PARTS
+from harness.record.serving_trace import Span
 from harness.record.tables import Table, table_csv
 from tests.anatomy_runs import Wanted, make_run
 
@@ -23,7 +27,7 @@ def by_instant(view: LevelView) -> dict[str, int]:
     ordered = sorted(edges)
     stages: list[set[tuple[str, str]]] = [set() for _ in ordered]
     for seen in view.processes:
-        for span in seen.spans(main=True):
+        for span in seen.spans(main=seen.trace.role != "api"):
             for at in range(bisect_right(ordered, span.begin_ns) - 1, bisect_right(ordered, span.end_ns) - 1):
                 stages[at].add((seen.trace.role, seen.stage(span)))
     found = dict.fromkeys(WALL_PARTS, 0)
@@ -46,6 +50,38 @@ def _part(busy: set[tuple[str, str]]) -> str:
     if any(role == "engine" for role, _ in busy) and "idle" not in stages:
         return "engine_rest"
     return "none"
+
+
+def test_what_a_span_calls_is_not_its_own_time():
+    outer, inner, after = (
+        Span(hook, 1, *times, 0, 0, 0, -1, None) for hook, times in ((0, (0, 100)), (1, (10, 40)), (1, (60, 70)))
+    )
+    last = Span(2, 1, 120, 130, 0, 0, 0, -1, None)
+    found: dict[int, list[tuple[int, int]]] = {}
+    for span, times in own_times([last, inner, outer, after]):
+        found.setdefault(span.hook, []).append(times)
+    assert found == {0: [(0, 10), (40, 60), (70, 100)], 1: [(10, 40), (60, 70)], 2: [(120, 130)]}
+
+
+@given(st.integers(0, 2**32), st.integers(1, 30))
+def test_own_times_of_a_thread_are_disjoint_and_cover_its_spans(seed: int, count: int):
+    spans = nested(random.Random(seed), count)
+    pieces = sorted(times for _, times in own_times(spans))
+    assert all(a[1] <= b[0] for a, b in pairwise([each for each in pieces if each[0] < each[1]]))
+    assert union(pieces) == union((span.begin_ns, span.end_ns) for span in spans)
+
+
+def nested(chance: random.Random, count: int) -> list[Span]:
+    """Spans of one thread: calls that are made and return in some order."""
+    found, open_, now = [], [], 0
+    while count or open_:
+        now += chance.randint(1, 5)
+        if count and (not open_ or chance.random() < 0.5):
+            open_.append(now)
+            count -= 1
+        else:
+            found.append(Span(len(open_), 1, open_.pop(), now, 0, 0, 0, -1, None))
+    return found
 
 
 @pytest.mark.parametrize("wanted", [

@@ -50,7 +50,13 @@ class Tracer:
                 self.detail[-1] |= {"end_ns": now, **used}
             case ["end"]:
                 self.write(now)
-        return {"ok": True, "event_ns": 2, "inside_ns": 1, "failed": ["toy:gone"] if MODE == "no-hook" else []}
+        return {
+            "ok": True,
+            "event_ns": 2,
+            "inside_ns": 1,
+            "pass_ns": 0,
+            "failed": ["toy:gone"] if MODE == "no-hook" else [],
+        }
 
     def write(self, now: int) -> None:
         path = f"{FOLDER}/serving-{self.role}-{self.pid}.jsonl"
@@ -59,7 +65,7 @@ class Tracer:
             if is_new:
                 hook = {"name": "work", "module": "toy", "stage": "http", "kind": "work", "detail": False}
                 header = {"schema": 1, "clock": "CLOCK_MONOTONIC", "pid": self.pid, "role": self.role, "main_tid": 1}
-                file.write(json.dumps(header | {"event_ns": 2, "inside_ns": 1, "hooks": [hook]}) + "\n")
+                file.write(json.dumps(header | {"event_ns": 2, "inside_ns": 1, "pass_ns": 0, "hooks": [hook]}) + "\n")
             name, begin = self.begun
             used = {"process_cpu_ns": 9, "main_cpu_ns": 9, "events": 0, "told_ns": 0, "threads": []}
             window = {"window": name, "begin_ns": begin, "end_ns": now, **used, "detail": self.detail}

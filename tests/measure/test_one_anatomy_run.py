@@ -25,7 +25,7 @@ from harness.spec.anatomy import Limits, LoadLevel, Prompts
 from tests.measure.fake_engine import NODE
 
 LEVELS = (LoadLevel(concurrency=1, requests=2), LoadLevel(concurrency=4, requests=8))
-PROMPTS = Prompts(words=5, output_tokens=6, seed=0, timeout_s=20.0)
+PROMPTS = Prompts(words=5, min_output_tokens=6, max_output_tokens=6, seed=0, timeout_s=20.0)
 SERVER = Path(__file__).with_name("fake_serving_engine.py")
 Make = Callable[..., Path]
 

@@ -35,12 +35,6 @@ def test_facts_read_back_as_they_were_written(tmp_path: Path) -> None:
     assert read_anatomy_facts(tmp_path / "2") == run.facts
 
 
-def test_a_level_need_not_say_how_its_waits_spin(tmp_path: Path) -> None:
-    run, _ = make_run(tmp_path / "1", SMALL)
-    edited("1", lambda document: document["levels"][0].pop("spinning"))(tmp_path)
-    assert read_anatomy_facts(tmp_path / "1") == run.facts
-
-
 def test_of_a_failed_run_only_the_facts_are_read(tmp_path: Path) -> None:
     write_run(tmp_path / "1", Wanted(failed=True))
     (tmp_path / "1" / "serving-api-1.jsonl").write_text("{torn")

@@ -11,7 +11,7 @@ from harness.record.serving_trace import AnatomyRunError, Span, read_serving_tra
 
 HEADER = {
     "schema": 1, "clock": "CLOCK_MONOTONIC", "pid": 7, "role": "engine", "main_tid": 8, "event_ns": 2000,
-    "inside_ns": 1200,
+    "inside_ns": 1200, "pass_ns": 0,
     "hooks": [{"name": "schedule", "module": "vllm.v1", "stage": "schedule", "kind": "work", "detail": False}],
 }  # fmt: skip
 ROW = [0, 8, 100, 160, 60, 55, 55, -1, {"step": 1, "new": ["cmpl-c1-0-0"], "tokens": 4}]
