@@ -18,7 +18,7 @@ from harness.measure.serving_trace import VARIABLE, Sampling, ServingTracers
 from tests.tracer.world import World
 
 TOY = """
-    import asyncio, queue, time
+    import asyncio, pickle, queue, time
 
     waiting = queue.Queue()
 
@@ -138,6 +138,7 @@ def toy(world: World) -> Iterator[Toy]:
         {"module": "toy", "name": "often", "detail": True},
         {"module": "toy", "name": "wait", "kind": "wait"},
         {"module": "toy", "name": "loops", "names_tasks": True},
+        {"module": "pickle", "name": "loads"},
         tasks={"task": "stream_out"},
     )
     with tempfile.TemporaryDirectory(prefix="serving-") as name:  # short: a socket's path has 107 characters at most
@@ -245,6 +246,14 @@ def test_a_wrapped_coroutine_looks_like_its_own_to_whoever_inspects_it(toy: Toy)
     toy.do("assert inspect.getcoroutinestate(steps) == inspect.CORO_SUSPENDED and steps.cr_frame is not None")
     toy.do("steps.close()")
     toy.do("assert inspect.getcoroutinestate(steps) == inspect.CORO_CLOSED")
+
+
+def test_a_function_of_c_code_is_still_pickled_by_its_name(toy: Toy):
+    toy.do("import pickle")
+    with toy.window("w"):
+        toy.do("found = pickle.loads(pickle.dumps(pickle.loads))")
+    toy.do("assert found is pickle.loads and hasattr(found, '__wrapped__')")
+    assert len(toy.rows("w")["loads"]) == 1
 
 
 def test_an_exception_reaches_the_caller_and_ends_the_row(toy: Toy):

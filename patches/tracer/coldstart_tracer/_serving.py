@@ -64,7 +64,10 @@ def _wrapped(function, index, hook):
 
         return calls._named_like(naming, function)
     tell = getattr(_serving_told, hook["tells"]) if hook.get("tells") else None
-    return calls.wrap(function, index, hook["kind"], need, tell)
+    wrapped = calls.wrap(function, index, hook["kind"], need, tell)
+    if isinstance(function, type(len)):  # of C code, which says another module: it is pickled by where it is found
+        wrapped.__module__ = hook["module"]
+    return wrapped
 
 
 def _name_tasks():
