@@ -58,6 +58,9 @@ def main(request_path: str, result_path: str) -> None:
     if mode == "refuse":
         print(REFUSAL)
         sys.exit(1)
+    if mode == "private":
+        print("Traceback (most recent call last):\nRuntimeError: /home/somebody/weights.bin on machine-of-mine")
+        sys.exit(1)
     (result.parent / "started").touch()
     if mode == "killed":
         os.kill(os.getpid(), signal.SIGKILL)

@@ -13,8 +13,8 @@ FACTS = FeatureFacts(
     {"name": "m"}, {"id": "n"}, {"version": "1"},
 )  # fmt: skip
 PASS = {"wall_s": 1.0, "cpu_s": 2.0, "spin_s": None, "steps": 3, "step_tokens": 9, "drafts": 0, "draft_tokens": 0,
-        "accepted_tokens": 0, "accepted_by_position": [], "drafted_by_position": [], "prefix_queries": 5, "prefix_hits": 0,
-        "same_as_first": 2}  # fmt: skip
+        "accepted_tokens": 0, "accepted_by_position": [], "drafted_by_position": [], "prefix_queries": 5,
+        "prefix_hits": 0, "same_as_first": 2}  # fmt: skip
 MEASURED = {"vllm": "0", "start_s": 1, "configured": {}, "made_pipeline_buffers": False, "passes": [PASS]}
 OUTPUTS = [
     {"tokens": [1, 2], "nll": [0.5, 0.1], "gaps": [0.2, 0.3], "runners_up": [5, 6]},
