@@ -107,7 +107,7 @@ def _outputs(axes: Axes, cells: Sequence[Cell]) -> None:
         beside = f"{cell.outputs[IDENTICAL]:.0f} of {of:.0f}" + ("" if largest is None else f", Δ {largest:.1g}")
         axes.text(101, row, beside, va="center", fontsize=SMALLEST_PT)
     rows(axes, [cell.feature for cell in cells])
-    axes.set_xlim(0, 122)
+    axes.set_xlim(0, 126)
     axes.set_xticks([0, 25, 50, 75, 100])
     axes.set_xlabel("% of the answers")
     names = ("identical", "first difference at a near tie", "different")

@@ -105,6 +105,10 @@ def test_what_makes_a_comparison_doubtful_is_printed_and_drawn(changed: dict[str
     assert said.partition(":")[0] not in printed(rows())
     (page,) = feature_pages(side(rows(**changed)))  # type: ignore[arg-type]
     assert said in " ".join(page.caption)
+    with style():
+        figure = page.draw()
+        figure.canvas.draw()
+        assert figure.get_tightbbox().x1 <= PAGE_IN
 
 
 def test_the_largest_difference_of_log_probabilities_is_printed():
