@@ -1,5 +1,6 @@
 """What of the feature matrix a call asks for: its cases with all that defines them, and the job of one run."""
 
+import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -11,7 +12,7 @@ from harness.engine.model_store import ModelFiles, ensure_model
 from harness.engine.patch_set import patches_sha256
 from harness.errors import HarnessError
 from harness.measure import feature_heads, feature_run
-from harness.measure.feature_heads import draft_of
+from harness.measure.feature_heads import draft_of, named_draft
 from harness.measure.feature_run import FeatureJob
 from harness.measure.replay import engine_record
 from harness.progress import say
@@ -43,41 +44,87 @@ class Planned:
     name: str
     case: Feature
     model: ModelFiles
+    draft: ModelFiles | None  # where it is a model of models.yaml
     asked: dict[str, Any]
+    prompts: list[list[int]]
     stored: StoredCase
 
 
-def plan_features(features: Features, chosen: Sequence[str], on: FeatureOn) -> list[Planned]:
+@dataclass(frozen=True)
+class Unplanned:
+    """A case that cannot be run here, as its model, or its draft's, is not to be had."""
+
+    name: str
+    case: Feature
+    model: str
+    reason: str
+
+
+def plan_features(features: Features, chosen: Sequence[str], on: FeatureOn) -> list[Planned | Unplanned]:
     """The chosen cases and their baselines, in the declaration's order.
 
     Raises:
-        HarnessError: a case or model that is unknown, or a case's folder is of another case.
+        HarnessError: a case that is unknown, or a case's folder is of another case.
     """
     try:
         cases = features.chosen(chosen)
     except ValueError as error:
         raise HarnessError(f"--features: {error}") from None
-    models = {on.model.name: on.model}
-    planned = []
-    for name, case in cases.items():
-        model = case.model or on.model.name
-        if model not in models:
-            models[model] = ensure_model(model, lambda: on.engine.python, on.workspace.models, announce=say)
-        asked = _asked(features, case, on)
-        definition = {
-            "study": STUDY,
-            "feature": asked,
-            "model": _model_record(models[model]),
-            "engine": {**engine_record(on.engine), "patches_sha256": patches_sha256(on.engine.pin)},
-            "workers_sha256": sources_sha256((*feature_run.SOURCES, *feature_heads.SOURCES)),
-        }
-        readable = f"feature-{name}_{model}"
+    models: dict[str, ModelFiles | HarnessError] = {on.model.name: on.model}
+    return [_planned(features, name, case, on, models) for name, case in cases.items()]
+
+
+def _planned(
+    features: Features, name: str, case: Feature, on: FeatureOn, models: dict[str, ModelFiles | HarnessError]
+) -> Planned | Unplanned:
+    """``models``: those asked for so far, each once."""
+    wanted = case.model or on.model.name
+    try:
+        model = _model(wanted, on, models)
+        draft = named_draft(case.speculation, on.engine, on.workspace)
+    except HarnessError as error:
+        return Unplanned(name, case, wanted, str(error))
+    asked = _asked(features, case, on)
+    prompts = _prompts(asked["workload"], wanted)
+    definition = {
+        "study": STUDY,
+        "feature": asked,
+        "prompts_sha256": hashlib.sha256(json.dumps(prompts).encode()).hexdigest(),
+        "model": _model_record(model),
+        "draft": _model_record(draft) if draft else None,
+        "engine": {**engine_record(on.engine), "patches_sha256": patches_sha256(on.engine.pin)},
+        "environment": dict(on.engine.pin.environment),
+        "workers_sha256": sources_sha256((*feature_run.SOURCES, *feature_heads.SOURCES)),
+    }
+    try:
+        stored = StoredCase.of(on.workspace.runs, str(on.node["id"]), STUDY, f"feature-{name}_{wanted}", definition)
+    except ReplayError as error:
+        raise HarnessError(str(error)) from None
+    return Planned(name, case, model, draft, asked, prompts, stored)
+
+
+def _model(name: str, on: FeatureOn, models: dict[str, ModelFiles | HarnessError]) -> ModelFiles:
+    if name not in models:
         try:
-            stored = StoredCase.of(on.workspace.runs, str(on.node["id"]), STUDY, readable, definition)
-        except ReplayError as error:
-            raise HarnessError(str(error)) from None
-        planned.append(Planned(name, case, models[model], asked, stored))
-    return planned
+            models[name] = ensure_model(name, lambda: on.engine.python, on.workspace.models, announce=say)
+        except HarnessError as error:
+            models[name] = error
+    found = models[name]
+    if isinstance(found, HarnessError):
+        raise found
+    return found
+
+
+def _prompts(workload: Mapping[str, Any], model: str) -> list[list[int]]:
+    least, most = workload["prompt_tokens"]
+    return feature_prompts(
+        workload["prompts"],
+        (least, most),
+        workload["shared_prefix"],
+        workload["repeats"],
+        workload["seed"],
+        find_model(model).config.vocabulary,
+    )
 
 
 def _asked(features: Features, case: Feature, on: FeatureOn) -> dict[str, Any]:
@@ -102,36 +149,34 @@ def _asked(features: Features, case: Feature, on: FeatureOn) -> dict[str, Any]:
 
 def job_of(features: Features, planned: Planned, repeat: int, on: FeatureOn) -> FeatureJob:
     """One run of the case; its draft is made if it is not there. Raises HarnessError: that failed."""
-    asked, workload = planned.asked, planned.asked["workload"]
+    asked = planned.asked
     engine = asked["arguments"] | {"model": str(planned.model.path.resolve())}
     if planned.case.speculation:
-        draft = draft_of(planned.case.speculation, planned.model, on.engine, on.workspace)
+        draft = draft_of(planned.case.speculation, planned.model, planned.draft, on.engine, on.workspace)
         place = {} if draft is None else {"model": str(draft.resolve())}
         engine["speculative_config"] = planned.case.speculation.config | place
-    prompts = feature_prompts(
-        workload["prompts"],
-        tuple(workload["prompt_tokens"]),
-        workload["shared_prefix"],
-        workload["repeats"],
-        workload["seed"],
-        find_model(planned.model.name).config.vocabulary,
-    )
     told = ("output_tokens", "told", "passes", "make_pipeline_buffers")
+    request = {name: (asked | asked["workload"])[name] for name in told}
     return FeatureJob(
         stored=planned.stored,
         repeat=repeat,
-        facts={
-            "feature": planned.name,
-            "asked": asked,
-            "engine": engine_record(on.engine),
-            "model": _model_record(planned.model),
-            "node": dict(on.node),
-        },
-        request={"arguments": engine, "prompts": prompts} | {name: (asked | workload)[name] for name in told},
+        facts=facts_of(planned, on),
+        request={"arguments": engine, "prompts": planned.prompts, **request},
         environment=asked["environment"],
         caches=on.workspace.caches / STUDY,
         limit_s=features.timeout_s,
     )
+
+
+def facts_of(planned: Planned, on: FeatureOn) -> dict[str, Any]:
+    """What of a run's feature.json is known before."""
+    return {
+        "feature": planned.name,
+        "asked": planned.asked,
+        "engine": engine_record(on.engine),
+        "model": _model_record(planned.model),
+        "node": dict(on.node),
+    }
 
 
 def repeats_of(features: Features, on: FeatureOn) -> int:

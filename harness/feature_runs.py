@@ -4,12 +4,12 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from harness.analyse.feature_rows import Shown, rows_of
+from harness.analyse.feature_rows import Shown, agreement_of, rows_of
 from harness.errors import HarnessError
-from harness.feature_plan import FeatureOn, Planned, job_of, plan_features, repeats_of
-from harness.measure.feature_run import make_feature_run
+from harness.feature_plan import FeatureOn, Planned, Unplanned, facts_of, job_of, plan_features, repeats_of
+from harness.measure.feature_run import keep_failure, make_feature_run
 from harness.progress import say
-from harness.record.feature_run import LOG, FeatureFacts, FeatureRun, FeatureRunError, read_feature_run
+from harness.record.feature_run import LOG, FeatureRun, FeatureRunError, read_feature_run
 from harness.record.feature_tables import FAILED
 from harness.record.private import names_here, without_private
 from harness.record.tables import Cell
@@ -22,22 +22,26 @@ def make_features(features: Features, chosen: Sequence[str], on: FeatureOn) -> l
     """Make every run of the chosen cases, and of their baselines, that is not stored.
 
     Returns what failed, a line each. A refusal that is declared is no failure, and one that is stored is not asked for
-    again. A case that fails is not tried again in this call; the others are made all the same.
+    again. A case that fails, be it for its model or its draft, is not tried again in this call; the others are made all
+    the same.
 
     Raises:
-        HarnessError: a case or model that is unknown, a damaged stored run, a store that cannot be written.
+        HarnessError: a case that is unknown, a damaged stored run, a store that cannot be written.
     """
-    plan = plan_features(features, chosen, on)
+    whole = plan_features(features, chosen, on)
+    plan = [each for each in whole if isinstance(each, Planned)]
     repeats = repeats_of(features, on)
     missing = list(_missing(plan, repeats))
-    say(f"{len(plan)} feature cases in {repeats} repeats, {len(missing)} runs of them to be made")
+    say(f"{len(whole)} feature cases in {repeats} repeats, {len(missing)} runs of them to be made")
+    failed = [f"feature {each.name} failed (model): {each.reason}" for each in whole if isinstance(each, Unplanned)]
+    for line in failed:
+        say(line)
     given_up: set[str] = set()
-    failed: list[str] = []
     for number, (repeat, planned) in enumerate(missing, start=1):
         if planned.name in given_up:
             continue
         say(f"run {number}/{len(missing)}: {planned.name}, repeat {repeat} …")
-        folder = make_feature_run(job_of(features, planned, repeat, on), on.engine)
+        folder = _make(features, planned, repeat, on)
         facts = _read(folder).facts
         if facts.status == FAILED:
             given_up.add(planned.name)
@@ -45,11 +49,20 @@ def make_features(features: Features, chosen: Sequence[str], on: FeatureOn) -> l
             if planned.case.is_declared(reason):
                 say(f"refused, as declared ({facts.failed_in}): {reason}")
             else:
-                failed.append(f"feature {planned.name} failed ({facts.failed_in}): {reason}; log: {folder / LOG}")
+                log = f"; log: {folder / LOG}" if (folder / LOG).exists() else ""
+                failed.append(f"feature {planned.name} failed ({facts.failed_in}): {reason}{log}")
                 say(failed[-1])
         else:
             say(f"done in {facts.wall_s:.1f} s")
     return failed
+
+
+def _make(features: Features, planned: Planned, repeat: int, on: FeatureOn) -> Path:
+    try:
+        job = job_of(features, planned, repeat, on)
+    except HarnessError as error:
+        return keep_failure(planned.stored, repeat, facts_of(planned, on), str(error))
+    return make_feature_run(job, on.engine)
 
 
 def feature_rows(features: Features, chosen: Sequence[str], on: FeatureOn) -> dict[str, list[Row]]:
@@ -58,12 +71,38 @@ def feature_rows(features: Features, chosen: Sequence[str], on: FeatureOn) -> di
     Raises:
         HarnessError: as ``make_features``.
     """
+    return rows_of(_all_shown(features, chosen, on), features.near_tie)
+
+
+def different_answers(features: Features, chosen: Sequence[str], on: FeatureOn) -> list[str]:
+    """A line for each stored case whose answers differ from its baseline's where no near tie explains it.
+
+    Cases whose answers are meant to differ are left out; nothing is made.
+
+    Raises:
+        HarnessError: as ``make_features``.
+    """
+    shown = {each.name: each for each in _all_shown(features, chosen, on)}
+    found = []
+    for each in shown.values():
+        base = shown.get(each.case.baseline or "")
+        agreed = agreement_of(base, each, features.near_tie) if base else None
+        if base and agreed and agreed.different:
+            which = f"{agreed.different} of {agreed.compared} answers"
+            found.append(f"feature {each.name}: {which} differ from {base.name}'s where no near tie explains it")
+    return found
+
+
+def _all_shown(features: Features, chosen: Sequence[str], on: FeatureOn) -> list[Shown]:
     shown = []
-    for planned in plan_features(features, chosen, on):
-        model = planned.model.name + (" (twin)" if planned.model.twin else "")
-        runs = [_public(run) for run in _shown(planned, repeats_of(features, on))]
-        shown.append(Shown(planned.name, planned.case, model, runs))
-    return rows_of(shown, features.near_tie)
+    for each in plan_features(features, chosen, on):
+        if isinstance(each, Unplanned):
+            reason = str(without_private(each.reason, names_here()))
+            shown.append(Shown(each.name, each.case, each.model, [], reason))
+        else:
+            model = each.model.name + (" (twin)" if each.model.twin else "")
+            shown.append(Shown(each.name, each.case, model, _shown(each, repeats_of(features, on))))
+    return shown
 
 
 def feature_manifest(features: Features, chosen: Sequence[str], on: FeatureOn) -> dict[str, list[dict[str, Any]]]:
@@ -74,6 +113,8 @@ def feature_manifest(features: Features, chosen: Sequence[str], on: FeatureOn) -
     """
     found: dict[str, list[dict[str, Any]]] = {"cases": [], "runs": []}
     for planned in plan_features(features, chosen, on):
+        if isinstance(planned, Unplanned):
+            continue
         runs = [run.facts for run in _shown(planned, repeats_of(features, on))]
         if runs:
             about = {"feature": planned.name, "baseline": planned.case.baseline, "parameters": planned.asked}
@@ -106,12 +147,6 @@ def _has_refused(planned: Planned) -> bool:
     if planned.case.refuses is None:
         return False
     return any(planned.case.is_declared(str(_read(folder).facts.reason)) for folder in planned.stored.failed(1))
-
-
-def _public(run: FeatureRun) -> FeatureRun:
-    """The run without names of this machine and its user in what gets into tables."""
-    reason = without_private(run.facts.reason, names_here())
-    return FeatureRun(FeatureFacts(**vars(run.facts) | {"reason": reason}), run.measured, run.outputs)
 
 
 def _read(folder: Path) -> FeatureRun:

@@ -4,8 +4,9 @@
 ids, "output_tokens": of each answer, "told": prompts whose log-probabilities are told, "passes": how many are measured,
 "make_pipeline_buffers": bool}. OUT: ``measured.json`` of harness/record/feature_run.py; beside it ``outputs.jsonl``.
 
-The first pass warms up, and is the one that tells log-probabilities: for the two best of each position vLLM normalises
-over the whole vocabulary, so that it is not timed. Every pass begins with an empty prefix cache.
+The first pass, over all prompts like every other, warms up, and is the one that tells log-probabilities: for the two
+best of each position vLLM normalises over the whole vocabulary, so that it is not timed. Every pass begins with an
+empty prefix cache.
 """
 
 import json
@@ -25,6 +26,7 @@ import vllm
 from vllm import LLM, SamplingParams
 
 from experiments.engine_anatomy.worker_feature_cost import SPIN, measured
+from experiments.engine_anatomy.worker_feature_drafts import DRAFTED
 
 _EXTENSION = "experiments.engine_anatomy.worker_feature_workers.Measured"
 _COUNTERS = {
@@ -42,6 +44,7 @@ class Featured:
     """An engine that was started, and what it has answered."""
 
     def __init__(self, asked: dict[str, Any]) -> None:
+        DRAFTED.count()
         begin = time.monotonic()
         self.llm = LLM(**asked["arguments"], worker_extension_cls=_EXTENSION, disable_log_stats=False, seed=0)
         self.start_s = time.monotonic() - begin
@@ -61,8 +64,11 @@ class Featured:
         return SPIN.seconds + float(sum(self.llm.collective_rpc("spun_s")))
 
     def warmed_up(self) -> list[dict[str, Any]]:
-        """The first pass: tokens of the first prompts, their surprisal, the gap of the two best at each position."""
-        return [_answer(found.outputs[0]) for found in self._generate(self.prompts[: self.told], 2)]
+        """The first pass: of the first prompts the tokens, their surprisal, and what nearly came in their place.
+
+        All prompts are answered, as in a measured pass: what a first pass costs is every case's alike.
+        """
+        return [_answer(found.outputs[0]) for found in self._generate(self.told)[: self.told]]
 
     def timed(self) -> tuple[dict[str, Any], Answers]:
         """A measured pass: what it cost and counted, and its answers."""
@@ -71,23 +77,31 @@ class Featured:
         answers: Answers = []
 
         def work() -> None:
-            answers.extend(list(found.outputs[0].token_ids) for found in self._generate(self.prompts, None))
+            answers.extend(list(found.outputs[0].token_ids) for found in self._generate(told=0))
 
         before = self._counted()
         cost = measured(work, self.spun_s if self.several else None)
         return asdict(cost) | _difference(before, self._counted()), answers
 
-    def _generate(self, prompts: list[Any], logprobs: int | None) -> list[Any]:
-        sampling = SamplingParams(
-            temperature=0.0, max_tokens=self.output_tokens, ignore_eos=True, logprobs=logprobs, detokenize=False
-        )
-        found: list[Any] = self.llm.generate(prompts, sampling, use_tqdm=False)
+    def _generate(self, told: int) -> list[Any]:
+        """Answers to all prompts, the first ``told`` with log-probabilities."""
+        sampling = [
+            SamplingParams(
+                temperature=0.0,
+                max_tokens=self.output_tokens,
+                ignore_eos=True,
+                logprobs=2 if at < told else None,
+                detokenize=False,
+            )
+            for at in range(len(self.prompts))
+        ]
+        found: list[Any] = self.llm.generate(self.prompts, sampling, use_tqdm=False)
         return found
 
     def _counted(self) -> dict[str, Any]:
         """vLLM's own counters until now."""
         counted: dict[str, Any] = dict.fromkeys((*_COUNTERS.values(), "steps", "step_tokens"), 0)
-        counted["accepted_by_position"] = []
+        counted["accepted_by_position"], counted["drafted_by_position"] = [], list(DRAFTED.by_position)
         for metric in self.llm.get_metrics():
             if metric.name in _COUNTERS:
                 counted[_COUNTERS[metric.name]] += int(metric.value)
@@ -99,30 +113,41 @@ class Featured:
 
 
 def _answer(output: Any) -> dict[str, Any]:
-    """``nll``: − log-probability of the chosen token; ``gaps``: log-probability of the best token − the second best."""
+    """``nll``: − log-probability of the chosen token; ``runners_up``: the best of the others, ``gaps`` behind it."""
     tokens = list(output.token_ids)
-    nll, gaps = [], []
+    nll, gaps, runners_up = [], [], []
     for token, known in zip(tokens, output.logprobs, strict=True):
-        first, second = sorted((each.logprob for each in known.values()), reverse=True)[:2]
+        second = max((other for other in known if other != token), key=lambda other: known[other].logprob)
         nll.append(max(0.0, -known[token].logprob))
-        gaps.append(first - second)
-    return {"tokens": tokens, "nll": nll, "gaps": gaps}
+        gaps.append(abs(known[token].logprob - known[second].logprob))
+        runners_up.append(second)
+    return {"tokens": tokens, "nll": nll, "gaps": gaps, "runners_up": runners_up}
 
 
 def _line(answer: list[int], told: dict[str, Any] | None) -> dict[str, Any]:
-    """The answer of the first measured pass with what the warm-up told of the same prefix: one position further."""
+    """The answer of the first measured pass, with what the warm-up told of the same prefix.
+
+    Where the two part by swapping the two best tokens, the gap is still known, and the runner-up is the other one.
+    """
     if told is None:
-        return {"tokens": answer, "nll": None, "gaps": None}
+        return {"tokens": answer, "nll": None, "gaps": None, "runners_up": None}
     pairs = zip(answer, told["tokens"], strict=True)
     apart = next((at for at, (token, other) in enumerate(pairs) if token != other), len(answer))
-    return {"tokens": answer, "nll": told["nll"][:apart], "gaps": told["gaps"][: apart + 1]}
+    gaps, runners_up = told["gaps"][:apart], told["runners_up"][:apart]
+    if apart < len(answer) and answer[apart] == told["runners_up"][apart]:
+        gaps, runners_up = [*gaps, told["gaps"][apart]], [*runners_up, told["tokens"][apart]]
+    return {"tokens": answer, "nll": told["nll"][:apart], "gaps": gaps, "runners_up": runners_up}
 
 
 def _difference(before: dict[str, Any], after: dict[str, Any]) -> dict[str, Any]:
-    positions = after["accepted_by_position"]
-    had = before["accepted_by_position"] or [0] * len(positions)
-    found = {name: after[name] - before[name] for name in after if name != "accepted_by_position"}
-    return found | {"accepted_by_position": [b - a for a, b in zip(had, positions, strict=True)]}
+    found = {}
+    for name, value in after.items():
+        if isinstance(value, list):
+            had = before[name] or [0] * len(value)
+            found[name] = [b - a for a, b in zip(had, value, strict=True)]
+        else:
+            found[name] = value - before[name]
+    return found
 
 
 def _as_configured(llm: Any) -> dict[str, Any]:

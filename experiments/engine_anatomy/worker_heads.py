@@ -30,7 +30,7 @@ class Shapes:
 
     def __init__(self, config: dict[str, Any], generator: torch.Generator) -> None:
         self.hidden, self.vocabulary = config["hidden_size"], config["vocab_size"]
-        self.inner = config["intermediate_size"]
+        self.inner = inner_size(config)
         heads = config["num_attention_heads"]
         size = config.get("head_dim") or self.hidden // heads
         self.query, self.key = heads * size, config.get("num_key_value_heads", heads) * size
@@ -53,6 +53,14 @@ class Shapes:
         }
         made = {f"{name}.{part}.weight": self.random(*shape) for part, shape in projections.items()}
         return made | {f"{name}.{norm}.weight": torch.ones(self.hidden) for norm in norms}
+
+
+def inner_size(config: dict[str, Any]) -> int:
+    """Width of a layer's MLP. Raises ValueError: the target does not say it."""
+    found = config.get("intermediate_size", config.get("ffn_dim"))  # the second is OPT's
+    if not isinstance(found, int):
+        raise ValueError(f"no random draft fits a {config.get('model_type')}: its config.json has no intermediate_size")
+    return found
 
 
 def draft_model(target: dict[str, Any], shapes: Shapes) -> tuple[dict[str, Any], Tensors]:
@@ -117,10 +125,11 @@ def noised(folder: Path, noise: float, generator: torch.Generator) -> Tensors:
 
 def _llama(target: dict[str, Any], architecture: str, layers: int) -> dict[str, Any]:
     """The target's lengths under Llama's names."""
-    taken = ("hidden_size", "intermediate_size", "num_attention_heads", "num_key_value_heads", "vocab_size",
+    taken = ("hidden_size", "num_attention_heads", "num_key_value_heads", "vocab_size",
              "max_position_embeddings", "rms_norm_eps", "bos_token_id", "eos_token_id")  # fmt: skip
     kept = {name: target[name] for name in taken if name in target}
     return kept | {
+        "intermediate_size": inner_size(target),
         "architectures": [architecture],
         "model_type": "llama",
         "hidden_act": "silu",
@@ -138,6 +147,8 @@ def _made(
     asked: dict[str, Any], target: Path, config: dict[str, Any], generator: torch.Generator
 ) -> tuple[dict[str, Any], Tensors]:
     """config.json and tensors of what is asked."""
+    if asked["kind"] == "noised":
+        return config, noised(target, asked["noise"], generator)
     shapes = Shapes(config, generator)
     match asked["kind"]:
         case "draft_model":
@@ -148,8 +159,6 @@ def _made(
             return eagle(config, shapes)
         case "eagle3":
             return eagle3(config, shapes)
-        case "noised":
-            return config, noised(target, asked["noise"], generator)
         case kind:
             raise ValueError(f"no draft of kind {kind} is made here")
 

@@ -2,8 +2,9 @@
 
 Greedy decoding takes the best token of each position. Two computations of the same logits that differ by noise agree on
 it unless the two best are closer than the noise; what follows a first difference has another prefix and says nothing.
-So an answer that differs first where the baseline's two best log-probabilities are at most ``near_tie`` apart is a near
-tie; any other difference is real, and so is one at a position whose gap is not known.
+So an answer that differs first where it takes the baseline's second best token, and the baseline's two best
+log-probabilities are at most ``near_tie`` apart, is a near tie; any other difference is real: another token, however
+close the two best are, an answer that ends, a position whose gap is not known.
 """
 
 from collections.abc import Sequence
@@ -14,30 +15,28 @@ from harness.record.feature_run import Output
 
 @dataclass(frozen=True)
 class Agreement:
-    """``largest_tie``: of the gaps at near ties. ``largest_difference``: of log-probabilities of the same token after
+    """``largest_difference``: of log-probabilities of the same token after the same prefix, as far as both are told.
 
-    the same prefix, as far as both are told; in nats. None: there is none.
+    In nats; None: nothing could be compared.
     """
 
     compared: int
     identical: int
     near_ties: int
     different: int
-    largest_tie: float | None
     largest_difference: float | None
 
 
 def agreement(baseline: Sequence[Output], mine: Sequence[Output], near_tie: float) -> Agreement:
-    """Answers to the same prompts, in their order."""
-    pairs = list(zip(baseline, mine, strict=False))
-    gaps = [gap for base, other in pairs if (gap := _gap_where_apart(base, other)) is not None]
-    ties = [gap for gap in gaps if gap <= near_tie]
+    """Answers to the same prompts, in their order; ``near_tie`` in nats."""
+    pairs = list(zip(baseline, mine, strict=True))
+    apart = [(base, other, at) for base, other in pairs if (at := diverges_at(base, other)) is not None]
+    ties = sum(_is_near_tie(base, other, at, near_tie) for base, other, at in apart)
     return Agreement(
         compared=len(pairs),
-        identical=len(pairs) - len(gaps),
-        near_ties=len(ties),
-        different=len(gaps) - len(ties),
-        largest_tie=max(ties, default=None),
+        identical=len(pairs) - len(apart),
+        near_ties=ties,
+        different=len(apart) - ties,
         largest_difference=max((found for pair in pairs for found in _differences(*pair)), default=None),
     )
 
@@ -49,12 +48,11 @@ def diverges_at(base: Output, other: Output) -> int | None:
     return shorter if at is None and len(base.tokens) != len(other.tokens) else at
 
 
-def _gap_where_apart(base: Output, other: Output) -> float | None:
-    """The baseline's gap at the first difference; infinite where it is not known. None: no difference."""
-    at = diverges_at(base, other)
-    if at is None:
-        return None
-    return base.gaps[at] if base.gaps is not None and at < len(base.gaps) else float("inf")
+def _is_near_tie(base: Output, other: Output, at: int, near_tie: float) -> bool:
+    """Whether ``other`` took the baseline's second best token at ``at``, and that was close enough."""
+    if base.gaps is None or base.runners_up is None or at >= min(len(base.gaps), len(other.tokens)):
+        return False
+    return base.gaps[at] <= near_tie and base.runners_up[at] == other.tokens[at]
 
 
 def _differences(base: Output, other: Output) -> list[float]:

@@ -2,9 +2,10 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from statistics import fmean
 
-from harness.analyse.feature_outputs import agreement
+from harness.analyse.feature_outputs import Agreement, agreement
 from harness.analyse.headroom_findings import paired
 from harness.record import feature_tables as names
 from harness.record.feature_run import FeatureRun, Measured, Pass
@@ -18,12 +19,13 @@ Values = dict[str, tuple[float, str]]  # metric → value, unit
 
 @dataclass(frozen=True)
 class Shown:
-    """A case with its runs, failed ones too, in the order of repeats."""
+    """A case with its runs, failed ones too, in the order of repeats. ``reason``: why none could be made."""
 
     name: str
     case: Feature
     model: str
     runs: Sequence[FeatureRun]
+    reason: str | None = None
 
     @property
     def ok(self) -> dict[int, FeatureRun]:
@@ -37,7 +39,7 @@ def rows_of(shown: Sequence[Shown], near_tie: float) -> dict[str, list[Row]]:
     found: dict[str, list[Row]] = {table.name: [] for table in names.FEATURE_TABLES}
     for each in shown:
         found[names.FEATURES.name].append(_case_row(each))
-        metrics = {repeat: metrics_of(run) for repeat, run in each.ok.items()}
+        metrics = {repeat: metrics_of(run) | _unlike_first(each, repeat) for repeat, run in each.ok.items()}
         for repeat, values in metrics.items():
             case = each.ok[repeat].facts.case
             rows = ((case, each.name, repeat, metric, *value) for metric, value in values.items())
@@ -54,7 +56,8 @@ def metrics_of(run: FeatureRun) -> Values:
     measured = run.measured
     if measured is None:
         return {}
-    first, tokens = measured.passes[0], sum(len(output.tokens) for output in run.outputs)
+    first, answers = measured.passes[0], len(run.outputs)
+    tokens = sum(len(output.tokens) for output in run.outputs)
     found: Values = {
         names.START: (measured.start_s, "s"),
         names.WALL: (fmean(each.wall_s for each in measured.passes), "s"),
@@ -62,7 +65,7 @@ def metrics_of(run: FeatureRun) -> Values:
         names.TOKENS: (float(tokens), "tokens"),
         names.STEPS: (float(first.steps), "steps"),
         names.STEP_TOKENS: (float(first.step_tokens), "tokens"),
-        names.UNSTABLE: (_not_repeated(measured, len(run.outputs)), "answers"),
+        names.UNSTABLE: (_not_repeated(measured, answers), "answers"),
     }
     spun = [each.spin_s for each in measured.passes if each.spin_s is not None]
     if spun:
@@ -73,7 +76,7 @@ def metrics_of(run: FeatureRun) -> Values:
         found[names.PREFIX_QUERIES] = (float(first.prefix_queries), "tokens")
         found[names.PREFIX_HITS] = (float(first.prefix_hits), "tokens")
         found[names.HIT_RATE] = (first.prefix_hits / first.prefix_queries, "share")
-    return found | (_speculation(first) if run.facts.asked.get("speculation") else {})
+    return found | (_speculation(first, tokens - answers) if run.facts.asked.get("speculation") else {})
 
 
 def working_s(one: Pass) -> float:
@@ -81,7 +84,8 @@ def working_s(one: Pass) -> float:
     return max(0.0, one.cpu_s - (one.spin_s or 0.0))
 
 
-def _speculation(one: Pass) -> Values:
+def _speculation(one: Pass, decoded: int) -> Values:
+    """``decoded``: tokens of the answers without each answer's first, which comes of the prompt and of no draft."""
     found: Values = {
         names.DRAFTS: (float(one.drafts), "drafts"),
         names.DRAFT_TOKENS: (float(one.draft_tokens), "tokens"),
@@ -89,10 +93,21 @@ def _speculation(one: Pass) -> Values:
     }
     if one.draft_tokens and one.drafts:
         found[names.ACCEPTANCE] = (one.accepted_tokens / one.draft_tokens, "share")
-        found[names.ACCEPTANCE_LENGTH] = (1 + one.accepted_tokens / one.drafts, "tokens/draft")
-        for at, accepted in enumerate(one.accepted_by_position, start=1):
-            found[f"{names.ACCEPTANCE_AT}{at}"] = (accepted / one.drafts, "share")
+        # Accepted tokens may lie beyond an answer's end, and steps may be without a draft: neither is one draft's.
+        most = min(decoded / one.drafts, 1 + one.accepted_tokens / one.drafts)
+        found[names.TOKENS_PER_DRAFT] = (most, "tokens/draft")
+        places = zip(one.accepted_by_position, one.drafted_by_position, strict=True)
+        for at, (accepted, drafted) in enumerate(places, start=1):
+            if drafted:
+                found[f"{names.ACCEPTANCE_AT}{at}"] = (accepted / drafted, "share")
     return found
+
+
+def _unlike_first(shown: Shown, repeat: int) -> Values:
+    """Answers that are not those of the case's first ok repeat."""
+    first = shown.ok[min(shown.ok)].outputs
+    pairs = zip(first, shown.ok[repeat].outputs, strict=True)
+    return {names.UNLIKE_FIRST: (float(sum(a.tokens != b.tokens for a, b in pairs)), "answers")}
 
 
 def _not_repeated(measured: Measured, answers: int) -> float:
@@ -101,9 +116,9 @@ def _not_repeated(measured: Measured, answers: int) -> float:
 
 def _case_row(shown: Shown) -> Row:
     failed = [run for run in shown.runs if run.measured is None]
-    reason = next((str(run.facts.reason) for run in reversed(failed)), NOTHING)
+    reason = next((str(run.facts.reason) for run in reversed(failed)), shown.reason or NOTHING)
     status = OK if shown.ok else NOTHING
-    if failed and not shown.ok:
+    if reason != NOTHING and not shown.ok:
         status = REFUSED if shown.case.is_declared(reason) else FAILED
     case = shown.case
     return (
@@ -126,6 +141,7 @@ def _comparison_rows(base: Shown, mine: Shown) -> Iterator[Row]:
             names.SPEEDUP_LOW: low,
             names.SPEEDUP_HIGH: high,
             names.N: float(found.n),
+            names.HOURS_APART: _hours_apart(base, mine),
         }
         for statistic, value in values.items():
             if value is not None:
@@ -136,19 +152,32 @@ def _by_repeat(shown: Shown, metric: str) -> dict[int, float]:
     return {repeat: metrics_of(run)[metric][0] for repeat, run in shown.ok.items()}
 
 
-def _output_rows(base: Shown, mine: Shown, near_tie: float) -> Iterator[Row]:
-    """Of the first repeat that both have; none where answers are meant to differ."""
+def _hours_apart(base: Shown, mine: Shown) -> float:
+    """The largest distance between the starts of two paired runs."""
+    both = base.ok.keys() & mine.ok.keys()
+    starts = ([datetime.fromisoformat(each.ok[repeat].facts.started_at) for each in (base, mine)] for repeat in both)
+    return max(abs((one - other).total_seconds()) for one, other in starts) / 3600
+
+
+def agreement_of(base: Shown, mine: Shown, near_tie: float) -> Agreement | None:
+    """Over all repeats that both have; None: there is none, or answers are meant to differ."""
     both = sorted(base.ok.keys() & mine.ok.keys())
     if not both or (mine.case.speculation and not mine.case.speculation.keeps_outputs):
+        return None
+    sides = [[output for repeat in both for output in each.ok[repeat].outputs] for each in (base, mine)]
+    return agreement(sides[0], sides[1], near_tie)
+
+
+def _output_rows(base: Shown, mine: Shown, near_tie: float) -> Iterator[Row]:
+    found = agreement_of(base, mine, near_tie)
+    if found is None:
         return
-    found = agreement(base.ok[both[0]].outputs, mine.ok[both[0]].outputs, near_tie)
     values: Mapping[str, float | None] = {
         names.ANSWERS: found.compared,
         names.IDENTICAL: found.identical,
         names.NEAR_TIES: found.near_ties,
         names.DIFFERENT: found.different,
         names.NEAR_TIE: near_tie,
-        names.LARGEST_TIE: found.largest_tie,
         names.LARGEST_DIFFERENCE: found.largest_difference,
     }
     for statistic, value in values.items():

@@ -1,5 +1,6 @@
 """The feature matrix as it is drawn and printed, out of a slot's rows."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -19,13 +20,7 @@ class Speedup:
     low: float | None
     high: float | None
     n: int
-
-    @property
-    def verdict(self) -> str:
-        """What the interval says."""
-        if self.low is None or self.high is None:
-            return "no interval"
-        return "faster" if self.low > 1 else "slower" if self.high < 1 else "no difference shown"
+    hours_apart: float
 
 
 @dataclass(frozen=True)
@@ -51,16 +46,22 @@ class Cell:
 
     @property
     def accepted_at(self) -> list[float]:
-        """Share of drafts whose first 1, 2, … tokens were accepted."""
+        """Share of the drafts with at least 1, 2, … tokens whose first ones were all accepted."""
         found: list[float] = []
         while (share := self.mean(f"{names.ACCEPTANCE_AT}{len(found) + 1}")) is not None:
             found.append(share)
         return found
 
     @property
-    def speculates(self) -> bool:
-        """Whether it drafts tokens."""
-        return names.DRAFTS in self.metrics
+    def hours_apart(self) -> float:
+        """The largest distance between the starts of two paired runs."""
+        return max((found.hours_apart for found in self.speedups.values()), default=0.0)
+
+    @property
+    def is_far_off(self) -> bool:
+        """Whether a log-probability differs from the baseline's by more than the tolerance of near ties allows for."""
+        told = self.outputs or {}
+        return told.get(names.LARGEST_DIFFERENCE, 0.0) > told.get(names.NEAR_TIE, math.inf) / 2
 
 
 def cells_of_matrix(slot: StudySlot) -> list[Cell]:
@@ -101,7 +102,9 @@ def _speedups(rows: Sequence[dict[str, Any]]) -> dict[str, Speedup]:
         values = {row["statistic"]: row["value"] for row in rows if row["metric"] == metric}
         if names.SPEEDUP in values:
             low, high = values.get(names.SPEEDUP_LOW), values.get(names.SPEEDUP_HIGH)
-            found[metric] = Speedup(values[names.SPEEDUP], low, high, int(values[names.N]))
+            found[metric] = Speedup(
+                values[names.SPEEDUP], low, high, int(values[names.N]), values.get(names.HOURS_APART, 0.0)
+            )
     return found
 
 

@@ -13,6 +13,7 @@ from experiments.model_free.sources import sources_sha256
 from harness.engine.environment import Engine
 from harness.engine.model_store import ModelFiles, ensure_model
 from harness.engine.study_worker import run_worker
+from harness.errors import HarnessError
 from harness.progress import say
 from harness.spec.features import SPECULATIVE_SIZE, Speculation
 from harness.workspace import Workspace
@@ -23,18 +24,39 @@ TARGET, RANDOM, NOISED = "target", "random", "noised"
 _LIMIT_S = 600.0
 
 
-def draft_of(speculation: Speculation, target: ModelFiles, engine: Engine, workspace: Workspace) -> Path | None:
-    """The folder of the draft, made if it is not there; None: the method needs none.
+def named_draft(speculation: Speculation | None, engine: Engine, workspace: Workspace) -> ModelFiles | None:
+    """The draft if it is a model of models.yaml; None: it is none, or there is no draft.
 
     Raises:
-        HarnessError: the worker failed, or the model is unknown.
+        HarnessError: the model is unknown, or cannot be made.
+    """
+    if speculation is None or speculation.draft in (None, TARGET, RANDOM, NOISED):
+        return None
+    return ensure_model(str(speculation.draft), lambda: engine.python, workspace.models, announce=say)
+
+
+def draft_of(
+    speculation: Speculation, target: ModelFiles, named: ModelFiles | None, engine: Engine, workspace: Workspace
+) -> Path | None:
+    """The folder of the draft, made if it is not there; None: the method needs none. ``named``: as ``named_draft``.
+
+    Raises:
+        HarnessError: the worker failed, or the draft cannot be written.
     """
     if speculation.draft is None:
         return None
     if speculation.draft == TARGET:
         return target.path
-    if speculation.draft not in (RANDOM, NOISED):
-        return ensure_model(speculation.draft, lambda: engine.python, workspace.models, announce=say).path
+    if named is not None:
+        return named.path
+    try:
+        return _made(speculation, target, engine, workspace)
+    except OSError as error:
+        where = error.filename or workspace.caches
+        raise HarnessError(f"{where}: a draft cannot be put there ({error.strerror or error})") from None
+
+
+def _made(speculation: Speculation, target: ModelFiles, engine: Engine, workspace: Workspace) -> Path:
     wanted = _wanted(speculation)
     identity = json.dumps([wanted, target.files_sha256, sources_sha256(SOURCES)], sort_keys=True)
     folder = workspace.caches / "heads" / hashlib.sha256(identity.encode()).hexdigest()[:8]

@@ -24,12 +24,13 @@ from harness.measure.provenance import harness_facts
 from harness.record.feature_run import LOG, MEASURED, OUTPUTS, FeatureFacts, FeatureRunError, read_feature_run
 from harness.record.feature_tables import FAILED, OK
 from harness.record.plain import printable
+from harness.record.private import names_here, without_private
 from harness.record.routing_store import StoredCase
 from harness.workspace import ROOT
 
 WORKER = "experiments.engine_anatomy.worker_feature"
 SOURCES = ("engine_anatomy/worker_feature*.py",)
-STARTING, ANSWERING = "start", "answer"
+DRAFTING, STARTING, ANSWERING = "draft", "start", "answer"
 _STARTED = "started"  # a file that the worker leaves beside its result once the engine is there
 _LONGEST_REASON = 300
 _LOG_BYTES = 4 << 20
@@ -59,16 +60,12 @@ def make_feature_run(job: FeatureJob, engine: Engine) -> Path:
     """
     working = job.stored.begin(job.repeat)
     try:
-        started, begin = datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z"), time.monotonic()
+        started, begin = _now(), time.monotonic()
         ended = _run(job, engine, working)
         wall_s = time.monotonic() - begin
 
         def write(failed_in: str | None, reason: str | None) -> None:
-            status = OK if reason is None else FAILED
-            FeatureFacts(
-                **job.facts, case=job.stored.case, run=job.repeat, status=status, failed_in=failed_in,
-                reason=reason, started_at=started, wall_s=wall_s, harness=harness_facts(),
-            ).write(working)  # fmt: skip
+            _facts(job.stored, job.repeat, job.facts, (failed_in, reason), (started, wall_s)).write(working)
 
         stage = ANSWERING if (working / _STARTED).exists() else STARTING
         (working / _STARTED).unlink(missing_ok=True)
@@ -78,19 +75,60 @@ def make_feature_run(job: FeatureJob, engine: Engine) -> Path:
             try:
                 read_feature_run(working)
             except FeatureRunError as error:
-                reason = printable(str(error), _LONGEST_REASON)
+                reason = _kept(str(error))
                 write(ANSWERING, reason)
         if reason is not None:
             for name in (MEASURED, OUTPUTS):
                 (working / name).unlink(missing_ok=True)
         return job.stored.close(job.repeat, working, is_ok=reason is None)
     except OSError as error:
-        shutil.rmtree(working, ignore_errors=True)
-        where = error.filename or working
-        raise HarnessError(f"{where}: cannot be written ({error.strerror or error}); mend it and repeat") from None
+        raise _unwritable(error, working) from None
     except BaseException:
         shutil.rmtree(working, ignore_errors=True)
         raise
+
+
+def keep_failure(stored: StoredCase, repeat: int, facts: Mapping[str, Any], reason: str) -> Path:
+    """A failed run whose draft could not be made, so that its engine was not started; returns its folder.
+
+    Raises:
+        HarnessError: the store cannot be written.
+    """
+    working = stored.begin(repeat)
+    try:
+        _facts(stored, repeat, facts, (DRAFTING, _kept(reason)), (_now(), 0.0)).write(working)
+        return stored.close(repeat, working, is_ok=False)
+    except OSError as error:
+        raise _unwritable(error, working) from None
+
+
+def _facts(
+    stored: StoredCase,
+    repeat: int,
+    known: Mapping[str, Any],
+    failed: tuple[str | None, str | None],
+    took: tuple[str, float],
+) -> FeatureFacts:
+    """``failed``: in what, and why; ``took``: when it started, and seconds."""
+    return FeatureFacts(
+        **known, case=stored.case, run=repeat, status=OK if failed[1] is None else FAILED, failed_in=failed[0],
+        reason=failed[1], started_at=took[0], wall_s=took[1], harness=harness_facts(),
+    )  # fmt: skip
+
+
+def _unwritable(error: OSError, working: Path) -> HarnessError:
+    shutil.rmtree(working, ignore_errors=True)
+    where = error.filename or working
+    return HarnessError(f"{where}: cannot be written ({error.strerror or error}); mend it and repeat")
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
+
+
+def _kept(reason: str) -> str:
+    """As it is stored: without names of this machine and its user, and not too long."""
+    return printable(str(without_private(reason, names_here())), _LONGEST_REASON)
 
 
 def _run(job: FeatureJob, engine: Engine, working: Path) -> Exit:
@@ -129,4 +167,4 @@ def _why(ended: Exit, working: Path, limit_s: float) -> str | None:
     with (working / LOG).open("rb") as log:
         log.seek(max(0, log.seek(0, os.SEEK_END) - _LOG_BYTES))
         said = refusal_reason(log.read().decode("utf-8", errors="replace"))
-    return printable(said or f"it ended without a word (exit code {ended.exit_code})", _LONGEST_REASON)
+    return _kept(said or f"it ended without a word (exit code {ended.exit_code})")

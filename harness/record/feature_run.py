@@ -18,8 +18,9 @@ from harness.record.feature_tables import FAILED, OK
 from harness.record.plain import is_name, printable
 from harness.record.runcheck import fits
 
+# 2 (2026-11-30): runners_up beside gaps; drafted_by_position; failed_in may be draft.
 # 1 (2026-11-29): first version.
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 FILE, MEASURED, OUTPUTS, LOG = "feature.json", "measured.json", "outputs.jsonl", "engine.log"
 _MAX_BYTES, _MAX_LINE, _MAX_OUTPUTS = 4 << 20, 4 << 20, 256 << 20
 _MAX_NUMBER = 10**15
@@ -41,7 +42,7 @@ class FeatureFacts:
     run: int  # the repeat, from 1
     feature: str
     status: str  # ok, failed
-    failed_in: str | None  # start, answer
+    failed_in: str | None  # draft, start, answer
     reason: str | None
     started_at: str  # ISO 8601, UTC
     wall_s: float  # of the worker process, start and end included
@@ -63,8 +64,9 @@ class FeatureFacts:
 class Pass:
     """All prompts once. ``cpu_s``: of the engine's processes, ``spin_s`` of it; None: nothing can spin.
 
-    ``accepted_by_position``: drafted tokens that were accepted, by their place in the draft. ``same_as_first``: answers
-    that are those of the first measured pass.
+    ``drafted_by_position``, ``accepted_by_position``: drafted tokens, and those that were accepted, by their place in
+    the draft; vLLM also counts tokens as accepted that lie beyond the answer's end. ``same_as_first``: answers that are
+    those of the first measured pass.
     """
 
     wall_s: float
@@ -76,6 +78,7 @@ class Pass:
     draft_tokens: int
     accepted_tokens: int
     accepted_by_position: list[int]
+    drafted_by_position: list[int]
     prefix_queries: int
     prefix_hits: int
     same_as_first: int
@@ -94,14 +97,16 @@ class Measured:
 
 @dataclass(frozen=True)
 class Output:
-    """One greedy answer. ``nll`` (− log-probability of each token) and ``gaps`` (of the two best) in nats.
+    """One greedy answer. ``nll`` (− log-probability of each token) and ``gaps`` (to the runner-up's) in nats.
 
+    ``runners_up``: at each position the best token besides the answer's.
     They may be shorter than ``tokens``, where the pass that told them went another way; None: not told.
     """
 
     tokens: list[int]
     nll: list[float] | None
     gaps: list[float] | None
+    runners_up: list[int] | None
 
 
 @dataclass(frozen=True)
@@ -124,8 +129,12 @@ def read_feature_run(folder: Path) -> FeatureRun:
         return FeatureRun(facts, None, [])
     measured = read_measured(folder / MEASURED)
     outputs = read_outputs(folder / OUTPUTS)
+    if any(len(each.accepted_by_position) != len(each.drafted_by_position) for each in measured.passes):
+        raise FeatureRunError(f"{folder / MEASURED}: accepted_by_position and drafted_by_position differ in length")
     if any(each.same_as_first > len(outputs) for each in measured.passes):
         raise FeatureRunError(f"{folder / MEASURED}: more answers than {OUTPUTS} has")
+    if measured.passes[0].same_as_first != len(outputs):  # which is as its own first pass everywhere
+        raise FeatureRunError(f"{folder / OUTPUTS}: more answers than the first pass gave")
     return FeatureRun(facts, measured, outputs)
 
 
@@ -152,6 +161,8 @@ def read_outputs(path: Path) -> list[Output]:
                 output: Output = _made(document, Output, where)
                 if max(len(output.nll or []), len(output.gaps or [])) > len(output.tokens):
                     raise FeatureRunError(f"{where}: more log-probabilities than tokens")
+                if len(output.gaps or []) != len(output.runners_up or []):
+                    raise FeatureRunError(f"{where}: gaps and runners_up are not of one length")
                 found.append(output)
     except UnreadableError as error:
         raise FeatureRunError(f"{path}: {error}") from None
@@ -168,7 +179,9 @@ def _facts(path: Path) -> FeatureFacts:
     document = _object(path)
     version = document.get("schema_version")
     if version != SCHEMA_VERSION or isinstance(version, bool):
-        raise FeatureRunError(f"{path}: schema_version is {printable(repr(version), 40)}, this harness reads 1")
+        raise FeatureRunError(
+            f"{path}: schema_version is {printable(repr(version), 40)}, this harness reads {SCHEMA_VERSION}"
+        )
     facts: FeatureFacts = _made(document, FeatureFacts, str(path))
     wrong = {
         f"study is {facts.study}, not {STUDY}": facts.study != STUDY,

@@ -3,7 +3,7 @@
     features.csv            the cases: question, baseline, how the case ended
     feature_runs.csv        one number of one ok run a row
     feature_comparisons.csv a case against its baseline, over the repeats that both have: one statistic a row
-    feature_outputs.csv     answers of a case's first ok run against its baseline's: one statistic a row
+    feature_outputs.csv     answers of a case against its baseline's, over the same repeats: one statistic a row
 
 What does not exist has no row.
 """
@@ -18,18 +18,20 @@ NOTHING = "-"  # of a text that does not exist
 WALL, CPU, SPIN, START = "wall_s", "cpu_s", "spin_s", "start_s"
 TOKENS, STEPS, TOKENS_PER_STEP, STEP_TOKENS = "output_tokens", "steps", "tokens_per_step", "step_tokens"
 DRAFTS, DRAFT_TOKENS, ACCEPTED = "drafts", "draft_tokens", "accepted_tokens"
-ACCEPTANCE, ACCEPTANCE_LENGTH, ACCEPTANCE_AT = "acceptance_rate", "acceptance_length", "acceptance_rate_at_"
+ACCEPTANCE, TOKENS_PER_DRAFT, ACCEPTANCE_AT = "acceptance_rate", "tokens_per_draft", "acceptance_rate_at_"
 PREFIX_QUERIES, PREFIX_HITS, HIT_RATE = "prefix_queries", "prefix_hits", "prefix_hit_rate"
 UNSTABLE = "answers_not_repeated"  # of a run's passes
+UNLIKE_FIRST = "answers_unlike_first_repeat"  # of a case's repeats
 COMPARED = (CPU, WALL)
 
 # Statistics of feature_comparisons.csv: of baseline ÷ case, so that more than 1 is faster; 95 % intervals.
 SPEEDUP, SPEEDUP_LOW, SPEEDUP_HIGH, N = "speed-up", "speed-up low", "speed-up high", "n"
 BASELINE_MEAN, MEAN = "baseline mean", "mean"
+HOURS_APART = "hours apart"  # the largest distance between the starts of two paired runs
 
 # Statistics of feature_outputs.csv: numbers of answers, and nats.
 ANSWERS, IDENTICAL, NEAR_TIES, DIFFERENT = "compared", "identical", "near ties", "different"
-NEAR_TIE, LARGEST_TIE, LARGEST_DIFFERENCE = "tolerance", "largest near tie", "largest difference"
+NEAR_TIE, LARGEST_DIFFERENCE = "tolerance", "largest difference"
 
 FEATURES = Table(
     "features.csv",

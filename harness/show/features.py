@@ -10,7 +10,16 @@ from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 from rich.console import RenderableType
 
 from harness.analyse.feature_series import Cell, cells_of_matrix
-from harness.record.feature_tables import ANSWERS, CPU, DIFFERENT, IDENTICAL, NEAR_TIES, REFUSED, WALL
+from harness.record.feature_tables import (
+    ANSWERS,
+    CPU,
+    DIFFERENT,
+    IDENTICAL,
+    LARGEST_DIFFERENCE,
+    NEAR_TIES,
+    REFUSED,
+    WALL,
+)
 from harness.show.features_text import caption, summary
 from harness.show.routing_looks import empty, key_beside_title, rows
 from harness.show.study_command import StudySide
@@ -94,18 +103,20 @@ def _outputs(axes: Axes, cells: Sequence[Cell]) -> None:
             share = 100 * cell.outputs[name] / of
             axes.barh([row], [share], 0.62, left=left, color=colour, hatch=hatch, edgecolor=BLACK, lw=0.3)
             left += share
-        axes.text(101, row, f"{cell.outputs[IDENTICAL]:.0f} of {of:.0f}", va="center", fontsize=SMALLEST_PT)
+        largest = cell.outputs.get(LARGEST_DIFFERENCE)
+        beside = f"{cell.outputs[IDENTICAL]:.0f} of {of:.0f}" + ("" if largest is None else f", Δ {largest:.1g}")
+        axes.text(101, row, beside, va="center", fontsize=SMALLEST_PT)
     rows(axes, [cell.feature for cell in cells])
-    axes.set_xlim(0, 112)
+    axes.set_xlim(0, 126)
     axes.set_xticks([0, 25, 50, 75, 100])
-    axes.set_xlabel("% of the prompts")
+    axes.set_xlabel("% of the answers")
     names = ("identical", "first difference at a near tie", "different")
     key_beside_title(axes, [Patch(facecolor=colour, hatch=hatch, edgecolor=BLACK, lw=0.3, label=name)
                             for name, (_, colour, hatch) in zip(names, _OUTPUTS, strict=True)])  # fmt: skip
 
 
 def _accepted(axes: Axes, cells: Sequence[Cell]) -> None:
-    """Share of drafts whose first 1, 2, … tokens were all accepted."""
+    """Share of the drafts with at least 1, 2, … tokens whose first ones were all accepted."""
     if not cells:
         empty(axes, "no drafts")
         return
@@ -119,6 +130,6 @@ def _accepted(axes: Axes, cells: Sequence[Cell]) -> None:
     axes.set_xticks(range(1, longest + 1))
     axes.set_xlim(0.6, longest + 0.9)
     axes.grid(axis="y", color=GREY, lw=0.3)
-    axes.set_xlabel("place in the draft")
+    axes.set_xlabel("place in the draft, of the drafts that reach it")
     axes.set_ylabel("% of the drafts")
     axes.legend(loc="upper left", bbox_to_anchor=(0.82, 1.0), fontsize=SMALLEST_PT, frameon=False, borderaxespad=0)

@@ -10,22 +10,25 @@ from rich.text import Text
 from harness.analyse.feature_series import Cell, Speedup
 from harness.record.feature_tables import (
     ACCEPTANCE,
-    ACCEPTANCE_LENGTH,
     ANSWERS,
     CPU,
     DIFFERENT,
     IDENTICAL,
+    LARGEST_DIFFERENCE,
     NEAR_TIE,
     NEAR_TIES,
     OK,
     REFUSED,
+    TOKENS_PER_DRAFT,
     TOKENS_PER_STEP,
+    UNLIKE_FIRST,
     UNSTABLE,
     WALL,
 )
 from harness.show.study_command import StudySide
 
 _REASON = 90  # characters in a printed cell
+_LONG_H = 1.0  # paired runs that lie further apart may have met another state of the machine
 
 
 def caption(side: StudySide, cells: Sequence[Cell]) -> list[str]:
@@ -42,11 +45,25 @@ def caption(side: StudySide, cells: Sequence[Cell]) -> list[str]:
         f"n={n} runs a case, each an engine of its own, interleaved with its baseline. Speed-up: mean ratio over "
         "paired runs with its 95 % t interval on the logarithm (one run has none). CPU seconds: of all processes of "
         "the engine, without spinning on its message queue.",
-        f"Near tie: the answer differs first where the baseline's two best log-probabilities are closer than the "
-        f"tolerance{tolerance}. Refused: as declared; the reason is the engine's own.",
+        "Near tie: the answer first takes the baseline's second best token, whose log-probability is closer to the "
+        f"best one's than the tolerance{tolerance}. Answers: of all paired runs. Δ: largest difference of a "
+        "log-probability of the same token after the same prefix, in nats. Refused: as declared; the reason is the "
+        "engine's own.",
     ]
+    return said + doubts(cells)
+
+
+def doubts(cells: Sequence[Cell]) -> list[str]:
+    """Sentences on what makes these comparisons worth less."""
+    said = []
     if unstable := [cell.feature for cell in cells if cell.mean(UNSTABLE)]:
         said.append(f"Answers were not the same in every pass of a run: {', '.join(unstable)}.")
+    if unlike := [cell.feature for cell in cells if cell.mean(UNLIKE_FIRST)]:
+        said.append(f"Answers were not the same in every repeat: {', '.join(unlike)}.")
+    if far := [f"{cell.feature} {_nats(cell)}" for cell in cells if cell.is_far_off]:
+        said.append(f"Log-probabilities differ by more than half of the near tie's tolerance: {', '.join(far)}.")
+    if apart := [f"{cell.feature} {cell.hours_apart:,.1f} h" for cell in cells if cell.hours_apart > _LONG_H]:
+        said.append(f"Paired runs that started more than an hour apart (largest distance): {', '.join(apart)}.")
     return said
 
 
@@ -56,7 +73,7 @@ def summary(cells: Sequence[Cell]) -> Iterator[RenderableType]:
                   pad_edge=False, padding=(0, 1, 0, 0))  # fmt: skip
     table.add_column("feature")
     table.add_column("baseline")
-    for name in ("n", "answers equal", "accepted, %", "tokens/draft", "tokens/step", "CPU ×", "wall ×"):
+    for name in ("n", "answers equal", "Δ, nats", "accepted, %", "tokens/draft", "tokens/step", "CPU ×", "wall ×"):
         table.add_column(name, justify="right")
     for cell in cells:
         table.add_row(*map(Text, _row(cell)))
@@ -66,6 +83,7 @@ def summary(cells: Sequence[Cell]) -> Iterator[RenderableType]:
             reason = cell.reason if len(cell.reason) <= _REASON else f"{cell.reason[: _REASON - 1]}…"
             yield Text(f"{cell.feature}: {'refused, as declared' if cell.status == REFUSED else cell.status}: {reason}")
     yield Text(_agreement(cells))
+    yield from map(Text, doubts(cells))
 
 
 def _row(cell: Cell) -> list[str]:
@@ -74,8 +92,9 @@ def _row(cell: Cell) -> list[str]:
         cell.baseline or "–",
         str(cell.ok_runs) if cell.ok_runs else cell.status,
         _equal(cell),
+        _nats(cell),
         _number(cell.mean(ACCEPTANCE), 100, ".1f"),
-        _number(cell.mean(ACCEPTANCE_LENGTH), 1, ".2f"),
+        _number(cell.mean(TOKENS_PER_DRAFT), 1, ".2f"),
         _number(cell.mean(TOKENS_PER_STEP), 1, ".1f"),
         _ratio(cell.speedups.get(CPU)),
         _ratio(cell.speedups.get(WALL)),
@@ -87,6 +106,12 @@ def _equal(cell: Cell) -> str:
         return "–"
     ties = f" +{cell.outputs[NEAR_TIES]:.0f} ties" if cell.outputs[NEAR_TIES] else ""
     return f"{cell.outputs[IDENTICAL]:.0f}/{cell.outputs[ANSWERS]:.0f}{ties}"
+
+
+def _nats(cell: Cell) -> str:
+    """The largest difference of log-probabilities."""
+    found = (cell.outputs or {}).get(LARGEST_DIFFERENCE)
+    return "–" if found is None else f"{found:.1g}"
 
 
 def _agreement(cells: Sequence[Cell]) -> str:

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Iterable, Mapping
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Self
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
@@ -11,7 +11,6 @@ from harness.errors import HarnessError
 _TYPED = ConfigDict(extra="forbid", frozen=True, strict=True)
 Whole = Annotated[int, Field(ge=1, le=100_000)]
 Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,39}$")]
-Method = Literal["draft_model", "medusa", "eagle", "eagle3"]
 # What the harness itself decides of an engine.
 _OURS = frozenset({"model", "speculative_config", "worker_extension_cls", "disable_log_stats", "seed"})
 SPECULATIVE_SIZE = "num_speculative_tokens"
@@ -120,7 +119,10 @@ class SmokeFeatures(BaseModel):
 
 
 class Features(BaseModel):
-    """The matrix. ``near_tie``: the largest gap of the two best log-probabilities that numeric noise may turn over."""
+    """The matrix. ``near_tie``: the largest gap of the two best log-probabilities, in nats, that noise may turn over.
+
+    A gap is of two log-probabilities: half of it is what one of them may be off.
+    """
 
     model_config = _TYPED
     repeats: Whole
@@ -162,13 +164,15 @@ def chosen_features(features: Features, option: str | None, smoke: bool) -> list
     """The names that ``--features`` stands for: ``all``, ``none``, or names. None: the smoke's, or all.
 
     Raises:
-        HarnessError: a name that is not declared.
+        HarnessError: no name, or one that is not declared.
     """
     if option == "none":
         return []
     if option in (None, "all"):
         return list(features.smoke.cases if smoke and option is None else features.cases)
     names = [name.strip() for name in str(option).split(",") if name.strip()]
+    if not names:
+        raise HarnessError("--features has no name; give names, all or none")
     try:
         return list(features.chosen(names))
     except ValueError as error:

@@ -10,8 +10,17 @@ TOKENS = st.lists(st.integers(0, 3), min_size=1, max_size=8)
 NEAR = 0.001
 
 
-def output(tokens: list[int], gaps: list[float] | None = None, nll: list[float] | None = None) -> Output:
-    return Output(tokens, nll, [1.0] * len(tokens) if gaps is None else gaps)
+def output(
+    tokens: list[int],
+    gaps: list[float] | None = None,
+    nll: list[float] | None = None,
+    runners_up: list[int] | None = None,
+) -> Output:
+    """Everywhere the token + 1 comes second, 1 nat behind."""
+    seconds = [token + 1 for token in tokens] if runners_up is None else runners_up
+    return Output(
+        tokens, nll, [1.0] * len(tokens) if gaps is None else gaps, seconds[: len(tokens if gaps is None else gaps)]
+    )
 
 
 @given(st.lists(st.tuples(TOKENS, TOKENS), max_size=6))
@@ -33,17 +42,26 @@ def test_a_difference_counts_as_a_near_tie_only_if_the_two_best_are_that_close_t
     assert diverges_at(base, output(other)) == at
     found = agreement([base], [output(other)], NEAR)
     assert (found.near_ties, found.different) == ((1, 0) if gap <= NEAR else (0, 1))
-    assert found.largest_tie == (gap if gap <= NEAR else None)
+
+
+@given(TOKENS, st.integers(0, 7), st.integers(2, 9))
+def test_a_token_that_is_not_the_second_best_is_different_however_close_the_two_best_are(
+    tokens: list[int], where: int, further: int
+):
+    at = where % len(tokens)
+    other = [*tokens[:at], tokens[at] + further, *tokens[at + 1 :]]
+    found = agreement([output(tokens, [0.0] * len(tokens))], [output(other)], NEAR)
+    assert (found.near_ties, found.different) == (0, 1)
 
 
 def test_a_difference_where_the_gap_is_not_known_is_no_near_tie():
-    untold = Output([1, 2], None, None)
+    untold = Output([1, 2], None, None, None)
     assert agreement([untold], [output([1, 3])], NEAR).different == 1
     assert agreement([output([1, 2], gaps=[0.0])], [output([1, 3])], NEAR).different == 1
 
 
 def test_an_answer_that_is_shorter_is_different():
-    assert agreement([output([1, 2])], [output([1])], NEAR).different == 1
+    assert agreement([output([1, 2], [0.0, 0.0])], [output([1])], NEAR).different == 1
 
 
 def test_log_probabilities_are_compared_after_the_same_prefix_alone():

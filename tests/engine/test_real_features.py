@@ -50,6 +50,7 @@ def test_a_random_head_drafts_and_what_is_accepted_is_counted_by_position(tmp_pa
     (measured,) = run.measured.passes
     assert measured.draft_tokens == 3 * measured.drafts > 0
     assert sum(measured.accepted_by_position) == measured.accepted_tokens
+    assert measured.drafted_by_position == [measured.drafts] * 3
     assert measured.same_as_first == len(run.outputs) == 8
     assert all(len(output.tokens) == len(output.gaps or ()) == 16 for output in run.outputs)
 

@@ -13,10 +13,13 @@ FACTS = FeatureFacts(
     {"name": "m"}, {"id": "n"}, {"version": "1"},
 )  # fmt: skip
 PASS = {"wall_s": 1.0, "cpu_s": 2.0, "spin_s": None, "steps": 3, "step_tokens": 9, "drafts": 0, "draft_tokens": 0,
-        "accepted_tokens": 0, "accepted_by_position": [], "prefix_queries": 5, "prefix_hits": 0,
-        "same_as_first": 2}  # fmt: skip
+        "accepted_tokens": 0, "accepted_by_position": [], "drafted_by_position": [], "prefix_queries": 5,
+        "prefix_hits": 0, "same_as_first": 2}  # fmt: skip
 MEASURED = {"vllm": "0", "start_s": 1, "configured": {}, "made_pipeline_buffers": False, "passes": [PASS]}
-OUTPUTS = [{"tokens": [1, 2], "nll": [0.5, 0.1], "gaps": [0.2, 0.3]}, {"tokens": [3, 4], "nll": None, "gaps": None}]
+OUTPUTS = [
+    {"tokens": [1, 2], "nll": [0.5, 0.1], "gaps": [0.2, 0.3], "runners_up": [5, 6]},
+    {"tokens": [3, 4], "nll": None, "gaps": None, "runners_up": None},
+]
 
 
 def write(folder: Path, measured: Any = MEASURED, outputs: Any = OUTPUTS, **facts: Any) -> Path:
@@ -46,7 +49,7 @@ def test_a_failed_run_has_a_reason_and_nothing_measured(tmp_path: Path):
 @pytest.mark.parametrize(
     ("changes", "said"),
     [
-        ({"schema_version": 2}, "schema_version is 2"),
+        ({"schema_version": 1}, "schema_version is 1, this harness reads 2"),
         ({"status": "failed"}, "a failed run says where and why"),
         ({"study": "cold_start"}, "study is cold_start"),
         ({"run": 0}, "run must be at least 1"),
@@ -59,7 +62,13 @@ def test_a_failed_run_has_a_reason_and_nothing_measured(tmp_path: Path):
         ({"outputs": "[1]\n"}, "outputs.jsonl:1: cut off, too long, or not a JSON object"),
         ({"outputs": [OUTPUTS[0] | {"gaps": [-1.0]}]}, "gaps has a value that cannot be"),
         ({"outputs": [OUTPUTS[0] | {"nll": [1.0] * 3}]}, "more log-probabilities than tokens"),
-        ({"outputs": '{"tokens": [NaN], "nll": null, "gaps": null}\n'}, "NaN is no number"),
+        ({"outputs": [OUTPUTS[0] | {"runners_up": [5]}]}, "gaps and runners_up are not of one length"),
+        ({"outputs": [*OUTPUTS, OUTPUTS[1]]}, "outputs.jsonl: more answers than the first pass gave"),
+        (
+            {"measured": MEASURED | {"passes": [PASS | {"drafted_by_position": [1]}]}},
+            "accepted_by_position and drafted_by_position differ in length",
+        ),
+        ({"outputs": '{"tokens": [NaN], "nll": null, "gaps": null, "runners_up": null}\n'}, "NaN is no number"),
     ],
 )
 def test_what_cannot_be_is_refused_in_one_line_that_names_it(tmp_path: Path, changes: dict[str, Any], said: str):

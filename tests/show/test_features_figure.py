@@ -22,7 +22,7 @@ MANIFEST: dict[str, Any] = {"slot": "node0", "node": {"id": "n", "cpu_model": "a
 Rows = dict[str, list[tuple[Cell, ...]]]
 
 
-def rows(repeats: int = 3, different: int = 0) -> Rows:
+def rows(repeats: int = 3, different: int = 0, largest: float = 3e-6, hours: float = 0.2, unlike: float = 0.0) -> Rows:
     """A baseline, a case that was measured and compared, and one that was refused."""
     runs: list[tuple[Cell, ...]] = []
     for repeat in range(1, repeats + 1):
@@ -30,11 +30,12 @@ def rows(repeats: int = 3, different: int = 0) -> Rows:
             what = (f"feature-{feature}-00000000", feature, repeat)
             runs += [(*what, names.CPU, 1.0 + repeat / 100, "s"), (*what, names.TOKENS_PER_STEP, 20.0, "tokens/step")]
         eagle = ("feature-eagle-00000000", "eagle", repeat)
-        runs += [(*eagle, names.DRAFTS, 100.0, "drafts"), (*eagle, names.ACCEPTANCE, 0.25, "share")]
+        runs += [(*eagle, names.DRAFTS, 100.0, "drafts"), (*eagle, names.ACCEPTANCE, 0.25, "share"),
+                 (*eagle, names.UNLIKE_FIRST, unlike, "answers")]  # fmt: skip
         runs += [(*eagle, f"{names.ACCEPTANCE_AT}{at}", share, "share") for at, share in ((1, 0.5), (2, 0.2))]
     compared: list[tuple[Cell, ...]] = []
     for metric in names.COMPARED:
-        statistics = {names.SPEEDUP: 0.4, names.N: float(repeats)}
+        statistics = {names.SPEEDUP: 0.4, names.N: float(repeats), names.HOURS_APART: hours}
         if repeats > 1:
             statistics |= {names.SPEEDUP_LOW: 0.3, names.SPEEDUP_HIGH: 0.53}
         compared += [("eagle", "plain", metric, name, value) for name, value in statistics.items()]
@@ -44,7 +45,7 @@ def rows(repeats: int = 3, different: int = 0) -> Rows:
         ("synthetic", "plain", "chosen?", MODEL, "short", names.REFUSED, REASON, 0, 1),
     ]
     counted = {names.ANSWERS: 200, names.IDENTICAL: 199 - different, names.NEAR_TIES: 1, names.DIFFERENT: different}
-    told = counted | {names.NEAR_TIE: 0.001, names.LARGEST_TIE: 2e-5, names.LARGEST_DIFFERENCE: 3e-6}
+    told = counted | {names.NEAR_TIE: 0.001, names.LARGEST_DIFFERENCE: largest}
     outputs: list[tuple[Cell, ...]] = [("eagle", "plain", name, float(value)) for name, value in told.items()]
     tables = (cases, runs, compared, outputs)
     return {table.name: found for table, found in zip(names.FEATURE_TABLES, tables, strict=True)}
@@ -89,6 +90,29 @@ def test_what_is_printed_says_how_answers_agree():
 
 def test_answers_that_really_differ_are_said():
     assert "Answers differ from the baseline's where no near tie explains it: eagle 3." in printed(rows(different=3))
+
+
+@pytest.mark.parametrize(
+    ("changed", "said"),
+    [
+        ({"largest": 6e-4}, "Log-probabilities differ by more than half of the near tie's tolerance: eagle 0.0006."),
+        ({"hours": 30.0}, "Paired runs that started more than an hour apart (largest distance): eagle 30.0 h."),
+        ({"unlike": 1.0}, "Answers were not the same in every repeat: eagle."),
+    ],
+)
+def test_what_makes_a_comparison_doubtful_is_printed_and_drawn(changed: dict[str, float], said: str):
+    assert said in printed(rows(**changed))  # type: ignore[arg-type]
+    assert said.partition(":")[0] not in printed(rows())
+    (page,) = feature_pages(side(rows(**changed)))  # type: ignore[arg-type]
+    assert said in " ".join(page.caption)
+    with style():
+        figure = page.draw()
+        figure.canvas.draw()
+        assert figure.get_tightbbox().x1 <= PAGE_IN
+
+
+def test_the_largest_difference_of_log_probabilities_is_printed():
+    assert "199/200 +1 ties 3e-06" in printed(rows())
 
 
 def test_a_slot_without_features_has_no_page_and_no_note():

@@ -52,3 +52,9 @@ def test_the_option_names_cases_all_of_them_or_none():
     assert chosen_features(features, "apart, drafted", smoke=False) == ["plain", "drafted", "apart"]
     with pytest.raises(HarnessError, match="no feature case x; there is plain"):
         chosen_features(features, "x", smoke=False)
+
+
+@pytest.mark.parametrize("nothing", ["", ",", " , "])
+def test_an_option_without_a_name_does_not_silently_mean_none(nothing: str):
+    with pytest.raises(HarnessError, match="--features has no name; give names, all or none"):
+        chosen_features(matrix(), nothing, smoke=False)
