@@ -12,7 +12,7 @@ from harness.door import json_errors
 from harness.engine.model_store import ensure_model
 from harness.errors import MeasurementFailed
 from harness.feature_plan import FeatureOn
-from harness.feature_runs import feature_manifest, feature_rows, make_features
+from harness.feature_runs import different_answers, feature_manifest, feature_rows, make_features
 from harness.figure_command import plot, set_up
 from harness.measure.conditions import check_writable, measuring
 from harness.progress import say
@@ -62,6 +62,7 @@ def _measure(on: AnatomyOn) -> list[str]:
     features_on = FeatureOn(on.model, on.engine, on.node, on.workspace, asked.smoke, asked.iterations)
     declared, chosen = asked.figure.features, asked.features
     failed += make_features(declared, chosen, features_on)
+    failed += different_answers(declared, chosen, features_on)
     rows = feature_rows(declared, chosen, features_on)
     if not runs.has_any and not any(rows.values()):
         raise MeasurementFailed(failed[0])  # the slot and its figure stay as they are
