@@ -8,9 +8,9 @@ import psutil
 from harness.engine.process_tree import Tree
 from harness.errors import MeasurementFailed
 from harness.measure.load_client import Target, run_load
+from harness.record.foreign import without_addresses
 from harness.record.load import LoadRow, Sending
 from harness.record.load_output import MAX_ERROR, OK, ClientRecord, ClientSummary
-from harness.record.foreign import without_addresses
 from harness.record.plain import printable
 from harness.record.private import names_here, without_private
 from harness.record.secrets import redacted

@@ -75,16 +75,20 @@ class Command:
 
 def options_of(kind: str, shape: Shape) -> dict[str, Any]:
     """What the engine's server is told, without model and port: part of a case's identity, and of its record."""
-    threads = {"threads": shape.threads}
+    threads: dict[str, Any] = {"threads": shape.threads}
     if kind == "vllm":
         # "vllm": its own defaults; else a model's generation_config.json changes greedy answers (repetition_penalty).
-        options = {"--dtype": "float32", "--generation-config": "vllm", "--max-model-len": str(shape.context)}
-        return options | {"--max-num-seqs": str(shape.slots), "eager": shape.eager} | threads
+        options: dict[str, Any] = {
+            "--dtype": "float32",
+            "--generation-config": "vllm",
+            "--max-model-len": str(shape.context),
+        }
+        return threads | options | {"--max-num-seqs": str(shape.slots), "eager": shape.eager}
     if kind == "llama.cpp":
         sources = hashlib.sha256(_contents(_LLAMA_SOURCES)).hexdigest()
         told = {"slots": shape.slots, "context": shape.context, "kv_cache": "f32", "flash_attention": False}
-        return told | {"sources_sha256": sources} | threads
-    return {"--device": "cpu", "--dtype": "float32", "generation_config": "end tokens alone"} | threads
+        return threads | told | {"sources_sha256": sources}
+    return threads | {"--device": "cpu", "--dtype": "float32", "generation_config": "end tokens alone"}
 
 
 def _words(options: dict[str, Any]) -> list[str]:

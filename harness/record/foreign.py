@@ -18,10 +18,10 @@ def without_addresses(text: str, host: str) -> str:
 
 
 def _masked(found: re.Match[str]) -> str:
-    text = found[0].rstrip(".")
-    trimmed = text if text.endswith("::") else text.rstrip(":")  # a colon may follow it: "10.1.2.3: refused"
-    try:
-        address = ipaddress.ip_address(trimmed)
-    except ValueError:
-        return found[0]
-    return found[0] if address.is_loopback else MASK + found[0][len(trimmed) :]
+    for text in (found[0], found[0][:-1]):  # a colon or a full stop may follow it: "10.1.2.3: refused"
+        try:
+            address = ipaddress.ip_address(text)
+        except ValueError:
+            continue
+        return found[0] if address.is_loopback or address.is_unspecified else MASK + found[0][len(text) :]
+    return found[0]
