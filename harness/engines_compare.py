@@ -22,6 +22,7 @@ from harness.engines_tokens import Counter, counter_of
 from harness.errors import HarnessError, MeasurementFailed
 from harness.measure.conditions import check_writable, measuring
 from harness.new_folder import new_folder
+from harness.progress import say
 from harness.record.atomic import write_json, write_text
 from harness.record.comparison_run import ComparisonRun
 from harness.show.comparison_print import Shown, comparison_table, notes
@@ -66,10 +67,17 @@ def run_compare(asked: ComparisonAsked, as_json: bool, workspace: Workspace) -> 
 def _set_up(asked: ComparisonAsked, workspace: Workspace) -> tuple[Engines, Counter | None]:
     """Engines, and what counts tokens, tried once: no server is started for a tokenizer that counts nothing.
 
-    An engine that is about to be installed may be the only one that can read it, so engines come first.
+    An engine that is about to be installed may be the only one that can read it, so engines come first. Where one could
+    not be, and no tokenizer was named, streamed chunks are counted: another case.
     """
     engines = set_up_engines(asked, workspace)
-    counter = counter_of(asked.tokenizer, engines.model.path if engines.model else None, workspace)
+    try:
+        counter = counter_of(asked.tokenizer, engines.model.path if engines.model else None, workspace)
+    except HarnessError as error:
+        if asked.tokenizer is not None or not engines.gaps:
+            raise
+        say(f"streamed chunks are counted: {error}")
+        return engines, None
     if counter is not None:
         counter.check()
     return engines, counter

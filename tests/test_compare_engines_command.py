@@ -350,3 +350,20 @@ def test_what_again_measured_is_what_the_next_call_shows(
     shutil.rmtree(folder)
     assert shown() == [2, 4]  # the newest that are complete: nothing is missing
     assert len(stored(tmp_path)) == 3
+
+
+def test_an_engine_that_cannot_be_installed_ends_nothing_though_it_alone_could_read_tokenizers(
+    call: Call, fakes, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    folder = tmp_path / "m"
+    folder.mkdir()
+    (folder / "tokenizer.json").write_text("{}")
+    model = type("Model", (), {"path": folder, "name": "m", "twin": True, "files_sha256": "0" * 64})
+    engines = Engines(model, {}, {"vllm": "not installed: no network"})  # type: ignore[arg-type]
+    (folder / "config.json").write_text("{}")
+    monkeypatch.setattr("harness.engines_compare.set_up_engines", lambda *_: engines)
+    done = call("--serve", "vllm", *targets(fakes, "good"), *SMALL, "--json")
+    assert (done.code, document(done)["tokenizer"]) == (0, None)
+    assert document(done)["gaps"] == {"vllm": "not installed: no network"}
+    assert "streamed chunks are counted: no installed engine can read a tokenizer" in done.err
+    assert values(done, "tokens")["good", 1] == 8

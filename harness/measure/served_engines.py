@@ -116,7 +116,7 @@ def _vllm(engine: Installed, how: Serving) -> Command:
 def _llama(engine: Installed, how: Serving) -> Command:
     shape = how.shape
     request = how.scratch / "llama-server.json"
-    asked = {"threads": shape.threads, "slots": shape.slots, "context": shape.context}
+    asked: dict[str, Any] = {"threads": shape.threads, "slots": shape.slots, "context": shape.context}
     asked |= {"gguf": str(gguf_of(how, engine)), "name": how.name, "port": how.port}
     request.write_text(json.dumps(asked), encoding="utf-8")
     return Command([str(engine.python), "-m", _LLAMA_WORKER, str(request)], {}, ROOT)

@@ -23,9 +23,7 @@ def test_a_target_that_refuses_leaves_neither_its_name_nor_its_address(monkeypat
     (record,), _ = send(target, ROWS, SENDING, "p")
     assert record.error is not None
     assert "***" in record.error
-    assert not {"10.1.2.3", "gpu7", "example.org"} & {
-        part for part in ("10.1.2.3", "gpu7", "example.org") if part in record.error
-    }
+    assert not [part for part in ("10.1.2.3", "gpu7", "example.org") if part in record.error]
 
 
 def test_listed_models_are_told_without_the_key_and_before_they_are_cut() -> None:

@@ -27,9 +27,7 @@ def test_hosts_and_addresses_of_others_are_hidden_and_nothing_else(said: str, ke
     assert without_addresses(said, HOST) == kept
 
 
-@given(
-    address=st.ip_addresses(), before=st.sampled_from(["", "(", "'", "["]), after=st.sampled_from([")", "']", ": x"])
-)
+@given(address=st.ip_addresses(), before=st.sampled_from(["", "(", "'"]), after=st.sampled_from([")", "']", ": x"]))
 def test_no_address_is_left(address: ipaddress.IPv4Address | ipaddress.IPv6Address, before: str, after: str) -> None:
     left = without_addresses(f"{before}{address}{after}", HOST)
     assert address.is_loopback or address.is_unspecified or str(address) not in left
