@@ -46,7 +46,7 @@ def test_no_engine_takes_defaults_of_sampling_from_the_model(tmp_path: Path) -> 
     assert vllm[vllm.index("--generation-config") + 1] == "vllm"
     command = served_engines._transformers(engine, serving(model, tmp_path))
     view = command.cwd / "m"
-    assert command.words[2] == "m"
+    assert command.words[:4] == [str(engine.python), str(engine.python.with_name("transformers")), "serve", "m"]
     assert json.loads((view / "generation_config.json").read_text()) == {"eos_token_id": [1, 2], "pad_token_id": 0}
     assert (view / "model.safetensors").read_text() == "weights"
     assert json.loads((model.path / "generation_config.json").read_text()) == told  # the model is as it was

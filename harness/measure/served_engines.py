@@ -91,6 +91,11 @@ def options_of(kind: str, shape: Shape) -> dict[str, Any]:
     return threads | {"--device": "cpu", "--dtype": "float32", "generation_config": "end tokens alone"}
 
 
+def _script(engine: Installed, name: str) -> list[str]:
+    """A command of the environment, by its Python: a script's first line holds the place where it was installed."""
+    return [str(engine.python), str(engine.python.with_name(name))]
+
+
 def _words(options: dict[str, Any]) -> list[str]:
     return [word for name, value in options.items() if name.startswith("--") for word in (name, value)]
 
@@ -100,7 +105,7 @@ def _contents(sources: tuple[str, ...]) -> bytes:
 
 
 def _vllm(engine: Installed, how: Serving) -> Command:
-    words = [str(engine.python.with_name("vllm")), "serve", how.name, "--host", "127.0.0.1", "--port", str(how.port)]
+    words = [*_script(engine, "vllm"), "serve", how.name, "--host", "127.0.0.1", "--port", str(how.port)]
     words += _words(options_of("vllm", how.shape))
     if how.shape.eager:
         words.append("--enforce-eager")
@@ -125,7 +130,7 @@ def _llama(engine: Installed, how: Serving) -> Command:
 def _transformers(engine: Installed, how: Serving) -> Command:
     # Served by its folder's name, from the folder above: an absolute path would be its model's name.
     view = neutral_view(how.model.path, how.scratch / "transformers" / how.name)
-    words = [str(engine.python.with_name("transformers")), "serve", how.name, "--host", "127.0.0.1"]
+    words = [*_script(engine, "transformers"), "serve", how.name, "--host", "127.0.0.1"]
     words += ["--port", str(how.port), *_words(options_of("transformers", how.shape))]
     return Command(words, {}, view.parent)
 
