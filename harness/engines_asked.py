@@ -12,6 +12,7 @@ from harness.errors import HarnessError
 from harness.measure.contenders import Contender
 from harness.measure.served_engines import KINDS
 from harness.spec.models import find_model
+from harness.spec.pin import load_pin
 
 GENERATED = "generated"
 NO_TOKENIZER = "none"
@@ -126,12 +127,12 @@ def check(asked: ComparisonAsked) -> None:
         raise HarnessError(f"--target {twice}=…: --serve has this name, too")
     if asked.serve:
         find_model(asked.model)
+    if "vllm" in asked.serve and asked.pin is not None:
+        load_pin(asked.pin)
     load = asked.load
     if load.num_prompts < max(load.levels):
         what = f"--num-prompts {load.num_prompts}: fewer than the highest --concurrency {max(load.levels)}"
         raise HarnessError(f"{what} would never be under way at once")
-    if asked.tokenizer is None and not asked.serve:
-        return
     if asked.tokenizer not in (None, NO_TOKENIZER) and not tokenizer_file(str(asked.tokenizer)).is_file():
         raise HarnessError(
             f"--tokenizer {asked.tokenizer}: there is no tokenizer.json; name a model's folder, or "

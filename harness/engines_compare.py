@@ -17,11 +17,12 @@ from harness.door import json_errors
 from harness.engines_asked import ComparisonAsked, check
 from harness.engines_prompts import repeats_of
 from harness.engines_runs import Comparing, make_runs
-from harness.engines_serve import set_up_engines
-from harness.engines_tokens import counter_of
+from harness.engines_serve import Engines, set_up_engines
+from harness.engines_tokens import Counter, counter_of
 from harness.errors import HarnessError, MeasurementFailed
 from harness.measure.conditions import check_writable, measuring
 from harness.new_folder import new_folder
+from harness.progress import say
 from harness.record.atomic import write_json, write_text
 from harness.record.comparison_run import ComparisonRun
 from harness.show.comparison_print import Shown, comparison_table, notes
@@ -45,11 +46,7 @@ def run_compare(asked: ComparisonAsked, as_json: bool, workspace: Workspace) -> 
         repeats_of(asked.load, range(1, asked.load.repeats + 1))  # a bad file is told before anything is installed
         with measuring(workspace.root, "engines compare"):
             check_writable([workspace.runs, workspace.caches])
-            if asked.tokenizer is not None:
-                counter_of(asked.tokenizer, None, workspace)
-            engines = set_up_engines(asked, workspace)
-            model = engines.model.path if engines.model else None
-            counter = counter_of(asked.tokenizer, model, workspace)
+            engines, counter = _set_up(asked, workspace)
             runs = make_runs(Comparing(asked, engines, counter, this_node(workspace.runs), workspace))
         rows = comparison_rows(runs)
         shown = _shown(asked, runs, rows)
@@ -65,6 +62,25 @@ def run_compare(asked: ComparisonAsked, as_json: bool, workspace: Workspace) -> 
     if not any(row.metric == "throughput" for row in rows):
         raise MeasurementFailed(f"no target was measured: {next(iter(shown.gaps.values()), 'nothing was answered')}")
     return 0
+
+
+def _set_up(asked: ComparisonAsked, workspace: Workspace) -> tuple[Engines, Counter | None]:
+    """Engines, and what counts tokens, tried once: no server is started for a tokenizer that counts nothing.
+
+    An engine that is about to be installed may be the only one that can read it, so engines come first. Where one could
+    not be, and no tokenizer was named, streamed chunks are counted: another case.
+    """
+    engines = set_up_engines(asked, workspace)
+    try:
+        counter = counter_of(asked.tokenizer, engines.model.path if engines.model else None, workspace)
+    except HarnessError as error:
+        if asked.tokenizer is not None or not engines.gaps:
+            raise
+        say(f"streamed chunks are counted: {error}")
+        return engines, None
+    if counter is not None:
+        counter.check()
+    return engines, counter
 
 
 def _check_out(out: Path | None) -> None:
@@ -86,7 +102,7 @@ def _shown(asked: ComparisonAsked, runs: Sequence[ComparisonRun], rows: Sequence
         points=points(rows, asked.names),
         gaps=gaps(runs),
         agreements=agreements(runs, asked.names),
-        tokenizer=facts.tokenizer["name"] if all(run.facts.tokenizer for run in runs) and facts.tokenizer else None,
+        tokenizer=facts.tokenizer["name"] if facts.tokenizer else None,
         model=facts.model,
         repeats=len(runs),
         prompts=asked.load.num_prompts,

@@ -4,14 +4,16 @@ No prompt is sent to a target twice in a repeat: a server that keeps its prefixe
 """
 
 import random
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from harness.engine.model_files import file_sha256
 from harness.engines_asked import GENERATED, LoadAsked
 from harness.errors import HarnessError
 from harness.measure.comparison import Repeat
 from harness.record.load import LoadError, LoadRow, Sending, read_load
+from harness.record.store import canonical_sha256
 from harness.workspace import ROOT
 
 _WORDS = ROOT / "experiments" / "prefix_sharing" / "shapes" / "words.txt"
@@ -30,25 +32,32 @@ def repeats_of(asked: LoadAsked, numbers: Sequence[int]) -> list[Repeat]:
     rows = None if asked.prompts == GENERATED else _from_file(asked)
     words = _WORDS.read_text(encoding="utf-8").split() if rows is None else []
     repeats = []
-    for at, number in enumerate(numbers):
+    for number in numbers:
         loads: dict[int, list[LoadRow]] = {}
         for place, level in enumerate(asked.levels):
             if rows is None:
                 loads[level] = _generated(asked, words, f"{number} {level}", asked.num_prompts)
             else:
-                first = (at % asked.repeats * len(asked.levels) + place) * asked.num_prompts
+                first = ((number - 1) % asked.repeats * len(asked.levels) + place) * asked.num_prompts
                 loads[level] = _numbered(rows[first : first + asked.num_prompts])
         warmup = _generated(asked, words or ["warm", "up"], f"{number} warm-up", 1)[0]
         repeats.append(Repeat(number, loads, _short(warmup), sending, asked.seed))
     return repeats
 
 
-def described(asked: LoadAsked, rows_sha256: str | None) -> dict[str, Any]:
-    """Everything that decides what is sent, for a case's identity. ``rows_sha256``: of a load file."""
+def described(asked: LoadAsked) -> dict[str, Any]:
+    """Everything that decides what is sent, for a case's identity.
+
+    ``prompts_sha256``: of a load file; of generated prompts those of repeat 1, which stand for words and generator.
+    """
+    is_file = asked.prompts != GENERATED
+    (first,) = repeats_of(asked, [1])
+    texts = [[row.prompt for row in rows] for rows in first.loads.values()]
     return {
-        "prompts": GENERATED if rows_sha256 is None else rows_sha256,
+        "prompts": "file" if is_file else GENERATED,
+        "prompts_sha256": file_sha256(Path(asked.prompts)) if is_file else canonical_sha256(texts),
         "num_prompts": asked.num_prompts,
-        "prompt_words": asked.prompt_words if rows_sha256 is None else None,
+        "prompt_words": None if is_file else asked.prompt_words,
         "output_tokens": asked.output_tokens,
         "concurrency": list(asked.levels),
         "ignore_eos": asked.ignore_eos,
@@ -57,9 +66,13 @@ def described(asked: LoadAsked, rows_sha256: str | None) -> dict[str, Any]:
     }
 
 
-def longest_prompt(loads: Mapping[int, Sequence[LoadRow]]) -> int:
-    """Bytes of the longest prompt: no tokenizer makes more tokens of it than bytes."""
-    return max(len((row.prompt or "").encode()) for rows in loads.values() for row in rows)
+def longest_request(asked: LoadAsked) -> int:
+    """Tokens of prompt and answer at most, in whichever repeat: no tokenizer makes more tokens of a text than bytes."""
+    if asked.prompts == GENERATED:
+        longest = max(len(word.encode()) for word in _WORDS.read_text(encoding="utf-8").split())
+        return asked.prompt_words * (longest + 1) + asked.output_tokens
+    rows = _from_file(asked)
+    return max(len((row.prompt or "").encode()) for row in rows) + max(row.output_tokens for row in rows)
 
 
 def _generated(asked: LoadAsked, words: Sequence[str], salt: str, number: int) -> list[LoadRow]:

@@ -1,21 +1,22 @@
 """The runs of a comparison: which are stored, which are made, and each one's folder."""
 
+import itertools
 import shutil
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from pathlib import Path
+from functools import cached_property
 from typing import Any
 
-from harness.engine.model_files import file_sha256
-from harness.engines_asked import GENERATED, ComparisonAsked
-from harness.engines_prompts import described, longest_prompt, repeats_of
-from harness.engines_serve import Engines, Up, all_served, engine_definition, threads
+from harness.engines_asked import ComparisonAsked
+from harness.engines_prompts import described, longest_request, repeats_of
+from harness.engines_serve import Engines, Up, all_served, engine_definition, shape_of
 from harness.engines_tokens import Counter
 from harness.errors import HarnessError
 from harness.measure.comparison import Repeat, measure_repeat
 from harness.measure.provenance import harness_facts
+from harness.measure.served_engines import Shape
 from harness.progress import say
 from harness.record.anatomy_tables import STUDY
 from harness.record.atomic import write_json, write_text
@@ -24,13 +25,14 @@ from harness.record.comparison_run import (
     FAILED,
     OK,
     TOKENS_FILE,
+    UNCOUNTED,
     ComparisonError,
     ComparisonFacts,
     ComparisonRun,
     TargetFacts,
     read_comparison,
 )
-from harness.record.load_output import ClientRecord, record_lines
+from harness.record.load_output import record_lines
 from harness.record.private import names_here, without_private
 from harness.record.replay_rows import ReplayError
 from harness.record.routing_store import StoredCase
@@ -49,20 +51,23 @@ class Comparing:
     node: dict[str, Any]
     workspace: Workspace
 
+    @cached_property
+    def shape(self) -> Shape:
+        """How engines started here serve, whichever repeats are still to be made."""
+        return shape_of(self.asked, self.engines, longest_request(self.asked.load) + _BESIDES)
+
+    @cached_property
     def definition(self) -> dict[str, Any]:
-        """What decides the case: targets, model, load, tokenizer."""
-        asked, load = self.asked, self.asked.load
-        sha256 = None if load.prompts == GENERATED else file_sha256(Path(load.prompts))
-        served = [engine_definition(kind, engine) for kind, engine in self.engines.installed.items()]
+        """What decides the case: targets with how they are served, model, load, tokenizer."""
+        asked, names = self.asked, names_here()
+        served = [engine_definition(kind, engine, self.shape) for kind, engine in self.engines.installed.items()]
         return {
             "study": STUDY,
             "part": "engines",
             "served": served,
-            "external": [{"name": each.name, "model": each.model} for each in asked.external],
+            "external": [{"name": each.name, "model": without_private(each.model, names)} for each in asked.external],
             "model": self.engines.model_record,
-            "threads": threads() if served else None,
-            "eager": asked.eager if served else None,
-            "load": described(load, sha256),
+            "load": described(asked.load),
             "tokenizer": self.counter.record if self.counter else None,
         }
 
@@ -71,19 +76,25 @@ class Comparing:
         readable = "engines_" + "_".join(self.asked.names)[:60]
         root = self.workspace.runs
         try:
-            return StoredCase.of(root, str(self.node["id"]), STUDY, readable, self.definition())
+            return StoredCase.of(root, str(self.node["id"]), STUDY, readable, self.definition)
         except ReplayError as error:
             raise HarnessError(str(error)) from None
 
 
 def numbers_of(comparing: Comparing, stored: StoredCase) -> list[int]:
-    """Of the repeats that are shown. A server that runs elsewhere may have changed: its runs are made anew."""
+    """Of the repeats that are shown: the newest complete ones, and as many more as are missing.
+
+    A server that runs elsewhere may have changed: its runs are made anew, as all are with ``--again``.
+    """
     count, asked = comparing.asked.load.repeats, comparing.asked
-    if not asked.external and not asked.again:
-        return list(range(1, count + 1))
-    there = [path.name.partition(".")[0] for path in stored.folder.iterdir() if path.is_dir()]
-    last = max((int(name) for name in there if name.isdecimal()), default=0)
-    return list(range(last + 1, last + count + 1))
+    there = [path.name for path in stored.folder.iterdir() if path.is_dir()]
+    if asked.external or asked.again:
+        begun = (name.partition(".")[0] for name in there)
+        last = max((int(name) for name in begun if name.isdecimal()), default=0)
+        return list(range(last + 1, last + count + 1))
+    complete = sorted(int(name) for name in there if name.isdecimal())[-count:]
+    free = (number for number in itertools.count(1) if number not in complete)
+    return sorted([*complete, *itertools.islice(free, count - len(complete))])
 
 
 def make_runs(comparing: Comparing) -> list[ComparisonRun]:
@@ -108,14 +119,10 @@ def make_runs(comparing: Comparing) -> list[ComparisonRun]:
 
 
 def _make(comparing: Comparing, stored: StoredCase, missing: Sequence[Repeat]) -> None:
-    longest = max(longest_prompt(repeat.loads) for repeat in missing)
-    answer = max(row.output_tokens for repeat in missing for rows in repeat.loads.values() for row in rows)
     scratch = comparing.workspace.caches / "engines-compare"  # logs of the last call
     shutil.rmtree(scratch, ignore_errors=True)
     scratch.mkdir(parents=True)
-    with all_served(
-        comparing.asked, comparing.engines, longest + answer + _BESIDES, scratch, comparing.workspace
-    ) as up:
+    with all_served(comparing.asked, comparing.engines, comparing.shape, scratch, comparing.workspace) as up:
         for repeat in missing:
             _make_one(comparing, stored, repeat, up)
 
@@ -124,7 +131,15 @@ def _make_one(comparing: Comparing, stored: StoredCase, repeat: Repeat, up: Up) 
     started = datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
     working = stored.begin(repeat.number)
     measured = measure_repeat(repeat, up.contenders, say)
-    tokens = _tokens(comparing.counter, measured.records)
+    tokens, tokenizer = None, comparing.counter.record if comparing.counter else None
+    if comparing.counter is not None:
+        try:
+            tokens = comparing.counter.ids(measured.records)
+        except HarnessError as error:  # never counted in another way instead: the run is kept, and made again
+            say(f"repeat {repeat.number}: no token is counted: {error}")
+            tokenizer = {**comparing.counter.record, UNCOUNTED: True}
+            uncounted = dict.fromkeys(measured.models, f"its answers' tokens could not be counted: {error}")
+            measured.gaps = uncounted | measured.gaps
     targets = [_closed(each, measured.models, measured.gaps) for each in up.targets]
     complete = not any(each.gap for each in targets)
     facts = ComparisonFacts(
@@ -132,8 +147,8 @@ def _make_one(comparing: Comparing, stored: StoredCase, repeat: Repeat, up: Up) 
         run=repeat.number,
         status=OK if complete else FAILED,
         started_at=started,
-        parameters=comparing.definition()["load"] | {"threads": threads()},
-        tokenizer=comparing.counter.record if comparing.counter and tokens is not None else None,
+        parameters=comparing.definition["load"] | {"threads": comparing.shape.threads},
+        tokenizer=tokenizer,
         model=comparing.engines.model_record,
         node=comparing.node,
         harness=harness_facts(),
@@ -151,18 +166,7 @@ def _make_one(comparing: Comparing, stored: StoredCase, repeat: Repeat, up: Up) 
     stored.close(repeat.number, working, complete)
 
 
-def _tokens(counter: Counter | None, records: Sequence[ClientRecord]) -> dict[str, list[int]] | None:
-    """Of the answers; None: not asked for, or they cannot be counted, and what was measured is kept all the same."""
-    if counter is None:
-        return None
-    try:
-        return counter.ids(records)
-    except HarnessError as error:
-        say(f"streamed chunks are counted: {error}")
-        return None
-
-
 def _closed(target: TargetFacts, models: dict[str, str], gaps: dict[str, str]) -> TargetFacts:
-    gap = target.gap or gaps.get(target.name)
-    told = without_private(gap, names_here()) if gap else None
-    return replace(target, model=target.model or models.get(target.name), gap=told)
+    names = names_here()
+    gap = without_private(target.gap or gaps.get(target.name), names)
+    return replace(target, model=without_private(target.model, names) or models.get(target.name), gap=gap)

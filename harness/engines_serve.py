@@ -1,5 +1,6 @@
 """Engines of a comparison that are started here: their environments, the model they share, and their servers."""
 
+import json
 import os
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -9,15 +10,16 @@ from typing import Any
 
 from harness.engine.environment import Installed, ensure_installed, installed_of
 from harness.engine.model_store import ModelFiles, ensure_model
+from harness.engine.patch_set import patches_sha256
 from harness.engines_asked import ComparisonAsked
 from harness.errors import HarnessError, MeasurementFailed
 from harness.figure_command import set_up
 from harness.measure.address import free_port
 from harness.measure.contenders import Contender
-from harness.measure.served_engines import Serving, served
+from harness.measure.served_engines import Serving, Shape, options_of, served
 from harness.progress import say
 from harness.record.comparison_run import TargetFacts
-from harness.spec.pin import DEFAULT_CPU_PIN, Comparison, comparison_names, load_comparison, load_pin
+from harness.spec.pin import DEFAULT_CPU_PIN, Comparison, Pin, comparison_names, load_comparison, load_pin
 from harness.workspace import Workspace
 
 _READY_S = 600.0
@@ -49,10 +51,12 @@ class Up:
 
 
 def set_up_engines(asked: ComparisonAsked, workspace: Workspace) -> Engines:
-    """Environments and the model; an engine that cannot be installed is a gap.
+    """Environments and the model; an engine that cannot be installed is a gap, and so is what has no model.
+
+    vLLM is installed where it is served, and else only where the model's twin must be made.
 
     Raises:
-        HarnessError: wrong use, or no model.
+        HarnessError: wrong use, or the model's files are damaged.
     """
     found = Engines()
     for kind in asked.serve:
@@ -64,15 +68,30 @@ def set_up_engines(asked: ComparisonAsked, workspace: Workspace) -> Engines:
                 ensure_installed(engine, say)
                 found.installed[kind] = engine
         except HarnessError as error:
-            if kind == "vllm" and asked.pin is not None:
-                raise
             found.gaps[kind] = str(error)
             say(f"{kind}: left out: {error}")
     if found.installed:
-        maker = set_up(load_pin(DEFAULT_CPU_PIN), workspace) if "vllm" not in found.installed else None
-        python = (maker or found.installed["vllm"]).python
-        found.model = ensure_model(asked.model, lambda: python, workspace.models, announce=say)
+        try:
+            found.model = ensure_model(asked.model, lambda: _maker(found, workspace), workspace.models, announce=say)
+        except _NoMakerError as error:
+            say(f"{', '.join(found.installed)}: left out: {error}")
+            found.gaps |= dict.fromkeys(found.installed, str(error))
+            found.installed.clear()
     return found
+
+
+class _NoMakerError(HarnessError):
+    """No engine that makes the twin."""
+
+
+def _maker(engines: Engines, workspace: Workspace) -> Path:
+    """The Python that makes a twin. Raises _NoMakerError: it cannot be installed."""
+    if "vllm" in engines.installed:
+        return engines.installed["vllm"].python
+    try:
+        return set_up(load_pin(DEFAULT_CPU_PIN), workspace).python
+    except HarnessError as error:
+        raise _NoMakerError(f"the model's twin cannot be made: {error}") from None
 
 
 def _build_that(kind: str) -> Comparison:
@@ -89,27 +108,42 @@ def threads() -> int:
     return int(said) if said.isdecimal() and int(said) > 0 else max(1, len(os.sched_getaffinity(0)) - 1)
 
 
-def engine_definition(kind: str, engine: Installed) -> dict[str, Any]:
+def shape_of(asked: ComparisonAsked, engines: Engines, needed: int) -> Shape:
+    """How all of them serve. ``needed``: tokens of prompt and answer at most; no more than the model has places."""
+    places = None
+    if engines.model is not None:
+        config = json.loads((engines.model.path / "config.json").read_text(encoding="utf-8"))
+        places = config.get("max_position_embeddings")
+    return Shape(threads(), max(asked.load.levels), min(needed, places or needed), asked.eager)
+
+
+def engine_definition(kind: str, engine: Installed, shape: Shape) -> dict[str, Any]:
     """What identifies an engine that is started here."""
     pin = engine.pin
-    return {"kind": kind, "build": pin.name, "version": pin.version, "lock_sha256": pin.lock_sha256}
+    patches = {"patches_sha256": patches_sha256(pin)} if isinstance(pin, Pin) else {}
+    return {
+        "kind": kind,
+        "build": pin.name,
+        "version": pin.version,
+        "lock_sha256": pin.lock_sha256,
+        "environment": dict(pin.environment),
+        "arguments": options_of(kind, shape),
+        **patches,
+    }
 
 
 @contextmanager
 def all_served(
-    asked: ComparisonAsked, engines: Engines, context: int, logs: Path, workspace: Workspace
+    asked: ComparisonAsked, engines: Engines, shape: Shape, logs: Path, workspace: Workspace
 ) -> Iterator[Up]:
-    """Start them one after the other; all are up until the block is left. One that does not start is a gap.
-
-    ``context``: tokens of the longest prompt and answer.
-    """
+    """Start them one after the other; all are up until the block is left. One that does not start is a gap."""
     up = Up()
     with ExitStack() as stack:
         for kind in asked.serve:
             if kind in engines.gaps:
                 up.targets.append(TargetFacts(kind, kind, None, None, None, engines.gaps[kind]))
                 continue
-            _start(kind, asked, engines, context, logs, workspace, stack, up)
+            _start(kind, engines, shape, logs, workspace, stack, up)
         for each in asked.external:
             up.contenders.append(each)
             up.targets.append(TargetFacts(each.name, each.kind, each.model, None, None, None))
@@ -118,9 +152,8 @@ def all_served(
 
 def _start(
     kind: str,
-    asked: ComparisonAsked,
     engines: Engines,
-    context: int,
+    shape: Shape,
     logs: Path,
     workspace: Workspace,
     stack: ExitStack,
@@ -133,17 +166,14 @@ def _start(
         model=model,
         name=model.path.name,
         port=free_port(),
-        threads=threads(),
-        slots=max(asked.load.levels),
-        context=context,
-        eager=asked.eager,
+        shape=shape,
         ready_s=_READY_S,
         limit_s=_LIMIT_S,
         scratch=logs,
         caches=workspace.caches,
     )
     say(f"starting {kind} ({engine.pin.name}) …")
-    facts = engine_definition(kind, engine)
+    facts = engine_definition(kind, engine, shape)
     try:
         server = stack.enter_context(served(kind, engine, how, logs / f"{kind}.log"))
     except HarnessError as error:
@@ -151,7 +181,6 @@ def _start(
         up.targets.append(TargetFacts(kind, kind, how.name, facts, None, reason))
         say(f"{kind}: left out: {reason}")
         return
-    facts |= {"arguments": server.told | {"threads": how.threads}}
     say(f"{kind} is ready after {server.ready_s:.1f} s")
     up.contenders.append(Contender(kind, server.url, how.name, kind=kind, tree=server.tree))
     up.targets.append(TargetFacts(kind, kind, how.name, facts, server.ready_s, None))

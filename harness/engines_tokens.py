@@ -2,8 +2,9 @@
 
 import json
 import tempfile
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -27,17 +28,27 @@ class Counter:
     file: Path
     python: Path
 
-    @property
+    @cached_property
     def record(self) -> dict[str, Any]:
         """As runs have it."""
         return {"name": self.file.parent.name, "sha256": file_sha256(self.file)}
 
     def ids(self, records: Iterable[ClientRecord]) -> dict[str, list[int]]:
         """Request id → token ids of its answer. Raises HarnessError: the worker failed."""
-        texts = {record.request_id: record.text or "" for record in records}
+        return self._ids_of({record.request_id: record.text or "" for record in records})
+
+    def check(self) -> None:
+        """Count one word, before anything is started or sent. Raises HarnessError: it cannot be done."""
+        try:
+            self._ids_of({"word": "word"})
+        except HarnessError as error:
+            what = f"--tokenizer {self.file.parent}: its tokenizer.json counts nothing"
+            raise HarnessError(f"{what}: {error}; name another, or --tokenizer {NO_TOKENIZER}") from None
+
+    def _ids_of(self, texts: Mapping[str, str]) -> dict[str, list[int]]:
         with tempfile.TemporaryDirectory(prefix="tokens-") as folder:
             request, result = Path(folder) / "request.json", Path(folder) / "result.json"
-            asked = {"tokenizer": str(self.file.resolve()), "texts": texts}
+            asked = {"tokenizer": str(self.file.resolve()), "texts": dict(texts)}
             request.write_text(json.dumps(asked), encoding="utf-8")
             run_worker(self.python, _WORKER, (request, result), {}, "counting tokens", _LIMIT_S)
             found: dict[str, list[int]] = json.loads(result.read_text(encoding="utf-8"))

@@ -1,8 +1,10 @@
 """``python -m harness engines compare``: against fake servers, good ones and every bad one, from call to table."""
 
 import json
+import shutil
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from pathlib import Path
@@ -13,6 +15,7 @@ from harness import cli, cli_engines, engines_runs
 from harness.engine.environment import Installed
 from harness.engines_serve import Engines
 from harness.engines_tokens import Counter
+from harness.errors import HarnessError
 from harness.measure import served_engines
 from harness.measure.address import Address, free_port
 from harness.measure.served_engines import Command
@@ -198,19 +201,45 @@ def count_words(monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr("harness.engines_compare.counter_of", counter)
     monkeypatch.setattr(Counter, "ids", ids)
+    monkeypatch.setattr(Counter, "check", lambda _: None)
 
 
-def test_a_tokenizer_that_fails_loses_no_measurement(
+def test_a_tokenizer_that_counts_nothing_is_told_before_anything_is_sent(
     call: Call, fakes, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     (tmp_path / "tokenizer.json").write_text("{}")
     found = Counter(tmp_path / "tokenizer.json", Path(sys.executable))  # has no tokenizers: the worker itself fails
     monkeypatch.setattr("harness.engines_compare.counter_of", lambda *_: found)
-    done = call(*targets(fakes, "good"), *SMALL, "--tokenizer", tmp_path, "--json")
-    assert (done.code, document(done)["tokenizer"]) == (0, None)
-    assert "streamed chunks are counted: counting tokens failed" in done.err
-    assert "No module named 'tokenizers'" in done.err
-    assert values(done, "tokens")["good", 1] == 8
+    fakes["good"].seen.clear()
+    done = call(*targets(fakes, "good"), *SMALL, "--tokenizer", tmp_path)
+    assert (done.code, fakes["good"].seen, stored(tmp_path)) == (2, [], [])
+    assert done.error.startswith(f"--tokenizer {tmp_path}: its tokenizer.json counts nothing: counting tokens failed")
+    assert "No module named 'tokenizers'" in done.error
+
+
+def test_a_count_that_fails_later_fails_its_run_and_is_not_replaced_by_chunks(
+    call: Call, fakes, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / "tokenizer.json").write_text("{}")
+    count_words(monkeypatch)
+    counted, calls = Counter.ids, iter((False, True))
+
+    def ids(counter: Counter, records: Sequence[ClientRecord]) -> dict[str, list[int]]:
+        if next(calls):
+            raise HarnessError("counting tokens took more than 600 s")
+        return counted(counter, records)
+
+    monkeypatch.setattr(Counter, "ids", ids)
+    arguments = (*targets(fakes, "good", "greedy-other"), *SMALL, "--iterations", 2, "--tokenizer", tmp_path)
+    done = call(*arguments, "--json")
+    assert [run.facts.status for run in stored(tmp_path)] == ["ok", "failed"]
+    assert document(done)["gaps"]["good"] == (
+        "its answers' tokens could not be counted: counting tokens took more than 600 s"
+    )
+    repeats = {(row["metric"], row["repeat"]) for row in document(done)["rows"]}
+    assert {("ttft_median_s", 2), ("tokens", 1), ("throughput", 1)} <= repeats
+    assert not repeats & {(metric, 2) for metric in ("tokens", "throughput", "decode_median", "chunks_per_token")}
+    assert [each["compared"] for each in document(done)["agreements"]] == [4]  # of the counted repeat alone
 
 
 @pytest.mark.parametrize(
@@ -229,6 +258,7 @@ def test_a_tokenizer_that_fails_loses_no_measurement(
         (("--serve", "vllm,nope"), "--serve nope: no engine that is served here"),
         (("--serve", "vllm", "--target", "vllm=http://x"), "--target vllm=…: --serve has this name, too"),
         (("--serve", "vllm", "--model", "nope"), "unknown model 'nope'"),
+        (("--serve", "vllm", "--engine", "nope"), "unknown engine pin 'nope'"),
         (("--target", "a=http://x", "--concurrency", "0"), "--concurrency 0: it takes whole numbers"),
         (("--target", "a=http://x", "--num-prompts", "4", "--concurrency", "8"), "--num-prompts 4: fewer than"),
         (("--target", "a=http://x", "--tokenizer", "nowhere"), "--tokenizer nowhere: there is no tokenizer.json"),
@@ -252,12 +282,15 @@ def test_without_an_engine_that_reads_tokenizers_it_says_what_to_install(call: C
     assert done.error.startswith("no installed engine can read a tokenizer: python -m harness engines install --pin ")
 
 
-def serve_fakes(monkeypatch: pytest.MonkeyPatch, behaviours: dict[str, str]) -> None:
+def serve_fakes(monkeypatch: pytest.MonkeyPatch, behaviours: dict[str, str], scratch: Path) -> None:
     """Started engines that are fake servers: kind → behaviour, or the command's last words."""
     build = load_comparison(comparison_names()[0])
 
     def set_up(*_: object) -> Engines:
-        model = type("Model", (), {"path": Path("m"), "name": "m", "twin": True, "files_sha256": "0" * 64})
+        folder = Path(tempfile.mkdtemp(dir=scratch)) / "m"
+        folder.mkdir()
+        (folder / "config.json").write_text("{}")
+        model = type("Model", (), {"path": folder, "name": "m", "twin": True, "files_sha256": "0" * 64})
         return Engines(model, {kind: Installed(build, Path(sys.prefix)) for kind in behaviours})  # type: ignore[arg-type]
 
     def command(kind: str) -> Callable[..., Command]:
@@ -265,7 +298,7 @@ def serve_fakes(monkeypatch: pytest.MonkeyPatch, behaviours: dict[str, str]) -> 
             words = [sys.executable, "-m", "tests.compare_server", behaviours[kind], str(how.port)]
             if behaviours[kind].startswith("!"):
                 words = [sys.executable, "-c", f"raise RuntimeError({behaviours[kind][1:]!r})"]
-            return Command(words, {}, ROOT, {"fake": True})
+            return Command(words, {}, ROOT)
 
         return of
 
@@ -277,7 +310,7 @@ def serve_fakes(monkeypatch: pytest.MonkeyPatch, behaviours: dict[str, str]) -> 
 def test_engines_are_started_measured_and_found_again_in_the_store(
     call: Call, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    serve_fakes(monkeypatch, {"llama.cpp": "good", "transformers": "nodone"})
+    serve_fakes(monkeypatch, {"llama.cpp": "good", "transformers": "nodone"}, tmp_path)
     arguments = ("--serve", "llama.cpp,transformers", *SMALL, "--json")
     done = call(*arguments)
     assert (done.code, document(done)["gaps"]) == (0, {})
@@ -294,10 +327,43 @@ def test_engines_are_started_measured_and_found_again_in_the_store(
 def test_an_engine_that_does_not_start_is_a_gap_with_its_own_last_words(
     call: Call, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    serve_fakes(monkeypatch, {"vllm": "good", "llama.cpp": "!no such weights", "transformers": "good"})
+    serve_fakes(monkeypatch, {"vllm": "good", "llama.cpp": "!no such weights", "transformers": "good"}, tmp_path)
     done = call("--serve", "vllm,llama.cpp,transformers", *SMALL, "--json")
     assert done.code == 0
     assert document(done)["gaps"] == {"llama.cpp": "llama.cpp: its server ended: RuntimeError: no such weights"}
     assert {target for target, _ in values(done, "throughput")} == {"vllm", "transformers"}
     (run,) = stored(tmp_path)
     assert run.facts.status == "failed"  # so a repeated call tries again
+
+
+def test_what_again_measured_is_what_the_next_call_shows(
+    call: Call, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    serve_fakes(monkeypatch, {"llama.cpp": "good"}, tmp_path)
+    arguments = ("--serve", "llama.cpp", *SMALL, "--iterations", 2, "--json")
+
+    def shown(*more: str) -> list[int]:
+        return [run["run"] for run in document(call(*arguments, *more))["runs"]]
+
+    assert (shown(), shown("--again"), shown()) == ([1, 2], [3, 4], [3, 4])
+    (folder,) = tmp_path.glob("runs/*/*/engines_*/3")
+    shutil.rmtree(folder)
+    assert shown() == [2, 4]  # the newest that are complete: nothing is missing
+    assert len(stored(tmp_path)) == 3
+
+
+def test_an_engine_that_cannot_be_installed_ends_nothing_though_it_alone_could_read_tokenizers(
+    call: Call, fakes, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    folder = tmp_path / "m"
+    folder.mkdir()
+    (folder / "tokenizer.json").write_text("{}")
+    model = type("Model", (), {"path": folder, "name": "m", "twin": True, "files_sha256": "0" * 64})
+    engines = Engines(model, {}, {"vllm": "not installed: no network"})  # type: ignore[arg-type]
+    (folder / "config.json").write_text("{}")
+    monkeypatch.setattr("harness.engines_compare.set_up_engines", lambda *_: engines)
+    done = call("--serve", "vllm", *targets(fakes, "good"), *SMALL, "--json")
+    assert (done.code, document(done)["tokenizer"]) == (0, None)
+    assert document(done)["gaps"] == {"vllm": "not installed: no network"}
+    assert "streamed chunks are counted: no installed engine can read a tokenizer" in done.err
+    assert values(done, "tokens")["good", 1] == 8

@@ -1,7 +1,8 @@
 """Engines held against each other: one number of one target at one concurrency in one repeat a row, and their means.
 
 Tokens of an answer are those of its text by one tokenizer, the same for every target; without one, the streamed chunks
-that hold text. A server's own count stands beside as a check and is in no other number.
+that hold text. A server's own count stands beside as a check and is in no other number. A run whose tokenizer failed
+has no number of tokens: another way of counting would not be the same number.
 
     ttft_median_s, ttft_p90_s   sent → first chunk with text, over answered requests
     decode_median               tokens/s of a request after its first chunk: (tokens − 1) / (last − first chunk), over
@@ -94,19 +95,25 @@ def _level_metrics(run: ComparisonRun, level: Level) -> Iterator[tuple[str, floa
         yield "others_cpu_share", level.others_cpu_s / summary.wall_s
     if not answered:
         return
-    counts = {record.request_id: counted_tokens(run, record) for record in answered}
-    tokens = sum(counts.values())
     first = [record.ttft_s for record in answered if record.ttft_s is not None]
     if first:
         yield "ttft_median_s", median(first)
         yield "ttft_p90_s", percentile(first, 90)
-    if speeds := [speed for record in answered if (speed := _decode_speed(record, counts[record.request_id]))]:
-        yield "decode_median", median(speeds)
     if late := [gap for record in answered for gap in record.itl_s]:
         yield "together_share", _together(late)
     if summary.wall_s > 0:
-        yield "throughput", tokens / summary.wall_s
         yield "request_rate", len(answered) / summary.wall_s
+    if not run.uncounted:
+        yield from _token_metrics(run, level, answered)
+
+
+def _token_metrics(run: ComparisonRun, level: Level, answered: Sequence[ClientRecord]) -> Iterator[tuple[str, float]]:
+    counts = {record.request_id: counted_tokens(run, record) for record in answered}
+    tokens, wall_s = sum(counts.values()), level.summary.wall_s
+    if speeds := [speed for record in answered if (speed := _decode_speed(record, counts[record.request_id]))]:
+        yield "decode_median", median(speeds)
+    if wall_s > 0:
+        yield "throughput", tokens / wall_s
     yield "tokens", float(tokens)
     told = [record for record in answered if record.prompt_tokens is not None]  # then its usage came
     if len(told) == len(answered):

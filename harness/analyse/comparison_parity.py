@@ -68,6 +68,8 @@ def _ids(runs: Sequence[ComparisonRun], target: str, reference: str) -> Iterator
 
 def _texts(runs: Sequence[ComparisonRun], target: str, reference: str) -> Iterator[tuple[Sequence[object], ...]]:
     for run in runs:
+        if run.uncounted:  # its answers could only be held against each other by characters
+            continue
         answers = {(each.phase, each.request): each for each in run.records if each.status == OK}
         for concurrency in {level.concurrency for level in run.facts.levels}:
             of = phase_of(reference, concurrency)

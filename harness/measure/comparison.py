@@ -62,7 +62,7 @@ def measure_repeat(repeat: Repeat, contenders: Sequence[Contender], announce: An
             announce(f"{each.name}: left out: {error}")
             continue
         there[each.name] = named
-        measured.models[each.name] = str(named.model)
+        measured.models[each.name] = named.without_names(str(named.model))
     for concurrency in repeat.loads:
         for name in repeat.order(concurrency, list(there)):
             _measure_level(repeat, concurrency, there, name, measured, announce)
@@ -135,9 +135,7 @@ def _ask_greedy(
                 body = {"temperature": 0.0, **body_of(row, str(contender.model))}
                 found.append([int(each) for each in ids_of(client.post(path, json=body).raise_for_status().json())])
     except (httpx.HTTPError, ValueError, KeyError, TypeError, IndexError) as error:
-        announce(
-            contender.without_names(f"{name}: no token ids of its greedy answers ({type(error).__name__}: {error})")
-        )
+        announce(contender.line(f"{name}: no token ids of its greedy answers ({type(error).__name__}: {error})"))
         return
     measured.greedy[name] = found
 

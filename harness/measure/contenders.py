@@ -1,6 +1,6 @@
 """Targets of a comparison as servers: which model each serves, and whether it answers at all."""
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 import httpx
 import psutil
@@ -8,13 +8,14 @@ import psutil
 from harness.engine.process_tree import Tree
 from harness.errors import MeasurementFailed
 from harness.measure.load_client import Target, run_load
+from harness.record.foreign import without_addresses
 from harness.record.load import LoadRow, Sending
 from harness.record.load_output import MAX_ERROR, OK, ClientRecord, ClientSummary
 from harness.record.plain import printable
+from harness.record.private import names_here, without_private
 from harness.record.secrets import redacted
 
 _ASK_S = 20.0
-_HERE = ("127.0.0.1", "localhost", "::1")
 
 
 @dataclass(frozen=True)
@@ -34,13 +35,24 @@ class Contender:
         Each request has a connection of its own: llama.cpp's server closes one after a few requests, perhaps while the
         next is on its way, and what is sent twice would be measured twice.
         """
-        return Target(self.base_url, str(self.model), prefix, self.key, reads_text=True, keeps_connections=False)
+        return Target(
+            base_url=self.base_url,
+            model=str(self.model),
+            prefix=prefix,
+            key=self.key,
+            reads_text=True,
+            keeps_connections=False,
+            without_names=self.without_names,
+        )
 
     def without_names(self, said: str) -> str:
-        """What was said of it as one line that travels: neither its key nor its host."""
-        host = httpx.URL(self.base_url).host
-        hidden = [each for each in (self.key, None if host in _HERE else host) if each]
-        return printable(redacted(said, hidden), MAX_ERROR)
+        """What was said of it, or by it, as it travels: without its key, hosts, addresses and paths; not cut."""
+        bare = redacted(said, [self.key] if self.key else [])
+        return str(without_private(without_addresses(bare, httpx.URL(self.base_url).host), names_here()))
+
+    def line(self, said: str) -> str:
+        """The same as one line that is not too long."""
+        return printable(self.without_names(said), MAX_ERROR)
 
     def cpu_s(self) -> float | None:
         """CPU seconds of its process tree so far; None: it was not started here, or has ended."""
@@ -69,16 +81,16 @@ def named_model(contender: Contender) -> str:
         served = [str(each["id"]) for each in response.json()["data"]]
     except httpx.TransportError as error:
         said = str(error) or type(error).__name__
-        raise MeasurementFailed(contender.without_names(f"no server answers: {said}")) from None
+        raise MeasurementFailed(contender.line(f"no server answers: {said}")) from None
     except (httpx.HTTPError, ValueError, KeyError, TypeError) as error:
         answer = error.response if isinstance(error, httpx.HTTPStatusError) else None
         why = type(error).__name__ if answer is None else f"HTTP {answer.status_code}"
         said = f"its list of models cannot be read ({why}); name one: --model-of {contender.name}=MODEL"
-        raise MeasurementFailed(contender.without_names(said)) from None
+        raise MeasurementFailed(contender.line(said)) from None
     if len(served) != 1:
         listed = ", ".join(served[:5]) or "none"
         said = f"it serves {len(served)} models ({listed}); name one: --model-of {contender.name}=MODEL"
-        raise MeasurementFailed(contender.without_names(said))
+        raise MeasurementFailed(contender.line(said))
     return served[0]
 
 
@@ -86,12 +98,7 @@ def send(
     contender: Contender, rows: list[LoadRow], sending: Sending, prefix: str
 ) -> tuple[list[ClientRecord], ClientSummary]:
     """Send a load to it; what it says of errors travels."""
-    records, summary = run_load(rows, contender.target(prefix), sending)
-    return [_travelling(record, contender) for record in records], summary
-
-
-def _travelling(record: ClientRecord, contender: Contender) -> ClientRecord:
-    return record if record.error is None else replace(record, error=contender.without_names(record.error))
+    return run_load(rows, contender.target(prefix), sending)
 
 
 def refuse_mute(contender: Contender, row: LoadRow, sending: Sending) -> None:

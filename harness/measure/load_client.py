@@ -8,7 +8,7 @@ import json
 import random
 import resource
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -19,11 +19,12 @@ from harness.measure.load_stream import Answer, AnswerError, Events, refusal
 from harness.record.load import LoadRow, Sending
 from harness.record.load_output import CANCELLED, FAILED, MAX_ERROR, OK, ClientRecord, ClientSummary, count
 from harness.record.plain import printable
+from harness.record.secret_names import is_worth_hiding
 from harness.record.secrets import redacted
 from harness.traces.arrivals import request_times
 
 _CONNECT_S = 30.0
-_REFUSAL_BYTES = 1 << 16
+_REFUSAL_BYTES = 1 << 16  # of an error, as far as it is looked at
 # Servers close connections that idle (uvicorn: after 5 s), just when the next request may be on its way: close first.
 _KEEP_S = 2.0
 
@@ -38,6 +39,7 @@ class Target:
     key: str | None = field(default=None, repr=False)  # of its API; no record has it
     reads_text: bool = False  # ``Answer.reads_text``
     keeps_connections: bool = True  # from one request to the next
+    without_names: Callable[[str], str] = str  # what else must not be kept of what it says of errors
 
 
 def run_load(rows: Sequence[LoadRow], target: Target, sending: Sending) -> tuple[list[ClientRecord], ClientSummary]:
@@ -180,13 +182,19 @@ class _Load:
             ttft_s=None if first is None else first - request.sent,
             e2e_s=None if last is None or request.status != OK else last - request.sent,
             itl_s=answer.itl_s,
-            text=answer.text,
+            text=self._text(answer.text),
         )
 
     def _error(self, said: str | None) -> str | None:
-        """One line; a server may repeat the key that it was given."""
+        """One line; a server may repeat the key that it was given. Cut last: a half of a key would be left."""
         secrets = [self.target.key] if self.target.key else []
-        return printable(redacted(said, secrets), MAX_ERROR) if said else None
+        said = said[:_REFUSAL_BYTES] if said else None  # far behind the end of what is kept
+        return printable(self.target.without_names(redacted(said, secrets)), MAX_ERROR) if said else None
+
+    def _text(self, said: str | None) -> str | None:
+        """An answer without the key; one that is an everyday word (``EMPTY``, ``test``) is none to hide there."""
+        key = self.target.key
+        return redacted(said, [key]) if said and key and is_worth_hiding(key) else said
 
     def _summary(
         self, requests: Sequence[_Request], records: Sequence[ClientRecord], wall: float, wall_s: float, cpu_s: float
@@ -208,7 +216,7 @@ class _Load:
             completed=count(records, OK),
             failed=count(records, FAILED),
             cancelled=count(records, CANCELLED),
-            parameters=self.sending.document() | {"model": self.target.model},
+            parameters=self.sending.document() | {"model": self.target.without_names(self.target.model)},
         )
 
 

@@ -9,18 +9,13 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from harness.record.bounded import HALF_CHARACTER
-from harness.record.load_output import MAX_ERROR
-from harness.record.plain import printable
 
 MAX_EVENT = 16 << 20  # bytes without a line's end
 _DONE = b"[DONE]"
 
 
 class AnswerError(Exception):
-    """What came is no answer; the message is one printable line."""
-
-    def __init__(self, message: str) -> None:
-        super().__init__(printable(message, MAX_ERROR))
+    """What came is no answer. The message is not cut: half of a key that was cut is not found any more."""
 
 
 @dataclass
@@ -77,7 +72,7 @@ class Answer:
         try:
             document = json.loads(payload)
         except (ValueError, RecursionError):
-            raise AnswerError(f"not JSON: {payload[:80].decode(errors='replace')}") from None
+            raise AnswerError(f"not JSON: {payload.decode(errors='replace')}") from None
         if not isinstance(document, dict):
             raise AnswerError("JSON, but no object")
         if document.get("error"):
@@ -142,13 +137,13 @@ def error_text(document: dict[str, Any]) -> str:
 
 
 def refusal(status: int, body: bytes) -> str:
-    """One line for an HTTP status that is no success."""
+    """What an HTTP status that is no success says; not cut, as all errors of a server."""
     try:
         document = json.loads(body)
         said = error_text(document) if isinstance(document, dict) else str(document)
     except (ValueError, RecursionError):
         said = body.decode(errors="replace").strip() or "no text"
-    return printable(f"HTTP {status}: {said}", MAX_ERROR)
+    return f"HTTP {status}: {said}"
 
 
 def _count(value: Any) -> int | None:

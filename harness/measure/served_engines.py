@@ -1,13 +1,15 @@
 """Engines that are started here to be compared, each with its own OpenAI-compatible server on the same weights.
 
-vllm          ``vllm serve``, float32
+vllm          ``vllm serve``, float32, without the defaults of sampling that a model may bring
 llama.cpp     its server in a Python wheel (experiments/engine_anatomy/worker_llama_server.py) on a GGUF of the weights
-transformers  ``transformers serve``, float32; one request at a time, the others wait
+transformers  ``transformers serve``, float32; one request at a time, the others wait; on a view of the model's folder
+              whose generation_config.json names its end tokens alone
 """
 
 import hashlib
 import json
 import os
+import shutil
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -30,9 +32,22 @@ _GGUF_WORKER = "experiments.engine_anatomy.worker_gguf"
 _LLAMA_WORKER = "experiments.engine_anatomy.worker_llama_server"
 _STUDY = ROOT / "experiments" / "engine_anatomy"
 _GGUF_SOURCES = ("worker_gguf.py", "worker_gguf_layout.py", "worker_safetensors.py")
+_LLAMA_SOURCES = (*_GGUF_SOURCES, "worker_llama_server.py")
+_GENERATION = "generation_config.json"
+_NEUTRAL = ("bos_token_id", "eos_token_id", "pad_token_id")
 _GGUF_S = 600.0
 _POLL_S = 0.05
 _REASON = 240  # characters
+
+
+@dataclass(frozen=True)
+class Shape:
+    """What is the same for every engine, and defines how it serves."""
+
+    threads: int
+    slots: int  # requests at once, at most
+    context: int  # tokens of prompt and answer
+    eager: bool  # of vLLM: without torch.compile
 
 
 @dataclass(frozen=True)
@@ -42,10 +57,7 @@ class Serving:
     model: ModelFiles
     name: str  # of the model, towards clients: its folder's
     port: int
-    threads: int
-    slots: int  # requests at once, at most
-    context: int  # tokens of prompt and answer
-    eager: bool  # of vLLM: without torch.compile
+    shape: Shape
     ready_s: float
     limit_s: float
     scratch: Path
@@ -54,19 +66,48 @@ class Serving:
 
 @dataclass(frozen=True)
 class Command:
-    """What is run. ``told``: what of it a record says."""
+    """What is run."""
 
     words: list[str]
     environment: dict[str, str]
     cwd: Path
-    told: dict[str, Any]
+
+
+def options_of(kind: str, shape: Shape) -> dict[str, Any]:
+    """What the engine's server is told, without model and port: part of a case's identity, and of its record."""
+    threads: dict[str, Any] = {"threads": shape.threads}
+    if kind == "vllm":
+        # "vllm": its own defaults; else a model's generation_config.json changes greedy answers (repetition_penalty).
+        options: dict[str, Any] = {
+            "--dtype": "float32",
+            "--generation-config": "vllm",
+            "--max-model-len": str(shape.context),
+        }
+        return threads | options | {"--max-num-seqs": str(shape.slots), "eager": shape.eager}
+    if kind == "llama.cpp":
+        sources = hashlib.sha256(_contents(_LLAMA_SOURCES)).hexdigest()
+        told = {"slots": shape.slots, "context": shape.context, "kv_cache": "f32", "flash_attention": False}
+        return threads | told | {"sources_sha256": sources}
+    return threads | {"--device": "cpu", "--dtype": "float32", "generation_config": "end tokens alone"}
+
+
+def _script(engine: Installed, name: str) -> list[str]:
+    """A command of the environment, by its Python: a script's first line holds the place where it was installed."""
+    return [str(engine.python), str(engine.python.with_name(name))]
+
+
+def _words(options: dict[str, Any]) -> list[str]:
+    return [word for name, value in options.items() if name.startswith("--") for word in (name, value)]
+
+
+def _contents(sources: tuple[str, ...]) -> bytes:
+    return b"".join((_STUDY / name).read_bytes() for name in sources)
 
 
 def _vllm(engine: Installed, how: Serving) -> Command:
-    options = {"--dtype": "float32", "--max-model-len": str(how.context), "--max-num-seqs": str(how.slots)}
-    words = [str(engine.python.with_name("vllm")), "serve", how.name, "--host", "127.0.0.1", "--port", str(how.port)]
-    words += [word for option in options.items() for word in option]
-    if how.eager:
+    words = [*_script(engine, "vllm"), "serve", how.name, "--host", "127.0.0.1", "--port", str(how.port)]
+    words += _words(options_of("vllm", how.shape))
+    if how.shape.eager:
         words.append("--enforce-eager")
     cache = how.caches / "engines-vllm"
     environment = {
@@ -74,23 +115,41 @@ def _vllm(engine: Installed, how: Serving) -> Command:
         "TORCHINDUCTOR_CACHE_DIR": str(cache / "inductor"),
         "VLLM_LOGGING_LEVEL": "INFO",  # the pin's DEBUG writes lines for each step
     }
-    return Command(words, environment, how.model.path.parent, options | {"eager": how.eager})
+    return Command(words, environment, how.model.path.parent)
 
 
 def _llama(engine: Installed, how: Serving) -> Command:
-    told = {"threads": how.threads, "slots": how.slots, "context": how.context, "kv_cache": "f32"}
+    shape = how.shape
     request = how.scratch / "llama-server.json"
-    asked = told | {"gguf": str(gguf_of(how, engine)), "name": how.name, "port": how.port}
+    asked: dict[str, Any] = {"threads": shape.threads, "slots": shape.slots, "context": shape.context}
+    asked |= {"gguf": str(gguf_of(how, engine)), "name": how.name, "port": how.port}
     request.write_text(json.dumps(asked), encoding="utf-8")
-    return Command([str(engine.python), "-m", _LLAMA_WORKER, str(request)], {}, ROOT, told | {"flash_attention": False})
+    return Command([str(engine.python), "-m", _LLAMA_WORKER, str(request)], {}, ROOT)
 
 
 def _transformers(engine: Installed, how: Serving) -> Command:
     # Served by its folder's name, from the folder above: an absolute path would be its model's name.
-    options = {"--device": "cpu", "--dtype": "float32"}
-    words = [str(engine.python.with_name("transformers")), "serve", how.name, "--host", "127.0.0.1"]
-    words += ["--port", str(how.port), *(word for option in options.items() for word in option)]
-    return Command(words, {}, how.model.path.parent, options)
+    view = neutral_view(how.model.path, how.scratch / "transformers" / how.name)
+    words = [*_script(engine, "transformers"), "serve", how.name, "--host", "127.0.0.1"]
+    words += ["--port", str(how.port), *_words(options_of("transformers", how.shape))]
+    return Command(words, {}, view.parent)
+
+
+def neutral_view(model: Path, view: Path) -> Path:
+    """The model's folder as links, with a generation_config.json that names its end tokens and nothing else.
+
+    ``transformers serve`` has no option against the defaults of sampling that a model brings.
+    """
+    shutil.rmtree(view, ignore_errors=True)
+    view.mkdir(parents=True)
+    for path in model.iterdir():
+        if path.name != _GENERATION:
+            (view / path.name).symlink_to(path.resolve())
+    source = model / _GENERATION if (model / _GENERATION).is_file() else model / "config.json"
+    told = json.loads(source.read_text(encoding="utf-8"))
+    neutral = {name: told[name] for name in _NEUTRAL if told.get(name) is not None}
+    (view / _GENERATION).write_text(json.dumps(neutral), encoding="utf-8")
+    return view
 
 
 _COMMANDS: dict[str, Callable[[Installed, Serving], Command]] = {
@@ -103,7 +162,7 @@ KINDS = tuple(_COMMANDS)
 
 def gguf_of(how: Serving, engine: Installed) -> Path:
     """The model as GGUF, made once for its files and this writer. Raises HarnessError: it cannot be written."""
-    writer = hashlib.sha256(b"".join((_STUDY / name).read_bytes() for name in _GGUF_SOURCES)).hexdigest()
+    writer = hashlib.sha256(_contents(_GGUF_SOURCES)).hexdigest()
     path = how.caches / "gguf" / f"{how.name}-{how.model.files_sha256[:8]}-{writer[:8]}.gguf"
     if not path.is_file():
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -125,7 +184,6 @@ class Served:
     tree: Tree
     url: str
     ready_s: float
-    told: dict[str, Any]
 
 
 @contextmanager
@@ -138,11 +196,12 @@ def served(kind: str, engine: Installed, how: Serving, log: Path) -> Iterator[Se
     """
     command = _COMMANDS[kind](engine, how)
     inherited = {name: os.environ[name] for name in INHERITED if name in os.environ}
-    environment = {**inherited, **engine.pin.environment, "OMP_NUM_THREADS": str(how.threads), **command.environment}
+    environment = {**inherited, **engine.pin.environment, **command.environment}
+    environment["OMP_NUM_THREADS"] = str(how.shape.threads)
     address = Address(port=how.port)
     with process_tree(command.words, environment, log, command.cwd, how.limit_s, metered=False) as tree:
         ready_s = _wait(kind, tree, address, how.ready_s, log)
-        yield Served(tree, address.url, ready_s, command.told)
+        yield Served(tree, address.url, ready_s)
 
 
 def _wait(kind: str, tree: Tree, address: Address, limit_s: float, log: Path) -> float:

@@ -2,7 +2,7 @@
 
     comparison.json  ``ComparisonFacts``
     client.jsonl     what the client saw (``load_output.ClientRecord``, texts kept); phase: TARGET/cN
-    tokens.json      request id → token ids of its answer's text, by one tokenizer; absent: none was named
+    tokens.json      request id → token ids of its answer's text, by one tokenizer; absent: none was named, or it failed
 
 A target that was not there, too slow or not understood has a gap with its reason, and no records beyond it. No address
 of a target is kept: it names hosts.
@@ -25,6 +25,7 @@ from harness.record.runcheck import fits
 SCHEMA_VERSION = 1
 FILE, CLIENT_FILE, TOKENS_FILE = "comparison.json", "client.jsonl", "tokens.json"
 OK, FAILED = "ok", "failed"
+UNCOUNTED = "failed"  # of a tokenizer
 _MAX_BYTES = 256 << 20
 
 
@@ -75,7 +76,7 @@ class ComparisonFacts:
     status: str  # ok: no target has a gap
     started_at: str  # ISO 8601, UTC
     parameters: dict[str, Any]
-    tokenizer: dict[str, Any] | None  # name, sha256 of tokenizer.json
+    tokenizer: dict[str, Any] | None  # name, sha256 of tokenizer.json; UNCOUNTED: true where it failed
     model: dict[str, Any] | None  # of engines that were started here: name, twin, files_sha256
     node: dict[str, Any]
     harness: dict[str, Any]
@@ -98,6 +99,11 @@ class ComparisonRun:
     facts: ComparisonFacts
     records: Sequence[ClientRecord] = ()
     tokens: Mapping[str, Sequence[int]] | None = field(default=None)
+
+    @property
+    def uncounted(self) -> bool:
+        """Whether tokens were to be counted by a tokenizer and could not be: then no number of it is of tokens."""
+        return self.facts.tokenizer is not None and self.tokens is None
 
     def of(self, level: Level) -> list[ClientRecord]:
         """The records of one level."""
@@ -148,7 +154,8 @@ def read_comparison(folder: Path) -> ComparisonRun:
     facts = _facts(folder / FILE)
     try:
         records = read_records(folder / CLIENT_FILE)
-        tokens = read_object(folder / TOKENS_FILE, _MAX_BYTES) if facts.tokenizer else None
+        is_counted = facts.tokenizer is not None and not facts.tokenizer.get(UNCOUNTED)
+        tokens = read_object(folder / TOKENS_FILE, _MAX_BYTES) if is_counted else None
         for level in facts.levels:
             told, found = level.summary.requests, sum(record.phase == level.phase for record in records)
             if told != found:

@@ -92,7 +92,7 @@ class Pin(Build):
 class Comparison(Build):
     """``patches/comparison/<name>/pin.yaml``: another engine with an OpenAI-compatible server."""
 
-    serves: str  # which engine it is: a name of ``harness.measure.other_servers``
+    serves: str  # which engine it is: a kind of ``harness.measure.served_engines``
     torch: str | None = None
 
 

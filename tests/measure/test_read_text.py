@@ -4,12 +4,18 @@ import json
 from itertools import pairwise
 
 import pytest
+from aiohttp import web
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.measure.load_client import Target
+from harness.measure.load_client import Target, run_load
 from harness.measure.load_stream import Answer, AnswerError
+from harness.record.load import LoadRow, Sending
+from harness.record.load_output import MAX_ERROR
+from tests.load_server import serving
 
+ROWS = [LoadRow(0, 0, 0, 3, "hello")]
+SENDING = Sending(request_rate=float("inf"), ignore_eos=False, seed=0, timeout_s=10.0)
 TEXTS = st.lists(st.sampled_from([None, "", "a", "bc", "ü"]), max_size=8)
 
 
@@ -56,3 +62,44 @@ def test_without_it_nothing_is_kept_and_a_finish_reason_ends_nothing() -> None:
 
 def test_a_target_does_not_show_its_key() -> None:
     assert "s3cret" not in repr(Target("http://x", "m", "p", key="s3cret"))
+
+
+KEY = "s3cret-key-of-somebody"
+
+
+def test_a_key_is_hidden_before_an_error_is_cut(monkeypatch: pytest.MonkeyPatch) -> None:
+    with serving() as server:
+        for before in range(MAX_ERROR - len(KEY) - 40, MAX_ERROR):
+
+            async def refuse(*_, before=before):
+                return web.json_response({"error": {"message": "x" * before + KEY}}, status=401)
+
+            monkeypatch.setattr(server, "answer", refuse)
+            (answered,), _ = run_load(ROWS, Target(server.url, "toy", "p", key=KEY), SENDING)
+            assert answered.error is not None
+            assert len(answered.error) <= MAX_ERROR
+            assert KEY[:3] not in answered.error
+
+
+def test_a_stream_that_is_no_json_hides_the_key_too_wherever_it_stands(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def babble(*_):
+        return web.Response(text=f"data: {'x' * 70}{KEY}\n\n", content_type="text/event-stream")
+
+    with serving() as server:
+        monkeypatch.setattr(server, "answer", babble)
+        (answered,), _ = run_load(ROWS, Target(server.url, "toy", "p", key=KEY), SENDING)
+    assert answered.error == f"not JSON: {'x' * 70}***"
+
+
+@pytest.mark.parametrize(("key", "text"), [(KEY, "your key is ***"), ("test", f"your key is {KEY}")])
+def test_an_answer_that_repeats_the_key_is_kept_without_it(
+    monkeypatch: pytest.MonkeyPatch, key: str, text: str
+) -> None:
+    async def repeat(*_):
+        document = {"choices": [{"text": f"your key is {KEY}", "finish_reason": "stop"}]}
+        return web.Response(text=f"data: {json.dumps(document)}\n\n", content_type="text/event-stream")
+
+    with serving() as server:
+        monkeypatch.setattr(server, "answer", repeat)
+        (answered,), _ = run_load(ROWS, Target(server.url, "toy", "p", key=key, reads_text=True), SENDING)
+    assert (answered.status, answered.text) == ("ok", text)
