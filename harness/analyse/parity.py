@@ -3,7 +3,7 @@
 Three log-probabilities are known of each listed token on the same prefix: vLLM's, transformers' in the same dtype, and
 transformers' from the same weights in a higher precision (*exact*). Transformers' error against the exact one is what
 the dtype's rounding does: the *noise*. It is measured without vLLM, so that a fault of vLLM cannot widen what it is
-allowed. Three things are asked of vLLM:
+allowed (it chooses the prefixes and the listed tokens, none of its numbers enters). Three things are asked of vLLM:
 
 1. its error, root mean square over all listed tokens, is at most ``RATIO_LIMIT`` times the noise's (about 1 where both
    round equally often): this sees a small fault that is everywhere;

@@ -68,7 +68,7 @@ def _ties(tolerance: Mapping[str, float]) -> str:
 
 
 def _two(each: Mapping[str, Any]) -> str:
-    return f"{each['dtype']} against {each['exact']}, without vLLM"
+    return f"{each['dtype']} against {each['exact']}, on vLLM's prefixes"
 
 
 def _named(each: Mapping[str, Any]) -> str:
