@@ -17,6 +17,7 @@ from harness.door import json_errors
 from harness.engine.detect import default_pin
 from harness.engine.environment import Engine, engine_of
 from harness.engine.model_store import ModelFiles, ensure_model
+from harness.engine.patch_set import patches_sha256
 from harness.engine.planted_tensor import planted_tensor
 from harness.errors import HarnessError
 from harness.measure.conditions import check_writable, measuring
@@ -123,7 +124,7 @@ def _check_memory(on: _On, exact: str) -> None:
 def _compare(on: _On, dtype: str) -> dict[str, Any]:
     """The comparison in one precision, made if it is not stored; what is told of it."""
     parameters = _parameters(on, dtype)
-    engine = engine_record(on.engine)
+    engine = {**engine_record(on.engine), "patches_sha256": patches_sha256(on.engine.pin)}
     asked = "".join(f"{each.text}\0{each.answer}\n" for each in on.prompts)
     sha256 = hashlib.sha256(asked.encode()).hexdigest()
     defined = definition(parameters, on.model_record, engine, on.environment, sha256)

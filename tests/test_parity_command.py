@@ -19,8 +19,10 @@ import pytest
 from harness import cli, cli_parity, parity_command
 from harness.engine.environment import Engine
 from harness.engine.model_store import ModelFiles
+from harness.engine.patch_set import patches_sha256
 from harness.errors import HarnessError
 from harness.measure import parity
+from harness.measure.case import INHERITED
 from harness.record.parity_run import read_parity_facts, read_parity_run
 from harness.spec.pin import DEFAULT_CPU_PIN, load_pin
 from harness.traces.puzzles import make_puzzles
@@ -40,21 +42,34 @@ class Fakes:
         self.twin = True
         self.asked: list[str] = []
         self.fails_in: set[tuple[str, str]] = set()  # worker, dtype
+        self.tells_nan_in: set[tuple[str, str]] = set()
+        self.no_number = math.nan
         self.stopped = False
 
     def __call__(
-        self, _python: Path, module: str, paths: tuple[Path, Path], environment: Mapping[str, str], *_: object
+        self,
+        _python: Path,
+        module: str,
+        paths: tuple[Path, Path],
+        environment: Mapping[str, str],
+        *_: object,
+        inherited: Mapping[str, str],
     ) -> None:
         name = module.rpartition("worker_parity_")[2]
         asked = json.loads(paths[0].read_text())
         assert environment["OMP_NUM_THREADS"] == ("1" if self.twin else str(len(os.sched_getaffinity(0))))
         self.asked.append(name)
+        self.inherited = inherited
         if self.stopped:
             raise KeyboardInterrupt
         if (name, asked.get("dtype")) in self.fails_in:
             where = f"{asked['model']} under {_python}"
-            raise HarnessError(f"{name} failed (exit 1): RuntimeError: this engine cannot load {where}")
-        paths[1].write_text(json.dumps({"plant": _plant, "vllm": _vllm, "reference": _reference}[name](asked)))
+            by = f"{Path.home()}/cache/x.py on {os.uname().nodename}"
+            raise HarnessError(f"{name} failed (exit 1): RuntimeError: this engine cannot load {where}, {by}")
+        told = {"plant": _plant, "vllm": _vllm, "reference": _reference}[name](asked)
+        if (name, asked.get("dtype")) in self.tells_nan_in:
+            told[{"vllm": "answers", "reference": "references"}[name]][1]["log_p"][2][0] = self.no_number
+        paths[1].write_text(json.dumps(told))
 
 
 def _plant(asked: dict[str, Any]) -> dict[str, Any]:
@@ -208,7 +223,8 @@ def test_an_engine_that_fails_is_a_stored_failure_and_the_other_precision_is_com
     failed, other = last_document(done)["comparisons"]
     assert failed["verdict"] == "failed"
     assert failed["reasons"] == [
-        "vllm: vllm failed (exit 1): RuntimeError: this engine cannot load opt-125m-twin under vllm-0.32.0-cpu"
+        "vllm: vllm failed (exit 1): RuntimeError: this engine cannot load opt-125m-twin under vllm-0.32.0-cpu, "
+        "x.py on host"
     ]
     assert other["verdict"] != "failed"
     folder = next(each for each in runs(tmp_path) if each.name == "1.failed-1")
@@ -218,6 +234,52 @@ def test_an_engine_that_fails_is_a_stored_failure_and_the_other_precision_is_com
     assert call(*SMALL).code == 0  # tried again
 
 
+@pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf])
+@pytest.mark.parametrize(("worker", "where"), [("vllm", "vLLM's answers"), ("reference", "transformers' references")])
+def test_a_log_probability_that_is_no_number_is_a_failed_comparison_that_says_so(
+    call, fakes: Fakes, tmp_path: Path, worker: str, where: str, value: float
+):
+    fakes.tells_nan_in, fakes.no_number = {(worker, "float32")}, value
+    done = call(*SMALL, "--json")
+    assert done.code == 1
+    failed, other = last_document(done)["comparisons"]
+    assert failed["verdict"] == "failed"
+    (reason,) = failed["reasons"]
+    assert f"{where}, 2: log_p at token 3 is {value}: a log-probability that is no number" in reason
+    assert other["verdict"] != "failed"
+    assert sorted(each.name for each in runs(tmp_path)) == ["1", "1.failed-1"]
+
+
+def test_the_engines_get_nothing_of_the_shell_but_what_is_allowed(call, fakes: Fakes, monkeypatch):
+    for name in ("VLLM_ATTENTION_BACKEND", "HF_TOKEN", "TORCH_LOGS"):
+        monkeypatch.setenv(name, "x")
+    call(*SMALL, "--dtype", "float32")
+    assert "PATH" in fakes.inherited
+    assert fakes.inherited.keys() <= {*INHERITED, "CUDA_DEVICE_ORDER"}
+
+
+def test_another_patch_set_is_another_comparison(call, fakes: Fakes, monkeypatch, tmp_path: Path):
+    call(*SMALL, "--dtype", "float32")
+    monkeypatch.setattr(parity_command, "patches_sha256", lambda _: "1" * 64)
+    call(*SMALL, "--dtype", "float32")
+    assert fakes.asked == ["vllm", "reference"] * 2
+    found = [read_parity_facts(each).engine["patches_sha256"] for each in runs(tmp_path)]
+    assert sorted(found) == sorted(["1" * 64, patches_sha256(load_pin(DEFAULT_CPU_PIN))])
+
+
+def test_where_rounding_is_as_large_as_a_preference_a_parting_is_not_decidable(call, monkeypatch):
+    monkeypatch.setitem(NOISE, "bfloat16", 1.0)
+    done = call(*SMALL, "--dtype", "bfloat16", "--json")
+    (found,) = last_document(done)["comparisons"]
+    assert found["verdict"] == "not decidable"
+    assert found["undecided"] == len(found["first_divergences"]) > 0
+    assert found["near_ties"] == found["faults"] == 0
+    assert found["tie_tolerance"]["least"] > 1
+    assert "NOT DECIDABLE: no more than rounding" in done.err
+    assert "(not decidable from 1 on): 4 × the largest noise of the prompt" in done.err
+    assert done.code == 0
+
+
 def test_of_real_weights_the_final_answers_are_compared(call, fakes: Fakes):
     fakes.twin = False
     done = call("opt-125m", "--prompts", 30, "--dtype", "float32", "--json")
@@ -225,10 +287,13 @@ def test_of_real_weights_the_final_answers_are_compared(call, fakes: Fakes):
     assert found["tokens"] == 256  # a twin's 32 would not reach one
     wanted = [each.answer for each in make_puzzles(30, 0)]
     right = [wanted.count("4"), wanted.count("5")]  # what the fakes always answer
-    # A number is no answer to the other two kinds: neither engine gave one, and that is the same.
-    finals = {"puzzles": 30, "given": [10, 10], "right": right, "same": 20, "meaningful": True}
+    # A number is no answer to the other two kinds: neither engine gave one, which is no agreement.
+    finals = {"puzzles": 30, "given": [10, 10], "right": right, "both": 10, "same": 0, "meaningful": True}
     assert found["final_answers"] == finals
-    assert f"final answers             right: vLLM {right[0]}, transformers {right[1]} of 30; same 20" in done.err
+    assert (
+        f"final answers             right: vLLM {right[0]}, transformers {right[1]} of 30; same 0 of 10 given"
+        in done.err
+    )
 
 
 @pytest.mark.parametrize("planted", [(), ("--plant", 1.5)])

@@ -10,7 +10,9 @@ tokens that vLLM listed, "exact": [n][listed] the same from the same weights (th
 "tokens": transformers' own greedy answer, "texts": [vLLM's answer, transformers' answer]}.
 
 A greedy answer is the chain of most likely tokens, so transformers' own one is vLLM's up to the first position where
-its most likely token is another, and is generated from there (without ``grows``, ends there).
+its most likely token is another, and is generated from there (without ``grows``, ends there). An end token ends it,
+also where vLLM's goes on. Of a model's generation_config.json only the end tokens are used: a repetition penalty or a
+suppressed token in it would be one side's alone.
 """
 
 import gc
@@ -21,7 +23,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from transformers import AutoModelForCausalLM
+from transformers import AutoModelForCausalLM, GenerationConfig
 
 from experiments.engine_anatomy.worker_parity_text import decode, end_ids, load_tokenizer
 
@@ -31,6 +33,7 @@ def load(asked: dict[str, Any]) -> Any:
     model = AutoModelForCausalLM.from_pretrained(
         asked["model"], dtype=getattr(torch, asked["dtype"]), local_files_only=True
     )
+    model.generation_config = GenerationConfig(eos_token_id=end_ids(Path(asked["model"])) or None, pad_token_id=0)
     return model.to(asked["device"]).eval()
 
 
@@ -49,6 +52,8 @@ def own_answer(
     tokens = answer["tokens"]
     differs = next((at for at, (own, given) in enumerate(zip(best, tokens, strict=True)) if own != given), None)
     begun = list(tokens) if differs is None else [*tokens[:differs], best[differs]]
+    ended = next((at for at, token in enumerate(begun) if token in ends), len(begun))
+    begun = begun[: ended + 1]
     if begun[-1] in ends or len(begun) == limit or (differs is not None and not grows):
         return begun
     given = torch.tensor([answer["prompt"] + begun], device=model.device)
@@ -57,8 +62,6 @@ def own_answer(
         attention_mask=torch.ones_like(given),
         max_new_tokens=limit - len(begun),
         do_sample=False,
-        eos_token_id=ends or None,
-        pad_token_id=0,
     )
     more: list[int] = grown[0, given.shape[1] :].tolist()
     return begun + more
@@ -72,7 +75,7 @@ def references(asked: dict[str, Any]) -> list[dict[str, Any]]:
     found: list[dict[str, Any]] = []
     for answer in asked["answers"]:
         log_p = log_probabilities(model, answer, torch.float32)
-        first = log_p.argmax(-1, keepdim=True)  # of equal ones the first, as both engines choose
+        first = log_p.argmax(-1, keepdim=True)  # of equal ones either engine may take another: a gap of 0
         second = log_p.scatter(1, first, -torch.inf).argmax(-1, keepdim=True)
         best = torch.cat([first, second], 1)
         own = own_answer(model, answer, first[:, 0].tolist(), limit, ends, asked["grows"])

@@ -38,7 +38,7 @@ def answers(asked: dict[str, Any], prompts: list[list[int]]) -> list[dict[str, A
         seed=0,
         max_model_len=longest,
     )
-    sampling = SamplingParams(
+    sampling = SamplingParams(  # given, so that the penalties of a generation_config.json are not used
         max_tokens=asked["tokens"],
         temperature=0.0,
         logprobs=asked["listed"],

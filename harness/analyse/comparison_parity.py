@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import median
 
+from harness.analyse.first_difference import first_difference
 from harness.record.comparison_run import ComparisonRun, phase_of
 from harness.record.load_output import OK
 
@@ -40,7 +41,7 @@ def agreements(runs: Sequence[ComparisonRun], names: Sequence[str]) -> list[Agre
 
 
 def _agreement(target: str, reference: str, what: str, pairs: Sequence[tuple[Sequence[object], ...]]) -> Agreement:
-    parts = [divergence(one, other) for one, other in pairs]
+    parts = [first_difference(one, other) for one, other in pairs]
     differ = [part for part in parts if part is not None]
     return Agreement(
         target=target,
@@ -51,12 +52,6 @@ def _agreement(target: str, reference: str, what: str, pairs: Sequence[tuple[Seq
         first_median=median(differ) if differ else None,
         first_least=min(differ, default=None),
     )
-
-
-def divergence(one: Sequence[object], other: Sequence[object]) -> int | None:
-    """How many elements are the same before the first that is not; None: all are."""
-    alike = next((at for at, (a, b) in enumerate(zip(one, other, strict=False)) if a != b), min(len(one), len(other)))
-    return None if alike == len(one) == len(other) else alike
 
 
 def _ids(runs: Sequence[ComparisonRun], target: str, reference: str) -> Iterator[tuple[Sequence[object], ...]]:

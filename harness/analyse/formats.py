@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from harness.analyse.dataset import MEASURED, CaseData, Repeat, Side
+from harness.analyse.first_difference import first_difference
 
 Answer = tuple[int, ...]
 Formats = Mapping[str, CaseData]  # load format → case, of one model
@@ -75,8 +76,8 @@ def _answers(case: CaseData) -> set[Answer]:
 
 def _parting(one: Answer, other: Answer) -> int:
     """The number of the first token that differs, or that only one has."""
-    same = next((at for at, pair in enumerate(zip(one, other, strict=False)) if pair[0] != pair[1]), None)
-    return (min(len(one), len(other)) if same is None else same) + 1
+    at = first_difference(one, other)
+    return (len(one) if at is None else at) + 1
 
 
 def _too_few(formats: Formats, answers: Mapping[str, set[Answer]]) -> str:

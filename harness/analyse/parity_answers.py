@@ -1,4 +1,4 @@
-"""The final answers to puzzles: what stands behind the last 'Answer:' of a text, and whether it is right."""
+"""The final answers to puzzles: what stands behind the last 'Answer:' (else 'answer is'), and whether it is right."""
 
 import re
 from collections.abc import Sequence
@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from harness.record.parity_run import ParityRun
 from harness.traces.puzzles import NAMES
 
-_ANSWER = re.compile(r"answer\s*(?:is)?\s*[:=]?\s*\**\s*(?:is\s+)?(?P<said>[^\n]*)", re.IGNORECASE)
+_ANSWER = re.compile(r"\banswer\W{0,4}:(?P<said>[^\n]*)", re.IGNORECASE)  # also **Answer**: 4
+_IS = re.compile(r"\banswer is\b(?P<said>[^\n]*)", re.IGNORECASE)  # for texts without the form that was asked for
 _WORD = re.compile(r"[A-Za-z0-9]+")
 
 
@@ -18,7 +19,8 @@ class Answered:
     puzzles: int
     given: tuple[int, int]  # by vLLM, by transformers: texts that have a final answer
     right: tuple[int, int]
-    same: int  # puzzles to which both give the same final answer, or both none
+    both: int  # puzzles to which both give one
+    same: int  # of these: the same one
 
 
 def final_answer(text: str, kind: str) -> str | None:
@@ -26,7 +28,7 @@ def final_answer(text: str, kind: str) -> str | None:
 
     ``kind`` says what an answer is: knights: names in alphabetical order or 'nobody'; order: one name; sums: a number.
     """
-    found = list(_ANSWER.finditer(text))
+    found = list(_ANSWER.finditer(text)) or list(_IS.finditer(text))
     words = _WORD.findall(found[-1]["said"]) if found else []
     if kind == "sums":
         return next((word for word in words if word.isdigit()), None)
@@ -49,7 +51,8 @@ def answered(run: ParityRun) -> Answered:
         puzzles=len(both),
         given=_counted([[each is not None for each in pair] for pair in both]),
         right=_counted([[each == want for each in pair] for pair, want in zip(both, wanted, strict=True)]),
-        same=sum(one == other for one, other in both),
+        both=sum(None not in pair for pair in both),
+        same=sum(None not in pair and pair[0] == pair[1] for pair in both),
     )
 
 

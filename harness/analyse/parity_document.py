@@ -4,7 +4,7 @@ import math
 from dataclasses import asdict
 from typing import Any
 
-from harness.analyse.parity import FAR, RATIO_LIMIT, Divergence, Parity
+from harness.analyse.parity import FAR, RATIO_LIMIT, UNDECIDED, Divergence, Parity
 from harness.analyse.parity_answers import Answered
 from harness.record.parity_run import FAILED, ParityFacts, ParityRun
 
@@ -20,7 +20,8 @@ def document_of(run: ParityRun, parity: Parity, finals: Answered, place: str) ->
         "identical": parity.identical,
         "share_identical": parity.identical / parity.prompts,
         "agreeing": parity.agreeing,
-        "near_ties": len(parity.divergences) - len(parity.faults),
+        "near_ties": len(parity.divergences) - len(parity.faults) - len(parity.undecided),
+        "undecided": len(parity.undecided),
         "faults": len(parity.faults),
         "first_divergences": [_divergence(each) for each in parity.divergences],
         "smallest_gap": parity.smallest_gap,
@@ -31,6 +32,7 @@ def document_of(run: ParityRun, parity: Parity, finals: Answered, place: str) ->
         "ratio_limit": RATIO_LIMIT,
         "tolerance": parity.tolerance,
         "tolerance_in_noises": FAR,
+        "tie_tolerance": {"least": min(parity.tolerances), "largest": max(parity.tolerances), "undecided": UNDECIDED},
         "detectable": parity.detectable,
         "final_answers": {**asdict(finals), "meaningful": not twin},
     }
@@ -48,5 +50,5 @@ def _of(facts: ParityFacts, place: str) -> dict[str, Any]:
 
 
 def _divergence(found: Divergence) -> dict[str, Any]:
-    gap = found.gap if math.isfinite(found.gap) else None  # an answer that ended without a reason
-    return {"prompt": found.prompt, "position": found.position, "gap": gap}
+    gap = found.gap if math.isfinite(found.gap) else None  # one answer ended, the other did not
+    return {"prompt": found.prompt, "position": found.position, "gap": gap, "tolerance": found.tolerance}

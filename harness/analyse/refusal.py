@@ -11,7 +11,7 @@ _LINE = re.compile(
     r"^(?:\((?P<process>\w+)[^)]*\) )?(?:(?P<level>[A-Z]+) [^\[]*\[[^\]]*\] ?)?(?:\[rank\d+\]: )?(?P<said>.*)$"
 )
 _NAME = re.compile(r"^(?:\w+\.)*(?P<name>[A-Z]\w*(?:Error|Exception))(?:: (?P<text>.*))?$")
-_WRAPPERS = (
+WRAPPERS = (  # they point to the cause, and are not it
     "Engine core initialization failed",
     "WorkerProc initialization failed",
     "EngineCore encountered an issue",
@@ -31,7 +31,7 @@ def refusal_reason(log: str) -> str | None:
         if line is None or named is None or line["level"] not in (None, "ERROR", "CRITICAL"):
             continue
         text = _text(named["name"], named["text"] or "", said, at)
-        if not any(words in text for words in _WRAPPERS):
+        if not any(words in text for words in WRAPPERS):
             process = line["process"] or ""
             rank = next((n for n, name in enumerate(_RANKS) if process.startswith(name)), len(_RANKS))
             found.append((rank, text))

@@ -14,12 +14,19 @@ _SEVERAL = re.compile(r"\d+ validation errors? for \w+$")  # how pydantic begins
 
 
 def run_worker(
-    engine_python: Path, module: str, paths: tuple[Path, Path], more: Mapping[str, str], what: str, limit_s: float
+    engine_python: Path,
+    module: str,
+    paths: tuple[Path, Path],
+    more: Mapping[str, str],
+    what: str,
+    limit_s: float,
+    *,
+    inherited: Mapping[str, str] | None = None,
 ) -> None:
     """``python -m MODULE PATH PATH`` in the repository's root, until the second path, which it makes, is there.
 
-    ``more`` environment variables win over the caller's; ``what`` is being done, for people. However this process ends,
-    the worker does too.
+    ``more`` environment variables win over the ``inherited`` ones (None: all of the caller's); ``what`` is being done,
+    for people. However this process ends, the worker does too.
 
     Raises:
         HarnessError: it took longer than ``limit_s``, or failed (its exception or last line is quoted).
@@ -27,7 +34,7 @@ def run_worker(
     command = [str(engine_python), "-m", module, *(str(path.resolve()) for path in paths)]
     try:
         with guarded() as guardian:
-            environment = os.environ | more | guardian.environment
+            environment = {**(os.environ if inherited is None else inherited), **more, **guardian.environment}
             done = subprocess.run(
                 command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=limit_s, check=False
             )

@@ -3,6 +3,7 @@
 import re
 
 from harness.analyse.partition import ENGINE_ROLES
+from harness.analyse.refusal import WRAPPERS
 from harness.analyse.spans import Process
 from harness.engine.process_tree import Exit
 
@@ -42,14 +43,8 @@ def died(processes: list[Process], exit: Exit) -> str | None:
 
 # What processes put in front of each line: (EngineCore pid=7) ERROR 11-20 12:00:00 [core.py:1] …
 _PREFIX = re.compile(r"^(?:\([^)]*\) )?(?:[A-Z]+ [^\[]*\[[^\]]*\] )?")
-# Levels at which a traceback was only noted; and words of the front end that point to the cause but are not it.
+# Levels at which a traceback was only noted.
 _HARMLESS = re.compile(r"(?:\([^)]*\) )?(?:DEBUG|INFO|WARNING) ")
-_NOT_THE_CAUSE = (
-    "Engine core initialization failed",
-    "WorkerProc initialization failed",
-    "EngineCore encountered an issue",
-    "Executor failed",
-)
 
 
 def last_error(log: str) -> str | None:
@@ -65,5 +60,5 @@ def last_error(log: str) -> str | None:
         if name.isidentifier() and name.endswith(("Error", "Exception", "Interrupt")) and (": " in head or code):
             exceptions.append(head[:500])
         code = said.startswith("  ")
-    causes = [head for head in exceptions if not any(words in head for words in _NOT_THE_CAUSE)]
+    causes = [head for head in exceptions if not any(words in head for words in WRAPPERS)]
     return next(reversed(causes or exceptions), None)

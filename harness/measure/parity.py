@@ -5,6 +5,7 @@ fails is a failed run that says where and why; Ctrl-C leaves none.
 """
 
 import json
+import os
 import shutil
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -14,11 +15,13 @@ from pathlib import Path
 from typing import Any
 
 from experiments.engine_anatomy.parity_study import LISTED, ParityParameters
+from harness.engine.detect import device_variables
 from harness.engine.environment import Engine
 from harness.engine.model_store import ModelFiles
 from harness.engine.planted_tensor import planted_tensor
 from harness.engine.study_worker import run_worker
 from harness.errors import HarnessError, MeasurementFailed
+from harness.measure.case import INHERITED
 from harness.measure.provenance import harness_facts
 from harness.record.parity_run import (
     ANSWERS,
@@ -36,6 +39,7 @@ from harness.record.parity_run import (
     write_lines,
 )
 from harness.record.plain import printable
+from harness.record.private import names_here, without_private
 from harness.record.routing_store import StoredCase
 
 _WORKER = "experiments.engine_anatomy.worker_parity_"
@@ -69,7 +73,7 @@ def make_parity(job: ParityJob, engine: Engine, announce: Callable[[str], None])
         try:
             made.compare()
         except (MeasurementFailed, ParityRunError, OSError) as error:
-            made.facts(FAILED, printable(str(error), _LONGEST_REASON)).write(working)
+            made.facts(FAILED, printable(made.without_places(str(error)), _LONGEST_REASON)).write(working)
             return job.stored.close(_RUN, working, is_ok=False)
     except BaseException:  # Ctrl-C: there is no run
         shutil.rmtree(working, ignore_errors=True)
@@ -131,18 +135,24 @@ class _Run:
         begun = time.monotonic()
         try:
             run_worker(
-                self.engine.python, _WORKER + worker, (request, result), self.job.environment, what, self.job.limit_s
+                self.engine.python,
+                _WORKER + worker,
+                (request, result),
+                self.job.environment,
+                what,
+                self.job.limit_s,
+                inherited={name: os.environ[name] for name in INHERITED if name in os.environ} | device_variables(),
             )
         except HarnessError as error:
-            raise MeasurementFailed(self._without_places(str(error))) from None
+            raise MeasurementFailed(str(error)) from None
         self.seconds[self.stage] = round(time.monotonic() - begun, 3)
         told: dict[str, Any] = json.loads(result.read_text(encoding="utf-8"))
         request.unlink()
         result.unlink()
         return told
 
-    def _without_places(self, text: str) -> str:
-        """What a worker said, for a record that travels: places of this machine by what they are."""
+    def without_places(self, text: str) -> str:
+        """What went wrong, for a record that travels: places of this machine by what they are, nobody's names."""
         names = {
             self.engine.python: self.engine.pin.name,
             self.working: "the run's folder",
@@ -151,7 +161,7 @@ class _Run:
         for place, name in names.items():
             for written in (str(place), str(place.resolve())):
                 text = text.replace(written, name)
-        return text
+        return str(without_private(text, names_here()))
 
     def facts(self, status: str, reason: str | None) -> ParityFacts:
         """parity.json, as far as the run came."""

@@ -83,11 +83,11 @@ class ParityFacts:
     started_at: str  # ISO 8601, UTC
     parameters: dict[str, Any]  # dtype, exact, prompts, tokens, listed, seed, plant {tensor, factor} or None
     model: dict[str, Any]  # name, twin, files_sha256
-    engine: dict[str, Any]  # pin, version, lock_sha256
+    engine: dict[str, Any]  # pin, version, lock_sha256, patches_sha256
     versions: dict[str, str]  # of vllm, torch, transformers, as imported; empty where vLLM did not answer
     chat: bool | None  # whether the prompts were put into the tokenizer's chat template
     seconds: dict[str, float]  # of each process, wall clock
-    environment: dict[str, str]  # of both processes
+    environment: dict[str, str]  # of both processes, beside what they inherit (harness/measure/case.py)
     node: dict[str, Any]
     harness: dict[str, Any]
     study: str = STUDY
@@ -118,7 +118,7 @@ def lines_of(documents: Any, kind: type[Line], where: str) -> list[Line]:
     """Objects of one kind, as a worker or a file gives them.
 
     Raises:
-        ParityRunError: one has other fields, or a value that cannot be (it is named).
+        ParityRunError: one has other fields, or a value that cannot be, such as NaN (it is named).
     """
     if not isinstance(documents, list):
         raise ParityRunError(f"{where}: not a list")
@@ -191,7 +191,17 @@ def _object(document: dict[str, Any], kind: type[Object], where: str) -> Object:
     for name, annotation in types.items():
         if not fits(document[name], annotation):
             raise ParityRunError(f"{where}: {name} has a value that cannot be (got {repr(document[name])[:80]})")
+        if annotation == list[list[float]]:
+            _check_finite(document[name], f"{where}: {name}")
     return kind(**document)
+
+
+def _check_finite(rows: list[list[float]], where: str) -> None:
+    """Raise ParityRunError where an engine gave no number: the plainest of the faults that are looked for."""
+    for token, row in enumerate(rows, start=1):
+        for value in row:
+            if not math.isfinite(value):
+                raise ParityRunError(f"{where} at token {token} is {value}: a log-probability that is no number")
 
 
 def _problem(answer: Answer, reference: Reference) -> str | None:
@@ -213,7 +223,4 @@ def _problem(answer: Answer, reference: Reference) -> str | None:
             return f"{name} is not {count} × {wide or 'k'}"
     if any(row[0] != token for row, token in zip(answer.ids, answer.tokens, strict=True)):
         return "the chosen token is not the first of the listed ones"
-    log_ps = (answer.log_p, reference.log_p, reference.exact, reference.best_log_p)
-    if not all(math.isfinite(value) for rows in log_ps for row in rows for value in row):
-        return "a log-probability is not finite"
     return "it has not two texts" if len(reference.texts) != 2 else None

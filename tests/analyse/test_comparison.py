@@ -5,7 +5,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from harness.analyse.comparison import comparison_rows, gaps, points
-from harness.analyse.comparison_parity import IDS, TEXTS, agreements, divergence
+from harness.analyse.comparison_parity import IDS, TEXTS, agreements
+from harness.analyse.first_difference import first_difference
 from tests.comparison_runs import record, run
 
 DOWN = ((2, "it was down"), (3, "it still was"))
@@ -102,8 +103,8 @@ def test_requests_that_failed_on_one_side_are_not_compared() -> None:
 
 @given(WORDS, WORDS)
 def test_what_comes_before_the_divergence_is_the_same_and_the_next_is_not(one: list[int], other: list[int]) -> None:
-    at = divergence(one, other)
-    assert at == divergence(other, one)
+    at = first_difference(one, other)
+    assert at == first_difference(other, one)
     if at is None:
         assert one == other
     else:

@@ -105,6 +105,27 @@ def test_vllm_does_what_transformers_does_and_a_planted_fault_is_caught(
 
 
 @pytest.mark.slow
+def test_transformers_answers_greedily_whatever_penalty_the_models_generation_config_has(
+    engine: Engine, model: ModelFiles, tmp_path: Path
+):
+    folder = tmp_path / "penalty"
+    shutil.copytree(model.path, folder)
+    ends = json.loads((folder / "generation_config.json").read_text())
+    (folder / "generation_config.json").write_text(json.dumps(ends | {"repetition_penalty": 5.0, "do_sample": True}))
+    asked = {"model": str(folder), "dtype": "float32", "exact": "float64", "device": "cpu", "tokens": 24, "grows": True}
+    first = ask(engine, "reference", asked | {"answers": ANSWERS}, tmp_path)["references"]
+    own = [
+        {"prompt": given["prompt"], "tokens": each["tokens"], "ids": [[token] for token in each["tokens"]]}
+        for given, each in zip(ANSWERS, first, strict=True)
+    ]
+    for answer, judged in zip(
+        own, ask(engine, "reference", asked | {"answers": own}, tmp_path)["references"], strict=True
+    ):
+        assert len(answer["tokens"]) > 12
+        assert [best[0] for best in judged["best"]] == answer["tokens"]
+
+
+@pytest.mark.slow
 def test_a_chat_template_is_used_where_there_is_one(engine: Engine, model: ModelFiles, tmp_path: Path):
     folder = tmp_path / "chat"
     shutil.copytree(model.path, folder)

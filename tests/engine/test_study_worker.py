@@ -52,6 +52,17 @@ def test_a_worker_that_made_its_result_is_fine(tmp_path: Path, monkeypatch: pyte
     assert (tmp_path / "result.json").read_text() == str(tmp_path / "request.json")
 
 
+def test_what_a_worker_inherits_can_be_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("ONLY_OF_THIS_SHELL", "x")
+    monkeypatch.setattr(study_worker, "ROOT", tmp_path)
+    code = "import os, sys, pathlib; pathlib.Path(sys.argv[2]).write_text(' '.join(sorted(os.environ)))"
+    (tmp_path / "worker_one.py").write_text(code)
+    paths, python = (tmp_path / "request", tmp_path / "result"), Path(sys.executable)
+    run_worker(python, "worker_one", paths, {"MORE": "1"}, "x", 60.0, inherited={"KEPT": "1", "PATH": "/bin"})
+    assert {"MORE", "KEPT", "PATH"} <= set(paths[1].read_text().split())
+    assert "ONLY_OF_THIS_SHELL" not in paths[1].read_text()
+
+
 CALLER = """
 import sys
 from pathlib import Path
