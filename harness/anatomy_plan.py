@@ -13,7 +13,7 @@ from harness.anatomy_asked import Asked
 # of a request alone and of one in a full batch, each with its share of the prompt.
 _START_S, _STOP_S = 45.0, 5.0
 _TOKEN_S, _BATCHED_TOKEN_S = 0.0095, 0.0012
-_FEATURE_S, _COMPILED_FEATURE_S = 30.0, 75.0  # an engine's start, its passes, what a worker's prompts take
+_FEATURE_S, _COMPILED_FEATURE_S = 28.0, 60.0  # an engine's start, its passes, what a worker's prompts take
 
 
 def print_anatomy_plan(asked: Asked, as_json: bool) -> None:

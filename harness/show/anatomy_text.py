@@ -21,7 +21,7 @@ def share_caption(side: StudySide, data: CaseSplit) -> list[str]:
         _count(data),
         "(a) API server: all CPU of its process. Scheduling: CPU of the engine core but its spinning waits, and host "
         "work of the worker's main thread (inputs, replies). Execution: the worker's forward, logits and sampling, and "
-        "its other threads. What tracing cost is taken off.",
+        "its other threads if it computes with several. What tracing cost is taken off.",
         "(b) Exclusive cover of the intervals in which all processes were seen: execution before worker host work, "
         "before schedule and update, before the API server, before the rest of an engine step. It adds up to 100 %; "
         "shares of busy time would not, because the processes overlap.",

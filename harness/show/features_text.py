@@ -23,7 +23,6 @@ from harness.record.feature_tables import (
     TOKENS_PER_STEP,
     UNLIKE_FIRST,
     UNSTABLE,
-    WALL,
 )
 from harness.show.study_command import StudySide
 
@@ -68,13 +67,14 @@ def doubts(cells: Sequence[Cell]) -> list[str]:
 
 
 def summary(cells: Sequence[Cell]) -> Iterator[RenderableType]:
-    """A table of all cases, and sentences on those that need one."""
+    """A table of all cases, and sentences on those that need one. ``taken``: of the drafted tokens; ``a draft``,
+    ``a step``: tokens that it gives.
+    """
     table = Table(title="Engine features against their baselines", title_justify="left", box=SIMPLE_HEAD,
                   pad_edge=False, padding=(0, 1, 0, 0))  # fmt: skip
-    table.add_column("feature")
-    table.add_column("baseline")
-    for name in ("n", "answers equal", "Δ, nats", "accepted, %", "tokens/draft", "tokens/step", "CPU ×", "wall ×"):
-        table.add_column(name, justify="right")
+    table.add_column("feature", no_wrap=True)
+    for name in ("n", "equal", "taken %", "a draft", "a step", "× faster (CPU)"):
+        table.add_column(name, justify="right", no_wrap=True)
     for cell in cells:
         table.add_row(*map(Text, _row(cell)))
     yield table
@@ -89,15 +89,12 @@ def summary(cells: Sequence[Cell]) -> Iterator[RenderableType]:
 def _row(cell: Cell) -> list[str]:
     return [
         cell.feature,
-        cell.baseline or "–",
         str(cell.ok_runs) if cell.ok_runs else cell.status,
         _equal(cell),
-        _nats(cell),
         _number(cell.mean(ACCEPTANCE), 100, ".1f"),
         _number(cell.mean(TOKENS_PER_DRAFT), 1, ".2f"),
         _number(cell.mean(TOKENS_PER_STEP), 1, ".1f"),
         _ratio(cell.speedups.get(CPU)),
-        _ratio(cell.speedups.get(WALL)),
     ]
 
 
@@ -134,5 +131,5 @@ def _number(value: float | None, scale: float, form: str) -> str:
 def _ratio(found: Speedup | None) -> str:
     if found is None:
         return "–"
-    bounds = f" [{found.low:.2g}, {found.high:.2g}]" if found.low is not None and found.high is not None else ""
-    return f"{found.ratio:.2g}{bounds}"
+    bounds = f" [{found.low:.2f}, {found.high:.2f}]" if found.low is not None and found.high is not None else ""
+    return f"{found.ratio:.2f}{bounds}"
