@@ -67,13 +67,13 @@ def doubts(cells: Sequence[Cell]) -> list[str]:
 
 
 def summary(cells: Sequence[Cell]) -> Iterator[RenderableType]:
-    """A table of all cases, and sentences on those that need one. ``taken``: of the drafted tokens; ``a draft``,
-    ``a step``: tokens that it gives.
+    """A table of all cases, and sentences on those that need one. ``taken``: % of
+    the drafted tokens; ``draft``, ``step``: tokens that one gives.
     """
     table = Table(title="Engine features against their baselines", title_justify="left", box=SIMPLE_HEAD,
-                  pad_edge=False, padding=(0, 1, 0, 0))  # fmt: skip
+                  pad_edge=False, show_edge=False, padding=(0, 1, 0, 0))  # fmt: skip
     table.add_column("feature", no_wrap=True)
-    for name in ("n", "equal", "taken %", "a draft", "a step", "× faster (CPU)"):
+    for name in ("n", "equal", "taken", "draft", "step", "× faster (CPU)"):
         table.add_column(name, justify="right", no_wrap=True)
     for cell in cells:
         table.add_row(*map(Text, _row(cell)))
@@ -121,7 +121,9 @@ def _agreement(cells: Sequence[Cell]) -> str:
     ties = sum(cell.outputs[NEAR_TIES] for cell in compared if cell.outputs)
     said = f"{ties:.0f} of them first differ at a near tie" if ties else "none differs"
     answers = sum(cell.outputs[ANSWERS] for cell in compared if cell.outputs)
-    return f"{answers:,.0f} answers of {len(compared)} features were compared with their baseline's: {said}."
+    largest = max((cell.outputs.get(LARGEST_DIFFERENCE) or 0.0 for cell in compared if cell.outputs), default=0.0)
+    told = f"{answers:,.0f} answers of {len(compared)} features were compared with their baseline's: {said}"
+    return f"{told}; log-probabilities differ by at most {largest:.1g} nats."
 
 
 def _number(value: float | None, scale: float, form: str) -> str:

@@ -81,10 +81,10 @@ def test_the_page_shows_every_case_and_is_readable(repeats: int):
 def test_what_is_printed_says_how_answers_agree():
     said = printed(rows())
     assert "199/200 +1 ties" in said
-    assert "0.4 [0.3, 0.53]" in said
+    assert "0.40 [0.30, 0.53]" in said
     assert f"synthetic: refused, as declared: {REASON}" in said
     assert (
-        "200 answers of 1 features were compared with their baseline's: 1 of them first differ at a near tie." in said
+        "200 answers of 1 features were compared with their baseline's: 1 of them first differ at a near tie;" in said
     )
 
 
@@ -112,7 +112,7 @@ def test_what_makes_a_comparison_doubtful_is_printed_and_drawn(changed: dict[str
 
 
 def test_the_largest_difference_of_log_probabilities_is_printed():
-    assert "199/200 +1 ties 3e-06" in printed(rows())
+    assert "log-probabilities differ by at most 3e-06 nats." in printed(rows())
 
 
 def test_a_slot_without_features_has_no_page_and_no_note():

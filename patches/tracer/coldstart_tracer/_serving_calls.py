@@ -48,8 +48,11 @@ def _enter(index):
     return thread, frame
 
 
-def _leave(thread, frame):
-    """The finished call's row; None: its window is over."""
+def _leave(thread, frame, kind=tuple):
+    """The finished call's row; None: its window is over.
+
+    Rows are tuples where they can be: of numbers alone, they are nothing to the garbage collector.
+    """
     spent = cpu()
     ended = now()
     frames = thread.frames
@@ -65,7 +68,9 @@ def _leave(thread, frame):
         outer[1] += wall
         outer[2] += spent
         parent = outer[0]
-    row = [frame[0], thread.tid, frame[3], ended, wall - frame[1], spent, spent - frame[2], parent, None]
+    row = (frame[0], thread.tid, frame[3], ended, wall - frame[1], spent, spent - frame[2], parent, None)
+    if kind is list:
+        row = list(row)
     ROWS.append(row)
     return row
 
@@ -131,7 +136,7 @@ class Steps:
         try:
             return self.coroutine.send(value)
         finally:
-            row = _leave(thread, frame)
+            row = _leave(thread, frame, list if self.tell is not None else tuple)
             if self.tell is not None and row is not None:
                 _tell(thread, row, self.tell, self.args, None)
                 self.tell = None  # of its first step
@@ -219,7 +224,7 @@ def wrap(function, index, kind, need, tell=None):
             except BaseException:
                 _leave(thread, frame)
                 raise
-            row = _leave(thread, frame)
+            row = _leave(thread, frame, list)
             if row is not None:
                 _tell(thread, row, tell, args, result)
             return result
