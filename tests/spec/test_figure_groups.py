@@ -40,7 +40,9 @@ def test_figure_16_is_said_to_be_a_drawing():
 
 
 def test_an_unknown_name_lists_figures_and_groups():
-    with pytest.raises(HarnessError, match=r"unknown figure 'all'; valid: 1, 2, .*, 17, anatomy, headroom, .*sharing, rest"):
+    with pytest.raises(
+        HarnessError, match=r"unknown figure 'all'; valid: 1, 2, .*, 17, anatomy, headroom, .*sharing, rest"
+    ):
         figures_of("all", Workspace())
 
 
