@@ -1,7 +1,7 @@
 """``python -m harness parity``: what it makes, stores, says and exits with.
 
 Both engines are faked by a small table of weights, which a fault can really be planted into. Real ones:
-tests/engine/test_real_parity.py.
+tests/engine/test_real_parity.py. Over 300 lines: one short call of the same command per claim, over the same fakes.
 """
 
 import json

@@ -10,6 +10,7 @@ close the two best are, an answer that ends, a position whose gap is not known.
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from harness.analyse.first_difference import first_difference
 from harness.record.feature_run import Output
 
 
@@ -30,7 +31,9 @@ class Agreement:
 def agreement(baseline: Sequence[Output], mine: Sequence[Output], near_tie: float) -> Agreement:
     """Answers to the same prompts, in their order; ``near_tie`` in nats."""
     pairs = list(zip(baseline, mine, strict=True))
-    apart = [(base, other, at) for base, other in pairs if (at := diverges_at(base, other)) is not None]
+    apart = [
+        (base, other, at) for base, other in pairs if (at := first_difference(base.tokens, other.tokens)) is not None
+    ]
     ties = sum(_is_near_tie(base, other, at, near_tie) for base, other, at in apart)
     return Agreement(
         compared=len(pairs),
@@ -41,13 +44,6 @@ def agreement(baseline: Sequence[Output], mine: Sequence[Output], near_tie: floa
     )
 
 
-def diverges_at(base: Output, other: Output) -> int | None:
-    """The first position whose tokens differ, or where one answer has ended; None: they are the same."""
-    shorter = min(len(base.tokens), len(other.tokens))
-    at = next((at for at in range(shorter) if base.tokens[at] != other.tokens[at]), None)
-    return shorter if at is None and len(base.tokens) != len(other.tokens) else at
-
-
 def _is_near_tie(base: Output, other: Output, at: int, near_tie: float) -> bool:
     """Whether ``other`` took the baseline's second best token at ``at``, and that was close enough."""
     if base.gaps is None or base.runners_up is None or at >= min(len(base.gaps), len(other.tokens)):
@@ -56,7 +52,7 @@ def _is_near_tie(base: Output, other: Output, at: int, near_tie: float) -> bool:
 
 
 def _differences(base: Output, other: Output) -> list[float]:
-    at = diverges_at(base, other)
+    at = first_difference(base.tokens, other.tokens)
     same = len(base.tokens) if at is None else at
     pairs = zip((base.nll or [])[:same], (other.nll or [])[:same], strict=False)
     return [abs(a - b) for a, b in pairs]

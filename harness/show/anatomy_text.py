@@ -6,10 +6,9 @@ from harness.analyse.anatomy_series import CaseSplit
 from harness.record.anatomy_tables import CPU, NOTHING, TWIN
 from harness.record.plain import printable
 from harness.record.study_slot import StudySlot
+from harness.show.failed_runs import failed_run_sentences
 from harness.show.study_command import StudySide
 
-_REASON = 160  # characters of why a run failed
-_NAMED = 4  # failed runs
 _LONGEST = 60  # characters of a value
 SENTENCE = "API server 33 %, scheduling 29 %, GPU execution 38 %"
 
@@ -164,13 +163,4 @@ def _pin(slot: StudySlot) -> str:
 
 def _failed(data: CaseSplit) -> list[str]:
     """Failed runs with their reason."""
-    said = []
-    for run in data.failed_runs[:_NAMED]:
-        reason = str(run["reason"])
-        reason = reason if len(reason) <= _REASON else f"{reason[: _REASON - 1]}…"
-        where = f" in {run['failed_in']}" if run["failed_in"] != NOTHING else ""
-        why = f": {reason}" if reason != NOTHING else ""
-        said.append(f"Run {run['repeat']} failed{where}{why.rstrip('.')}.")
-    if more := data.failed_runs[_NAMED:]:
-        said.append(f"{len(more)} more failed runs are in runs.csv.")
-    return said
+    return failed_run_sentences(data.failed_runs, NOTHING, lambda run: f"Run {run['repeat']}")

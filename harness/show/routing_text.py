@@ -4,11 +4,9 @@ from harness.analyse.routing_series import Labelled, request_counts
 from harness.analyse.routing_series_simulated import CLOSE_POINTS, FOLLOWED, MOONCAKE, OWN
 from harness.record.routing_tables import ALL, CANCELLED, FAILED, NOTHING, POWER_OF_TWO
 from harness.record.study_slot import StudySlot
+from harness.show.failed_runs import failed_run_sentences
 from harness.show.routing_manifest import accounts, clients, models, parameters, pin, router
 from harness.show.study_command import StudySide
-
-_REASON = 160  # characters of why a run failed
-_NAMED = 4  # failed runs
 
 
 def latency_caption(side: StudySide, data: Labelled) -> list[str]:
@@ -167,15 +165,7 @@ def _hollow(data: Labelled) -> list[str]:
 
 def _failed(data: Labelled) -> list[str]:
     """Failed runs with their reason, and cancelled requests."""
-    said = []
-    for run in data.failed_runs[:_NAMED]:
-        reason = str(run["reason"])
-        reason = reason if len(reason) <= _REASON else f"{reason[: _REASON - 1]}…"
-        where = f" in {run['failed_in']}" if run["failed_in"] != NOTHING else ""
-        why = f": {reason}" if reason != NOTHING else ""
-        said.append(f"Run {run['repeat']} of {run['strategy']} failed{where}{why.rstrip('.')}.")
-    if more := data.failed_runs[_NAMED:]:
-        said.append(f"{len(more)} more failed runs are in runs.csv.")
+    said = failed_run_sentences(data.failed_runs, NOTHING, lambda run: f"Run {run['repeat']} of {run['strategy']}")
     if cancelled := sum(each[CANCELLED] for each in request_counts(data).values()):
         said.append(f"The client cancelled {cancelled:,} requests on purpose.")
     return said

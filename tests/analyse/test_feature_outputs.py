@@ -3,7 +3,8 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.analyse.feature_outputs import agreement, diverges_at
+from harness.analyse.feature_outputs import agreement
+from harness.analyse.first_difference import first_difference
 from harness.record.feature_run import Output
 
 TOKENS = st.lists(st.integers(0, 3), min_size=1, max_size=8)
@@ -39,7 +40,7 @@ def test_a_difference_counts_as_a_near_tie_only_if_the_two_best_are_that_close_t
     gaps = [1.0] * len(tokens)
     gaps[at] = gap
     base = output(tokens, gaps)
-    assert diverges_at(base, output(other)) == at
+    assert first_difference(base.tokens, output(other).tokens) == at
     found = agreement([base], [output(other)], NEAR)
     assert (found.near_ties, found.different) == ((1, 0) if gap <= NEAR else (0, 1))
 

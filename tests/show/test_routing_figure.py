@@ -1,64 +1,27 @@
 """The routing figure: drawn from slots alone, readable, and saying whose data it shows, how often, and what failed."""
 
-import io
 import shutil
 import subprocess
 import sys
-from itertools import pairwise
 from pathlib import Path
 
 import pytest
-from matplotlib.figure import Figure
 from matplotlib.text import Text
-from rich.console import Console
 
 from harness.record.routing_tables import ROUTING_TABLES, RUNS, STUDY
 from harness.record.study_slot import StudySlot, read_study_slot
 from harness.show.routing import PLOT
 from harness.show.study_command import StudySide, study_plot_command, study_sides
-from harness.show.study_page import PAGE_IN
-from harness.show.style import SMALLEST_PT, style
 from harness.workspace import Workspace
+from tests.drawn_pages import Drawn, drawn_pages, is_readable
 from tests.routing_slot import Made, made_slot
 
 PLOT_FILE = Workspace().root / "figures" / "figure-routing" / "plot.py"
-PRINTED_IN = 9.9  # the taller of A4 and letter, less margins
 SMALL = Made(("two-replicas",), ("power-of-two", "prefix"), 1, warm=False, simulated=False, failing=False, requests=12)
-
-Drawn = tuple[list[Figure], list[str], str]
 
 
 def drawn(*folders: Path) -> Drawn:
-    """The pages, the words of each, and what is printed."""
-    figures, notes = PLOT.draw(study_sides(PLOT, PLOT_FILE.parent, folders))
-    assert isinstance(figures, list)
-    words = [
-        " ".join(" ".join(text.get_text() for text in figure.findobj(Text) if isinstance(text, Text)).split())
-        for figure in figures
-    ]
-    out = Console(file=io.StringIO(), width=80)
-    for note in notes:
-        out.print(note)
-    return figures, words, " ".join(out.file.getvalue().split())  # type: ignore[attr-defined]
-
-
-def is_readable(figure: Figure) -> None:
-    """Nothing outside the page, no text too small, no two of a panel's tick labels over each other."""
-    assert figure.get_figwidth() == PAGE_IN
-    assert figure.get_figheight() <= PRINTED_IN
-    with style():
-        figure.canvas.draw()
-        box = figure.get_tightbbox()
-        assert 0 <= box.x0 < box.x1 <= PAGE_IN
-        assert 0 <= box.y0 < box.y1 <= figure.get_figheight()
-        shown = [text for text in figure.findobj(Text) if isinstance(text, Text) and text.get_text()]
-        assert min(text.get_fontsize() for text in shown) >= SMALLEST_PT
-        for axes in figure.axes:
-            lowest, highest = sorted(axes.get_xlim())
-            ticks = zip(axes.get_xticks(), axes.get_xticklabels(), strict=True)
-            boxes = [label.get_window_extent() for at, label in ticks if lowest <= at <= highest and label.get_text()]
-            ordered = sorted(boxes, key=lambda each: each.x0)
-            assert all(left.x1 < right.x0 for left, right in pairwise(ordered))
+    return drawn_pages(PLOT, *folders)
 
 
 @pytest.fixture(scope="module")
