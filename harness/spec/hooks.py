@@ -37,6 +37,13 @@ class Hook(BaseModel):
     phases: dict[str, str] = {}  # prefix of the detail → leaf; the first that fits replaces `phase`
     # index of the positional argument that is a traced graph (torch.fx.GraphModule), whose size the span states
     graph: int | None = Field(None, ge=0)
+    # the span's own time is this part of its phase; {detail} and {devices} (of `counts_bytes`: "cpu to cuda") stand for both
+    part: str | None = None
+    many: bool = False  # called thousands of times: no spans; calls, own time and bytes are added up in the open span
+    within: str | None = None  # of `many`: "module:name" of the hook during whose calls, only, this one is set
+    items: bool = False  # a generator function: making each of its items is a call
+    # index of the positional argument that is a tensor which the call copies to the first argument: its bytes are added
+    counts_bytes: int | None = Field(None, ge=0)
     io: bool = False  # the span states how many bytes the process had from block devices meanwhile
     # shorter calls leave no span: for functions called hundreds of times, rarely for long
     min_ms: float = Field(0, ge=0, allow_inf_nan=False)
@@ -53,6 +60,10 @@ class Hook(BaseModel):
                 raise ValueError(f"unknown phase '{leaf}'; known: {', '.join(sorted((*LEAVES, INTERPRETER)))}")
         if self.phases and self.detail is None:
             raise ValueError("phases are chosen by the detail: name its argument with 'detail'")
+        if self.many and (self.kind != "work" or not self.part or not self.within or self.phase or self.disarm):
+            raise ValueError("many needs kind = 'work', 'part' and 'within', and has neither phase nor disarm")
+        if (self.within or self.items or self.counts_bytes is not None) and not self.many:
+            raise ValueError("within, items and counts_bytes belong to many = true")
         if self.waits_for is not None and self.kind != "wait":
             raise ValueError("waits_for belongs to kind = 'wait'")
         return self
