@@ -37,7 +37,8 @@ class Hook(BaseModel):
     phases: dict[str, str] = {}  # prefix of the detail → leaf; the first that fits replaces `phase`
     # index of the positional argument that is a traced graph (torch.fx.GraphModule), whose size the span states
     graph: int | None = Field(None, ge=0)
-    # the span's own time is this part of its phase; {detail} and {devices} (of `counts_bytes`: "cpu to cuda") stand for both
+    # the span's own time is this part of its phase; {detail} and, with `counts_bytes`, {devices} ("cpu to cuda") are
+    # filled in
     part: str | None = None
     many: bool = False  # called thousands of times: no spans; calls, own time and bytes are added up in the open span
     within: str | None = None  # of `many`: "module:name" of the hook during whose calls, only, this one is set
