@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from experiments.engine_anatomy.study import Case
-from harness.engine.detect import default_pin
+from harness.engine.default_pin import default_pin
 from harness.errors import HarnessError
 from harness.spec.anatomy import AnatomyFigure, Setting, load_anatomy
 from harness.spec.features import chosen_features

@@ -37,7 +37,7 @@ def install(
     ] = None,
 ) -> None:
     """Make an engine's environment and patch it (releases are left as they were published)."""
-    from harness.engine.detect import default_pin
+    from harness.engine.default_pin import default_pin
     from harness.engine.environment import ensure_installed, installed_of
     from harness.figure_command import set_up
     from harness.spec.pin import Pin, load_build

@@ -165,7 +165,7 @@ def figure(
 ) -> None:
     """Everything for one figure: set up, measure what is missing, collect, plot. (bash run_figure.sh NUM)"""
     from harness.budget_plan import print_budgeted
-    from harness.figure_cases import asked_figures
+    from harness.figure_cases import asked_figures, notes_on
     from harness.figure_command import Call, cut_to_budget, run_figure
     from harness.figure_plan import plan, print_plan
     from harness.measure.case import Options
@@ -211,7 +211,7 @@ def figure(
             print_budgeted(budgeted, budget_s, console)
             asked, options = budgeted.asked, budgeted.options
         if budget_s is None or as_json:
-            print_plan(plan(asked, options, workspace), [note for each in asked for note in each.notes], as_json)
+            print_plan(plan(asked, options, workspace), notes_on(asked, engine), as_json)
     else:
         run_figure(Call(number, slot, engine, allow_mismatch, named_versions, budget_s), options, workspace)
 

@@ -7,13 +7,15 @@ from harness.doctor.figures import figure_checks, missing_starts, stopped_figure
 from harness.doctor.gpu import look_at_gpus
 from harness.doctor.machine import machine_checks
 from harness.doctor.needs import Look
+from harness.doctor.pins import pin_checks
 from harness.doctor.place import place_checks
 from harness.doctor.stock import stock_checks
 from harness.doctor.tools import tool_checks
 from harness.door import json_errors
+from harness.engine.default_pin import Choice, choice, this_host
 from harness.figure_cases import engines_and_models
 from harness.show.doctor import print_checks
-from harness.spec.pin import DEFAULT_CPU_PIN, DEFAULT_CUDA_PIN, load_pin
+from harness.spec.pin import DEFAULT_CPU_PIN, load_pin
 from harness.workspace import Workspace
 
 DEFAULT_FIGURE = "2"
@@ -41,17 +43,20 @@ def examine(pin_name: str | None, workspace: Workspace) -> tuple[list[Check], li
     """Everything that was looked at, and each figure's verdict."""
     gpus = look_at_gpus()
     look = Look(workspace, gpus)
-    pin = load_pin(pin_name or (DEFAULT_CUDA_PIN if gpus.names else DEFAULT_CPU_PIN))
-    basis = [*tool_checks(pin), *place_checks(workspace)]
     if gpus.broken:
+        basis = [*tool_checks(load_pin(pin_name or DEFAULT_CPU_PIN)), *place_checks(workspace)]
         return [*basis, gpus.check], stopped_figures(gpus.check, look)
+    host = this_host()
+    chosen = Choice(pin_name, "named with --engine") if pin_name else choice(host)
+    pin = load_pin(chosen.pin)
+    basis = [*tool_checks(pin), *place_checks(workspace)]
     wanted = wanted_figures(pin_name, look)
     default = next(each.points for each in wanted if each.figure.figure == DEFAULT_FIGURE)
     everything = [point for each in wanted for point in each.points]
     pins, models = engines_and_models(default := default or everything)  # a release cannot give figure 2
     machine = machine_checks(*look.memory_bytes(default), look.model(models[0]).file_bytes)
     planned, store = missing_starts(wanted, look)
-    checks = [*basis, *machine, look.disk(pins, models), store, gpus.check]
+    checks = [*basis, *machine, look.disk(pins, models), store, gpus.check, *pin_checks(host, chosen)]
     checks += stock_checks(default, everything, look)
     if pin.device == "cuda":
         basis.append(gpus.check)

@@ -14,7 +14,7 @@ from harness.analyse.evidence import Device, Evidence, Here, Origin
 from harness.analyse.model_facts import name_in_models_yaml
 from harness.analyse.paper_facts import paper_facts
 from harness.analyse.recorded import SHARED, is_recorded, recorded_rows, recording_of
-from harness.engine.detect import default_pin
+from harness.engine.default_pin import default_pin
 from harness.engine.real_weights import has_real_weights
 from harness.errors import HarnessError
 from harness.record.paper import PAPER_CSV, PaperRow, read_paper

@@ -6,13 +6,13 @@ Nothing here acts: what can be said before anything is installed or made is said
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
-from harness.engine.detect import default_pin, visible_gpus
+from harness.engine.default_pin import check_fit, default_pin, note_on_default
 from harness.errors import HarnessError
 from harness.measure.case import Options, Setting
 from harness.spec.figure import Figure
 from harness.spec.figure_groups import figures_of
 from harness.spec.models import find_model
-from harness.spec.pin import DEFAULT_CPU_PIN, Pin, load_pin
+from harness.spec.pin import Pin, load_pin
 from harness.spec.releases import pins_like
 from harness.workspace import Workspace
 
@@ -66,6 +66,12 @@ def notes_of(asked: Sequence[Asked]) -> list[str]:
     return list(dict.fromkeys(notes or known))
 
 
+def notes_on(asked: Sequence[Asked], pin_name: str | None) -> list[str]:
+    """What is to be said before figures are measured with this engine; None: with this machine's."""
+    own = note_on_default() if pin_name is None else None
+    return list(dict.fromkeys([*([own] if own else []), *(note for each in asked for note in each.notes)]))
+
+
 def asked_figures(
     name: str,
     slot_index: int | None,
@@ -87,10 +93,8 @@ def asked_figures(
     for model in options.models or ():
         find_model(model)
     pin = load_pin(pin_name or default_pin())
-    if pin.device == "cuda" and not visible_gpus():
-        raise HarnessError(
-            f"engine {pin.name} needs an NVIDIA GPU and its driver, found none; try --engine {DEFAULT_CPU_PIN}"
-        )
+    if pin_name:  # the machine's own fits
+        check_fit(pin)
     asked = []
     for figure in figures:
         all_versions = figure.engines == "all" and pin_name is None

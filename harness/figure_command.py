@@ -19,7 +19,7 @@ from harness.engine.model_store import ensure_model
 from harness.engine.tensorize import tensorize
 from harness.errors import HarnessError, MeasurementFailed
 from harness.evidence_files import own_evidence, this_machine
-from harness.figure_cases import Asked, Point, asked_figures
+from harness.figure_cases import Asked, Point, asked_figures, notes_on
 from harness.figure_plan import plan
 from harness.measure.case import Options, make_case
 from harness.measure.conditions import check_writable, measuring
@@ -63,7 +63,7 @@ def run_figure(call: Call, options: Options, workspace: Workspace) -> None:
         MeasurementFailed: a run failed (what succeeded is drawn first).
     """
     asked = asked_figures(call.name, call.slot_index, options, call.pin, workspace, call.versions)
-    for note in dict.fromkeys(note for each in asked for note in each.notes):
+    for note in notes_on(asked, call.pin):
         console.print(note, soft_wrap=True)
     budgeted = None
     if call.budget_s is not None:

@@ -14,7 +14,7 @@ from harness.analyse.parity import DIFFERENT, parity_of
 from harness.analyse.parity_answers import answered
 from harness.analyse.parity_document import document_of, failure_of
 from harness.door import json_errors
-from harness.engine.detect import default_pin
+from harness.engine.default_pin import default_pin
 from harness.engine.environment import Engine, engine_of
 from harness.engine.model_store import ModelFiles, ensure_model
 from harness.engine.patch_set import patches_sha256

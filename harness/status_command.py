@@ -8,7 +8,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from harness.engine.detect import default_pin
+from harness.engine.default_pin import default_pin
 from harness.figure_cases import asked_figures
 from harness.figure_plan import plan
 from harness.measure.case import Options

@@ -1,7 +1,6 @@
 """The GPUs that a start may use, and why there is none."""
 
 import os
-import re
 from dataclasses import dataclass
 
 import pynvml
@@ -10,7 +9,6 @@ from harness.doctor.check import Check
 from harness.engine.detect import driver_versions, gpus, visible_gpus
 from harness.errors import HarnessError
 from harness.record.plain import printable
-from harness.spec.pin import DEFAULT_CPU_PIN, DEFAULT_CUDA_PIN, load_pin
 from harness.state import readings
 
 NAME = "gpu"
@@ -50,12 +48,6 @@ def look_at_gpus() -> Gpus:
     size = f" of {memory / 2**30:.0f} GiB" if memory else ""
     driver = f"driver {versions['driver_version']}, CUDA {versions['cuda_version']}"
     found = printable(f"{', '.join(dict.fromkeys(names))}{size}; {driver}", 160)
-    wanted = _cuda_of_the_lock()
-    if _major(versions["cuda_version"]) < wanted:
-        fix = f"export HARNESS_ENGINE={DEFAULT_CPU_PIN}"  # the machine's administrator may have a newer driver
-        return Gpus(
-            Check(NAME, "missing", found, f"a driver for CUDA {wanted}, or the CPU engine", fix), names, uuids, memory
-        )
     return Gpus(Check(NAME, "ok", found, needed), names, uuids, memory)
 
 
@@ -67,15 +59,3 @@ def _on_the_bus() -> bool:
         except OSError:
             continue
     return False
-
-
-def _cuda_of_the_lock() -> int:
-    """The CUDA that the paper's engine brings; any driver of this major version or a later one can run it."""
-    found = re.search(
-        r"^nvidia-cuda-runtime-cu(\d+)==", load_pin(DEFAULT_CUDA_PIN).lock.read_text("utf-8"), re.MULTILINE
-    )
-    return int(found[1]) if found else 0
-
-
-def _major(version: str | None) -> int:
-    return int((version or "0").partition(".")[0])

@@ -1,4 +1,4 @@
-"""Which GPUs this machine has, which of them the caller lets a start use, and which engine fits."""
+"""Which GPUs this machine has, and which of them the caller lets a start use."""
 
 import os
 from collections.abc import Iterator
@@ -7,7 +7,6 @@ from contextlib import contextmanager
 import pynvml
 
 from harness.errors import HarnessError
-from harness.spec.pin import DEFAULT_CPU_PIN, DEFAULT_CUDA_PIN
 
 _VARIABLE = "CUDA_VISIBLE_DEVICES"
 _NO_GPU = "NoDevFiles"  # what Slurm sets it to in a job without GPUs
@@ -112,6 +111,13 @@ def driver_versions() -> dict[str, str | None]:
         }
 
 
-def default_pin() -> str:
-    """The paper's CUDA pin where a start may use a GPU, else the embedded CPU pin."""
-    return DEFAULT_CUDA_PIN if visible_gpus() else DEFAULT_CPU_PIN
+def compute_capability(uuid: str) -> str | None:
+    """Of a GPU, e.g. 9.0; None where the driver does not tell."""
+    with nvml() as there:
+        if not there:
+            return None
+        try:
+            major, minor = pynvml.nvmlDeviceGetCudaComputeCapability(pynvml.nvmlDeviceGetHandleByUUID(uuid))
+        except pynvml.NVMLError:
+            return None
+        return f"{major}.{minor}"

@@ -106,7 +106,7 @@ def _announce(line: str) -> None:
 @functools.cache
 def _engine_python() -> Path:
     """The Python of this machine's default engine, whose environment is made first if it is not there."""
-    from harness.engine.detect import default_pin
+    from harness.engine.default_pin import default_pin
     from harness.engine.environment import ensure_engine
     from harness.spec.pin import load_pin
 

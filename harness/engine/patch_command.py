@@ -90,7 +90,7 @@ def _target(name: str | None, vllm_path: Path | None, may_make: bool) -> tuple[P
         # .../lib/python3.11/site-packages/vllm belongs to .../bin/python
         python = vllm_dir.parents[3] / "bin" / "python" if len(vllm_dir.parents) > 3 else None
         return load_pin(name or _pin_of(vllm_dir)), vllm_dir, python if python and python.exists() else None
-    from harness.engine.detect import default_pin
+    from harness.engine.default_pin import default_pin
 
     pin = load_pin(name or default_pin())
     engine = _engine(pin, may_make)

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from harness.engine.detect import default_pin
+from harness.engine.default_pin import default_pin
 from harness.engine.environment import Engine, ensure_engine
 from harness.engine.model_files import describe, model_file_names, read_manifest, verify
 from harness.engine.model_store import ModelFiles

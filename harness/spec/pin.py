@@ -64,7 +64,9 @@ class Pin(Build):
 
     vllm_version: str  # what vllm/_version.py says
     torch: str
-    cuda: str | None = Field(None, pattern=r"^[0-9]+\.[0-9]+$")  # of its torch; a driver of this major version runs it
+    cuda: str | None = Field(
+        default=None, pattern=r"^[0-9]+\.[0-9]+$"
+    )  # of its torch; a driver of this major version runs it
     # oldest and newest compute capability of a GPU that its torch has kernels for, e.g. 7.5 and 12.0
     compute_capability: tuple[str, str] | None = None
     lacks: dict[str, str] = {}  # phase, or argument=value, that this engine does not have → why, in a few words

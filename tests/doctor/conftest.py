@@ -60,7 +60,13 @@ def ask(workspace: Workspace, capsys: pytest.CaptureFixture[str]) -> Callable[..
     return asked
 
 
-def set_gpus(monkeypatch: pytest.MonkeyPatch, *names: str, memory_gib: int = 80, cuda: str = "12.8") -> None:
+def set_gpus(
+    monkeypatch: pytest.MonkeyPatch,
+    *names: str,
+    memory_gib: int = 80,
+    cuda: str = "12.8",
+    capability: str | None = "8.9",
+) -> None:
     """A driver that knows these GPUs; none: no driver."""
     known = [{"uuid": f"GPU-{number}", "name": name} for number, name in enumerate(names)]
     versions = (
@@ -72,5 +78,6 @@ def set_gpus(monkeypatch: pytest.MonkeyPatch, *names: str, memory_gib: int = 80,
     for module in (detect, gpu):
         monkeypatch.setattr(module, "gpus", lambda: known)
         monkeypatch.setattr(module, "driver_versions", lambda: versions)
+    monkeypatch.setattr(detect, "compute_capability", lambda _: capability)
     monkeypatch.setattr("harness.state.machine.driver_versions", lambda: versions)
     monkeypatch.setattr(readings, "gpu_use", lambda: use)

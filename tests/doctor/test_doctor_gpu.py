@@ -9,8 +9,10 @@ import pytest
 from harness.doctor import gpu
 from harness.doctor.figures import _other_slot
 from harness.doctor.needs import Look
+from harness.doctor_command import run_doctor
+from harness.errors import HarnessError
 from harness.spec.figure import load_figure
-from harness.spec.pin import DEFAULT_CUDA_PIN
+from harness.spec.pin import DEFAULT_CPU_PIN, DEFAULT_CUDA_PIN
 from harness.state import readings
 from harness.workspace import Workspace
 from tests.doctor.conftest import Told, set_gpus
@@ -61,14 +63,33 @@ def test_hidden_gpus_are_told_and_the_cpu_engine_is_judged(ask: Ask, monkeypatch
     assert told.figures["8"]["status"] == "cannot"
 
 
-def test_a_driver_that_is_older_than_the_engines_cuda_leaves_the_cpu_engine(
-    ask: Ask, monkeypatch: pytest.MonkeyPatch
+def test_a_driver_that_is_older_than_every_cuda_pin_leaves_the_cpu_engine_and_says_why(
+    ask: Ask, workspace: Workspace, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    set_gpus(monkeypatch, "NVIDIA V100", cuda="11.4")
+    set_gpus(monkeypatch, "NVIDIA V100", cuda="11.4", capability="7.0")
     told = ask()
-    assert not told.ok
-    assert told.fix() == "export HARNESS_ENGINE=vllm-0.32.0-cpu"
-    assert ask("vllm-0.32.0-cpu").ok
+    assert told.ok
+    assert told.checks["chosen pin"]["found"].startswith(f"{DEFAULT_CPU_PIN}: no CUDA pin fits")
+    papers = told.checks[f"pin {DEFAULT_CUDA_PIN}"]
+    assert papers["status"] == "cannot"
+    assert papers["found"] == "driver 570.1 runs CUDA up to 11.4, and torch 2.7.1 needs CUDA 12.6 (driver 525 or newer)"
+    with pytest.raises(HarnessError, match=f"^engine {DEFAULT_CUDA_PIN} cannot run here: driver 570.1 .*--engine"):
+        run_doctor(False, DEFAULT_CUDA_PIN, workspace)
+
+
+def test_a_pin_that_fits_is_told_link_by_link(ask: Ask, monkeypatch: pytest.MonkeyPatch) -> None:
+    set_gpus(monkeypatch, "NVIDIA L40S")
+    told = ask()
+    assert told.checks["chosen pin"]["found"] == f"{DEFAULT_CUDA_PIN}: the paper's, and it fits"
+    assert told.checks[f"pin {DEFAULT_CUDA_PIN}"]["found"] == (
+        "driver 570.1 → CUDA ≤ 12.8 → torch 2.7.1 (CUDA 12.6) → vLLM 0.10.1.1; kernels for 7.0…9.0, NVIDIA L40S is 8.9"
+    )
+
+
+def test_without_a_gpu_every_cuda_pin_says_so(ask: Ask) -> None:
+    told = ask()
+    assert told.checks[f"pin {DEFAULT_CUDA_PIN}"]["found"] == "no NVIDIA GPU that a start may use"
+    assert told.checks["chosen pin"]["found"] == f"{DEFAULT_CPU_PIN}: no NVIDIA GPU that a start may use"
 
 
 def test_a_gpu_without_a_driver_that_answers_is_told(ask: Ask, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

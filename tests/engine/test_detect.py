@@ -5,7 +5,8 @@ from collections.abc import Callable
 import pynvml
 import pytest
 
-from harness.engine.detect import default_pin, gpus
+from harness.engine.default_pin import default_pin
+from harness.engine.detect import gpus
 from harness.spec.pin import DEFAULT_CPU_PIN, DEFAULT_CUDA_PIN, load_pin
 
 

@@ -9,7 +9,7 @@ import pytest
 import yaml
 from fake_vllm import HOOKS, FakeEngine, make_fake_engine
 
-from harness.engine import detect, environment
+from harness.engine import default_pin, environment
 from harness.engine.environment import Engine
 from harness.engine.patch_command import main
 from harness.spec.pin import Pin
@@ -23,7 +23,7 @@ def engine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> FakeEngine:
     monkeypatch.setattr(Engine, "site_packages", property(lambda _: engine.site))
     monkeypatch.setattr(Engine, "python", property(lambda _: Path(sys.executable)))
     monkeypatch.setattr(environment, "engine_of", lambda pin: Engine(pin, tmp_path))
-    monkeypatch.setattr(detect, "default_pin", lambda: "fake")
+    monkeypatch.setattr(default_pin, "default_pin", lambda: "fake")
     (tmp_path / "engine.json").write_text("{}")
     return engine
 

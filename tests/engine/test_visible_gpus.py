@@ -5,7 +5,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from harness.engine.detect import default_pin, device_variables, gpus, visible_gpus
+from harness.engine.default_pin import default_pin
+from harness.engine.detect import device_variables, gpus, visible_gpus
 from harness.errors import HarnessError
 from harness.spec.pin import DEFAULT_CPU_PIN, DEFAULT_CUDA_PIN
 

@@ -1,0 +1,180 @@
+"""Which CUDA pin fits a driver, a GPU, a Python and a torch; and which one a machine measures with."""
+
+import sys
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from harness.engine import default_pin as default
+from harness.engine import detect
+from harness.engine.default_pin import check_fit, choice, look_at_python, note_on_default, this_host
+from harness.engine.pin_fit import Host, Reused, choose, fit
+from harness.errors import HarnessError
+from harness.spec.pin import DEFAULT_CPU_PIN, DEFAULT_CUDA_PIN, Pin, load_pin
+
+PAPERS = load_pin(DEFAULT_CUDA_PIN).model_copy(update={"cuda": "12.6", "compute_capability": ("7.0", "9.0")})
+CURRENT = PAPERS.model_copy(
+    update={
+        "name": "vllm-0.25.1-cuda",
+        "vllm_version": "0.25.1",
+        "torch": "torch==2.11.0",
+        "cuda": "13.0",
+        "compute_capability": ("7.5", "12.0"),
+    }
+)
+PYTHON = f"{sys.version_info.major}.{sys.version_info.minor}"
+
+
+def host(cuda: str = "13.0", capability: str | None = "9.0", reused: Reused | None = None) -> Host:
+    return Host("580.65", cuda, (("NVIDIA H200", capability),), "3.11", reused)
+
+
+def torch_of(found: str | None, version: str = "3.12") -> Reused:
+    return Reused("/opt/python", version, found)
+
+
+@pytest.fixture
+def pins(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Both CUDA pins, and a machine whose GPU each test chooses."""
+    known = {each.name: each for each in (PAPERS, CURRENT)}
+    monkeypatch.setattr(default, "pin_names", lambda: [*known, DEFAULT_CPU_PIN])
+    monkeypatch.setattr(default, "load_pin", lambda name: known.get(name) or load_pin(name))
+    monkeypatch.delenv(default.REUSE_PYTHON, raising=False)
+
+
+def machine(monkeypatch: pytest.MonkeyPatch, cuda: str | None, capability: str | None = "9.0") -> None:
+    gpus = [{"uuid": "GPU-a", "name": "NVIDIA H200"}] if cuda else []
+    monkeypatch.setattr(detect, "visible_gpus", lambda: gpus)
+    monkeypatch.setattr(detect, "driver_versions", lambda: {"driver_version": "580.65", "cuda_version": cuda})
+    monkeypatch.setattr(detect, "compute_capability", lambda _: capability)
+
+
+def test_what_fits_is_told_link_by_link() -> None:
+    assert fit(CURRENT, host()).line == (
+        "driver 580.65 → CUDA ≤ 13.0 → torch 2.11.0 (CUDA 13.0) → vLLM 0.25.1; kernels for 7.5…12.0, NVIDIA H200 is 9.0"
+    )
+
+
+@pytest.mark.parametrize(
+    ("pin", "where", "why"),
+    [
+        (
+            CURRENT,
+            host(cuda="12.8"),
+            "driver 580.65 runs CUDA up to 12.8, and torch 2.11.0 needs CUDA 13.0 (driver 580 or newer)",
+        ),
+        (
+            PAPERS,
+            host(capability="10.0"),
+            "torch 2.7.1 has kernels for compute capability 7.0 to 9.0, NVIDIA H200 is 10.0",
+        ),
+        (
+            CURRENT,
+            host(capability="7.0"),
+            "torch 2.11.0 has kernels for compute capability 7.5 to 12.0, NVIDIA H200 is 7.0",
+        ),
+        (PAPERS, host(reused=torch_of("2.11.0+cu130")), "it needs torch 2.7.1, /opt/python has torch 2.11.0+cu130"),
+        (PAPERS, host(reused=torch_of(None)), "it needs torch 2.7.1, /opt/python has none"),
+        (
+            CURRENT,
+            host(reused=torch_of("2.11.0+cu130", "3.13")),
+            "it needs Python 3.11 or 3.12, /opt/python is 3.13",
+        ),
+        (PAPERS, Host(None, None, (), "3.11"), "no NVIDIA GPU that a start may use"),
+    ],
+)
+def test_what_does_not_fit_says_which_link_breaks(pin: Pin, where: Host, why: str) -> None:
+    found = fit(pin, where)
+    assert (found.fits, found.line) == (False, why)
+
+
+@pytest.mark.parametrize(
+    ("cuda", "capability"),
+    [
+        ("13.2", "9.0"),  # a driver of a later CUDA runs an older one's programs
+        ("12.2", "9.0"),  # and one of the same major version
+        ("12.8", "9.1"),  # code of a GPU runs on later ones of its major version
+        ("12.8", None),  # what is not told speaks against nothing
+    ],
+)
+def test_drivers_and_gpus_that_are_newer_within_their_major_version_fit(cuda: str, capability: str | None) -> None:
+    assert fit(PAPERS, host(cuda, capability)).fits
+
+
+def test_every_visible_gpu_must_fit() -> None:
+    both = Host("580.65", "13.0", (("NVIDIA H200", "9.0"), ("NVIDIA B200", "10.0")), "3.11")
+    assert not fit(PAPERS, both).fits
+    assert fit(CURRENT, both).fits
+
+
+@given(
+    cuda=st.tuples(st.integers(11, 14), st.integers(0, 9)), capability=st.tuples(st.integers(5, 12), st.integers(0, 9))
+)
+def test_a_pin_that_is_chosen_fits_and_the_papers_is_never_passed_over(
+    cuda: tuple[int, int], capability: tuple[int, int]
+) -> None:
+    where = host(".".join(map(str, cuda)), ".".join(map(str, capability)))
+    fits = [fit(pin, where) for pin in (CURRENT, PAPERS)]
+    chosen = choose(fits)
+    assert (chosen is None) == (not any(each.fits for each in fits))
+    if chosen is not None:
+        assert chosen.fits
+        assert chosen.pin is PAPERS or not fit(PAPERS, where).fits
+
+
+@pytest.mark.usefixtures("pins")
+@pytest.mark.parametrize(
+    ("cuda", "capability", "name"),
+    [
+        ("13.0", "9.0", PAPERS.name),
+        ("13.0", "10.0", CURRENT.name),
+        ("12.8", "10.0", DEFAULT_CPU_PIN),
+        (None, None, DEFAULT_CPU_PIN),
+    ],
+)
+def test_the_default_is_the_papers_pin_then_the_newest_that_fits_then_the_cpu_pin(
+    monkeypatch: pytest.MonkeyPatch, cuda: str | None, capability: str | None, name: str
+) -> None:
+    machine(monkeypatch, cuda, capability)
+    assert default.default_pin() == name
+    note = note_on_default()
+    assert (note is None) == (cuda is None or name == PAPERS.name)
+    if note is not None:
+        assert note.startswith(f"engine {name}: ")
+        assert f"{PAPERS.name}: torch 2.7.1 has kernels for compute capability 7.0 to 9.0" in note
+        assert note.count(PAPERS.name) == 1
+
+
+@pytest.mark.usefixtures("pins")
+def test_a_named_engine_that_cannot_work_is_refused_with_the_reason_and_another_one(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    machine(monkeypatch, "13.0", "10.0")
+    check_fit(CURRENT)
+    check_fit(load_pin(DEFAULT_CPU_PIN))
+    with pytest.raises(HarnessError, match=rf"{PAPERS.name} cannot run here: torch .* --engine {CURRENT.name}$"):
+        check_fit(PAPERS)
+    machine(monkeypatch, None)
+    with pytest.raises(HarnessError, match=f"needs an NVIDIA GPU .*, found none; try --engine {DEFAULT_CPU_PIN}$"):
+        check_fit(CURRENT)
+
+
+@pytest.mark.usefixtures("pins")
+def test_a_reused_python_decides_for_the_pin_whose_torch_it_has(monkeypatch: pytest.MonkeyPatch) -> None:
+    machine(monkeypatch, "13.0")
+    monkeypatch.setenv(default.REUSE_PYTHON, "/opt/python")
+    monkeypatch.setattr(default, "look_at_python", lambda _: torch_of("2.11.0+cu130"))
+    chosen = choice(this_host())
+    assert chosen.pin == CURRENT.name
+    assert chosen.why == (
+        f"the newest CUDA pin that fits ({PAPERS.name}: it needs torch 2.7.1, /opt/python has torch 2.11.0+cu130)"
+    )
+
+
+def test_another_python_is_asked_for_its_version_and_torch(tmp_path: Path) -> None:
+    assert look_at_python(sys.executable) == Reused(sys.executable, PYTHON, None)
+    for path, why in ((tmp_path / "none", "No such file or directory"), (Path("/bin/true"), "does not answer")):
+        with pytest.raises(HarnessError, match=rf"^HARNESS_REUSE_PYTHON={path}: .*{why}.*; name the interpreter"):
+            look_at_python(str(path))
