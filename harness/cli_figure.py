@@ -46,7 +46,7 @@ def figure(
         str | None, typer.Option(envvar="HARNESS_MODELS", help="Models, separated by commas, instead of the figure's.")
     ] = None,
     engine: Annotated[
-        str | None, typer.Option(envvar="HARNESS_ENGINE", help="Engine pin. [default: CUDA with a GPU, else CPU]")
+        str | None, typer.Option(envvar="HARNESS_ENGINE", help="Engine pin. [default: what fits driver and GPU]")
     ] = None,
     versions: Annotated[
         str | None,

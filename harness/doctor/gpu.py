@@ -33,15 +33,17 @@ def look_at_gpus() -> Gpus:
     try:
         visible, known = visible_gpus(), gpus()
     except HarnessError as error:
-        return Gpus(Check(NAME, "missing", printable(str(error), 160), needed, f"unset {_VISIBLE}"), broken=True)
+        said = printable(str(error), 160)
+        if _VISIBLE in said:
+            return Gpus(Check(NAME, "missing", said, needed, f"unset {_VISIBLE}"), broken=True)
+        return Gpus(Check(NAME, "cannot", said, needed), broken=True)
     except pynvml.NVMLError as error:  # it has fallen off the bus, say
         return Gpus(Check(NAME, "cannot", f"the driver answers: {printable(str(error), 80)}", needed), broken=True)
     if not visible and known:
         found = f"{len(known)} hidden by {_VISIBLE}={printable(os.environ.get(_VISIBLE, ''), 40)}"
         return Gpus(Check(NAME, "warn", found, needed, f"unset {_VISIBLE}"))
     if not visible:
-        found = "one on the bus, but no driver that answers" if _on_the_bus() else "none"
-        return Gpus(Check(NAME, "cannot", found, needed))
+        return Gpus(_no_gpu(needed))
     versions, use = driver_versions(), readings.gpu_use()
     names, uuids = (tuple(gpu[fact] for gpu in visible) for fact in ("name", "uuid"))
     memory = use.memory_bytes // len(names) if use else None
@@ -49,6 +51,34 @@ def look_at_gpus() -> Gpus:
     driver = f"driver {versions['driver_version']}, CUDA {versions['cuda_version']}"
     found = printable(f"{', '.join(dict.fromkeys(names))}{size}; {driver}", 160)
     return Gpus(Check(NAME, "ok", found, needed), names, uuids, memory)
+
+
+def _no_gpu(needed: str) -> Check:
+    """No GPU is told of: because there is none, or because the driver cannot be asked, in which case what to do."""
+    try:
+        pynvml.nvmlInit()
+        pynvml.nvmlShutdown()
+    except pynvml.NVMLError as error:
+        match error.value:
+            case pynvml.NVML_ERROR_DRIVER_NOT_LOADED if _on_the_bus():
+                return Check(
+                    NAME, "missing", "the driver's kernel module is not loaded", needed, "sudo modprobe nvidia"
+                )
+            case pynvml.NVML_ERROR_LIB_RM_VERSION_MISMATCH:
+                found = "driver and library are of two versions, as after an update without a reboot"
+                return Check(NAME, "missing", found, needed, "sudo reboot")
+            case pynvml.NVML_ERROR_NO_PERMISSION:
+                found = "the driver does not let this user ask it (no permission)"
+                return Check(NAME, "missing", found, "a user, or a container, that may open them", "ls -l /dev/nvidia*")
+            case pynvml.NVML_ERROR_LIBRARY_NOT_FOUND if _on_the_bus():
+                found = "one on the bus, but no driver: libnvidia-ml.so.1 is not there"
+                return Check(NAME, "cannot", found, f"{needed} (in a container: --gpus all)")
+            case pynvml.NVML_ERROR_LIBRARY_NOT_FOUND | pynvml.NVML_ERROR_DRIVER_NOT_LOADED:
+                pass  # a machine without a GPU, whose image may well hold the driver's library
+            case _:
+                return Check(NAME, "cannot", f"the driver answers: {printable(str(error), 80)}", needed)
+    found = "one on the bus, but the driver tells of none" if _on_the_bus() else "none"
+    return Check(NAME, "cannot", found, needed)
 
 
 def _on_the_bus() -> bool:

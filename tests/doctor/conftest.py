@@ -14,6 +14,7 @@ from harness.doctor_command import run_doctor
 from harness.engine import detect
 from harness.state import quiet, readings
 from harness.workspace import ROOT, Workspace
+from tests.nvml import no_library
 
 
 @dataclass(frozen=True)
@@ -68,13 +69,12 @@ def set_gpus(
     capability: str | None = "8.9",
 ) -> None:
     """A driver that knows these GPUs; none: no driver."""
+    if not names:
+        no_library(monkeypatch)
+        return
     known = [{"uuid": f"GPU-{number}", "name": name} for number, name in enumerate(names)]
-    versions = (
-        {"driver_version": "570.1", "cuda_version": cuda}
-        if names
-        else dict.fromkeys(("driver_version", "cuda_version"))
-    )
-    use = readings.GpuUse((), 0, memory_gib * len(names) << 30) if names else None
+    versions = {"driver_version": "570.1", "cuda_version": cuda}
+    use = readings.GpuUse((), 0, memory_gib * len(names) << 30)
     for module in (detect, gpu):
         monkeypatch.setattr(module, "gpus", lambda: known)
         monkeypatch.setattr(module, "driver_versions", lambda: versions)

@@ -16,6 +16,8 @@ from harness.spec.pin import DEFAULT_CPU_PIN, DEFAULT_CUDA_PIN
 from harness.state import readings
 from harness.workspace import Workspace
 from tests.doctor.conftest import Told, set_gpus
+from tests.nvml import Nvml
+from tests.nvml import gpu as device
 
 Ask = Callable[..., Told]
 
@@ -92,16 +94,68 @@ def test_without_a_gpu_every_cuda_pin_says_so(ask: Ask) -> None:
     assert told.checks["chosen pin"]["found"] == f"{DEFAULT_CPU_PIN}: no NVIDIA GPU that a start may use"
 
 
-def test_a_gpu_without_a_driver_that_answers_is_told(ask: Ask, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture
+def on_the_bus(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A GPU on the PCI bus, whatever the driver says."""
     device = tmp_path / "sys" / "bus" / "pci" / "devices" / "0000:01:00.0"
     device.mkdir(parents=True)
     (device / "vendor").write_text("0x10de\n")
     (device / "class").write_text("0x030200\n")
     monkeypatch.setattr(readings, "SYS", tmp_path / "sys")
+
+
+@pytest.mark.usefixtures("on_the_bus")
+def test_a_gpu_whose_driver_was_never_installed_is_told(ask: Ask) -> None:
     told = ask()
     assert told.checks["gpu"]["status"] == "cannot"
-    assert "no driver" in told.checks["gpu"]["found"]
+    assert "no driver: libnvidia-ml.so.1 is not there" in told.checks["gpu"]["found"]
     assert told.ok
+
+
+@pytest.mark.usefixtures("on_the_bus")
+@pytest.mark.parametrize(
+    ("code", "status", "found", "fix"),
+    [
+        (pynvml.NVML_ERROR_DRIVER_NOT_LOADED, "missing", "kernel module is not loaded", "sudo modprobe nvidia"),
+        (pynvml.NVML_ERROR_NO_PERMISSION, "missing", "does not let this user ask it", "ls -l /dev/nvidia*"),
+        (pynvml.NVML_ERROR_LIB_RM_VERSION_MISMATCH, "missing", "are of two versions", "sudo reboot"),
+        (pynvml.NVML_ERROR_UNKNOWN, "cannot", "the driver answers: Unknown Error", None),
+    ],
+)
+def test_a_driver_that_cannot_be_asked_is_one_line_with_what_to_do_and_the_cpu_engine_is_judged(
+    ask: Ask, nvml: Nvml, monkeypatch: pytest.MonkeyPatch, code: int, status: str, found: str, fix: str | None
+) -> None:
+    nvml.load(monkeypatch)
+    nvml.fail(code)
+    told = ask()
+    check = told.checks["gpu"]
+    assert (check["status"], check["fix"]) == (status, fix)
+    assert found in check["found"]
+    assert "\n" not in check["found"]
+    assert told.ok
+
+
+def test_a_machine_without_a_gpu_whose_image_holds_the_drivers_library_has_none(
+    ask: Ask, nvml: Nvml, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(readings, "SYS", tmp_path / "sys")
+    nvml.load(monkeypatch)
+    nvml.fail(pynvml.NVML_ERROR_DRIVER_NOT_LOADED)
+    assert ask().checks["gpu"]["found"] == "none"
+
+
+@pytest.mark.usefixtures("on_the_bus")
+def test_a_gpu_that_the_driver_does_not_tell_of_is_told(ask: Ask, nvml: Nvml, monkeypatch: pytest.MonkeyPatch) -> None:
+    nvml.load(monkeypatch)
+    assert ask().checks["gpu"]["found"] == "one on the bus, but the driver tells of none"
+
+
+def test_pins_are_judged_by_what_the_driver_itself_says(ask: Ask, nvml: Nvml, monkeypatch: pytest.MonkeyPatch) -> None:
+    nvml.load(monkeypatch)
+    nvml.add(device(0, name="NVIDIA B200"))
+    nvml.say("0.nvmlDeviceGetCudaComputeCapability", "10 0")
+    found = ask().checks[f"pin {DEFAULT_CUDA_PIN}"]["found"]
+    assert found == "torch 2.7.1 has kernels for compute capability 7.0 to 9.0, NVIDIA B200 is 10.0"
 
 
 def test_a_driver_that_answers_with_an_error_is_no_traceback(ask: Ask, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -38,17 +38,16 @@ def test_without_a_driver_there_are_no_gpus_and_the_cpu_engine_fits(
     assert (gpus(), default_pin()) == ([], DEFAULT_CPU_PIN)
 
 
-def test_a_driver_without_gpus_gets_the_cpu_engine(nvml: Callable[..., list[str]]) -> None:
+def test_a_driver_may_have_no_gpus(nvml: Callable[..., list[str]]) -> None:
     calls = nvml([])
-    assert (gpus(), default_pin()) == ([], DEFAULT_CPU_PIN)
-    assert calls == ["init", "shutdown"] * 2
+    assert gpus() == []
+    assert calls == ["init", "shutdown"]
 
 
-def test_gpus_are_listed_in_nvmls_order_and_get_the_cuda_engine(nvml: Callable[..., list[str]]) -> None:
+def test_gpus_are_listed_in_nvmls_order(nvml: Callable[..., list[str]]) -> None:
     calls = nvml([("GPU-b", "One"), ("GPU-a", "Two")])
     assert gpus() == [{"uuid": "GPU-b", "name": "One"}, {"uuid": "GPU-a", "name": "Two"}]
-    assert default_pin() == DEFAULT_CUDA_PIN
-    assert calls == ["init", "shutdown"] * 2
+    assert calls == ["init", "shutdown"]
 
 
 def test_nvml_is_closed_when_a_gpu_is_lost_meanwhile(

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from harness.engine.default_pin import default_pin
 from harness.engine.detect import device_variables, gpus, visible_gpus
 from harness.errors import HarnessError
-from harness.spec.pin import DEFAULT_CPU_PIN, DEFAULT_CUDA_PIN
+from harness.spec.pin import DEFAULT_CPU_PIN
 
 UUIDS = ("GPU-8932f937-d72c", "GPU-8932f000-1111", "GPU-47b1c0de-2222")
 MIG = "MIG-377e0049-554c"
@@ -66,7 +66,6 @@ def test_indices_and_uuids_choose_in_their_order(
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", value)
     assert chosen() == [UUIDS[index] for index in indices]
     assert device_variables()["CUDA_VISIBLE_DEVICES"] == ",".join(map(str, indices))
-    assert default_pin() == (DEFAULT_CUDA_PIN if indices else DEFAULT_CPU_PIN)
 
 
 @pytest.mark.usefixtures("three")
