@@ -89,6 +89,12 @@ def figure(
             "--allow-mismatch", envvar="HARNESS_ALLOW_MISMATCH", help="Draw slots that do not fit, and say so there."
         ),
     ] = False,
+    parallel: Annotated[
+        bool,
+        typer.Option(
+            "--parallel", envvar="HARNESS_PARALLEL", help="Of 10: both slots at once, on two GPUs of this machine."
+        ),
+    ] = False,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", envvar="HARNESS_DRY_RUN", help="List the starts and minutes; do nothing.")
     ] = False,
@@ -169,6 +175,7 @@ def figure(
     from harness.figure_command import Call, cut_to_budget, run_figure
     from harness.figure_plan import plan, print_plan
     from harness.measure.case import Options
+    from harness.pair_command import pair_figure
     from harness.progress import console
     from harness.spec.figure import Mode
     from harness.spec.state import drops_all, storage_level
@@ -204,7 +211,10 @@ def figure(
     dropping = drops_all(drop_caches)
     options = Options(names or None, iterations, smoke, eager, again, chosen, level, dropping, quiet_wait)
     budget_s = None if budget is None else budget * 60
-    if dry_run:
+    call = Call(number, slot, engine, allow_mismatch, named_versions, budget_s)
+    if parallel:
+        pair_figure(call, options, dry_run, as_json, workspace)
+    elif dry_run:
         asked = asked_figures(number, slot, options, engine, workspace, named_versions)
         if budget_s is not None:
             budgeted = cut_to_budget(asked, options, budget_s, workspace)
@@ -213,7 +223,7 @@ def figure(
         if budget_s is None or as_json:
             print_plan(plan(asked, options, workspace), notes_on(asked, engine), as_json)
     else:
-        run_figure(Call(number, slot, engine, allow_mismatch, named_versions, budget_s), options, workspace)
+        run_figure(call, options, workspace)
 
 
 def _typed(context: typer.Context) -> dict[str, str]:

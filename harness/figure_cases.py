@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from harness.engine.default_pin import check_fit, default_pin, note_on_default
+from harness.engine.detect import visible_gpus
 from harness.errors import HarnessError
 from harness.measure.case import Options, Setting
 from harness.spec.figure import Figure
@@ -69,7 +70,23 @@ def notes_of(asked: Sequence[Asked]) -> list[str]:
 def notes_on(asked: Sequence[Asked], pin_name: str | None) -> list[str]:
     """What is to be said before figures are measured with this engine; None: with this machine's."""
     own = note_on_default() if pin_name is None else None
-    return list(dict.fromkeys([*([own] if own else []), *(note for each in asked for note in each.notes)]))
+    which = [note for each in asked if (note := _which_gpu(each))]
+    notes = [*([own] if own else []), *(note for each in asked for note in each.notes), *which]
+    return list(dict.fromkeys(notes))
+
+
+def _which_gpu(asked: Asked) -> str | None:
+    """Where a figure compares GPUs and several are visible: which one goes to the slot, and how both are measured."""
+    gpus = visible_gpus()
+    if asked.figure.differ != "gpu" or not asked.points or len(gpus) < 2 or asked.points[0].setting.parallel:
+        return None
+    number, index = asked.number, asked.figure.slots.index(asked.slot)
+    first, second = gpus[:2]
+    return (
+        f"figure {number}: slot {asked.slot} is the first of {len(gpus)} visible GPUs, {first['name']} "
+        f"({first['uuid']}); the second one: CUDA_VISIBLE_DEVICES={second['uuid']} bash run_figure.sh {number} "
+        f"{1 - index}; both at once: bash run_figure.sh {number} --parallel"
+    )
 
 
 def asked_figures(
@@ -138,7 +155,7 @@ def _settings(figure: Figure, slot: str, model: str, options: Options, pin: Pin)
     for parameters in figure.case_parameters(model, pin.device):
         for name, state in figure.states_in(slot, options.storage, options.smoke).items():
             mode = options.mode or "offline"
-            yield Setting(parameters, state, name, options.eager, mode, options.drop_caches)
+            yield Setting(parameters, state, name, options.eager, mode, options.drop_caches, options.parallel)
 
 
 def _possible(setting: Setting, pin: Pin) -> tuple[str | None, Setting | None]:

@@ -4,7 +4,7 @@ import runpy
 import sys
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from packaging.version import Version
@@ -20,18 +20,16 @@ from harness.engine.tensorize import tensorize
 from harness.errors import HarnessError, MeasurementFailed
 from harness.evidence_files import own_evidence, this_machine
 from harness.figure_cases import Asked, Point, asked_figures, notes_on
+from harness.figure_places import check_places
 from harness.figure_plan import plan
 from harness.measure.case import Options, make_case
-from harness.measure.conditions import check_writable, measuring
+from harness.measure.conditions import measuring
 from harness.measure.model_place import model_place
 from harness.measure.one_run import Case
 from harness.measure.session import CaseSession, open_session
 from harness.progress import console, lost_run, measure_missing, why_missing
-from harness.record.agreement import same_identity
 from harness.record.collect import CaseRuns, Gap, collect, failed_starts
 from harness.record.plain import printable
-from harness.record.run import Run
-from harness.record.slot import find_slots, read_slot, refuse_other_owner
 from harness.record.slotcheck import SlotError
 from harness.show.claims_print import claims_table
 from harness.spec.claims import load_claims
@@ -70,32 +68,70 @@ def run_figure(call: Call, options: Options, workspace: Workspace) -> None:
         budgeted = cut_to_budget(asked, options, call.budget_s, workspace)
         print_budgeted(budgeted, call.budget_s, console)
         asked, options = budgeted.asked, budgeted.options
-    sessions: dict[str, CaseSession] = {}
-    runs: list[Run] = []
-    problems: list[HarnessError] = []
+    measured = Measured()
     if any(each.shown for each in asked):
         with measuring(workspace.root, f"figure {call.name}"), memory_copies(workspace.root):
-            node = this_node(workspace.runs)
-            check_places(asked, str(node["id"]), node, workspace)
-            engines, gaps = set_up_all(asked, workspace)
-            problems += [MeasurementFailed(f"no engine {gap.engine}: {gap.reason}") for gap in gaps]
-            per_figure = open_sessions(asked, engines, options, str(node["id"]), workspace)
-            sessions = {name: session for found in per_figure.values() for name, session in found.items()}
-            places = [session.case.around.model for session in sessions.values()]
-            begun = time.monotonic()
-            with probe_files({model_place(place).disk for place in places if place}):
-                runs = measure_missing(list(sessions.values()), node)
-            if budgeted:
-                print_outcome(budgeted, runs, time.monotonic() - begun, console)
-            measured = [each for each in asked if each.number in per_figure]
-            problems += for_each(
-                measured, lambda each: collect_slot(each, list(per_figure[each.number].values()), workspace, gaps)
-            )
+            measured = measure_asked(asked, options, workspace, budgeted)
+    problems = measured.not_drawn
     arguments = ["--allow-mismatch"] if call.allow_mismatch else []
     problems += for_each(asked, lambda each: plot(workspace.figure(each.number), arguments))
     print_verdicts([each.number for each in asked if each.shown], workspace)
+    raise_last([*problems, *measured.lost])
+
+
+@dataclass(frozen=True)
+class Measured:
+    """What was wrong: with engines and slots, and with runs."""
+
+    not_drawn: list[HarnessError] = field(default_factory=list)
+    lost: list[HarnessError] = field(default_factory=list)
+
+    @property
+    def problems(self) -> list[HarnessError]:
+        """All of it."""
+        return [*self.not_drawn, *self.lost]
+
+
+def measure_asked(
+    asked: list[Asked],
+    options: Options,
+    workspace: Workspace,
+    budgeted: Budgeted | None = None,
+    together: Callable[[], str] | None = None,
+) -> Measured:
+    """Engines, models, the missing runs, and the slots of the figures; the caller holds the measurement lock.
+
+    ``together``: called right before each start (``Surroundings.together``).
+
+    Raises:
+        HarnessError: nothing can be measured, or a run cannot be stored.
+    """
+    node = this_node(workspace.runs)
+    check_places(asked, str(node["id"]), node, workspace)
+    engines, gaps = set_up_all(asked, workspace)
+    problems: list[HarnessError] = [MeasurementFailed(f"no engine {gap.engine}: {gap.reason}") for gap in gaps]
+    per_figure = open_sessions(asked, engines, options, str(node["id"]), workspace)
+    sessions = {name: session for found in per_figure.values() for name, session in found.items()}
+    for session in sessions.values():
+        session.case = replace(session.case, around=replace(session.case.around, together=together))
+    places = [session.case.around.model for session in sessions.values()]
+    begun = time.monotonic()
+    with probe_files({model_place(place).disk for place in places if place}):
+        runs = measure_missing(list(sessions.values()), node)
+    if budgeted:
+        print_outcome(budgeted, runs, time.monotonic() - begun, console)
+    measured = [each for each in asked if each.number in per_figure]
+    problems += for_each(
+        measured, lambda each: collect_slot(each, list(per_figure[each.number].values()), workspace, gaps)
+    )
     lost = [(session, run) for session in sessions.values() if (run := lost_run(session, runs))]
-    problems += [MeasurementFailed(why_missing(run, session, workspace.root)) for session, run in lost[:1]]
+    return Measured(
+        problems, [MeasurementFailed(why_missing(run, session, workspace.root)) for session, run in lost[:1]]
+    )
+
+
+def raise_last(problems: Sequence[HarnessError]) -> None:
+    """Print all but the last of the problems, which is raised; nothing if there is none."""
     for problem in problems[:-1]:
         console.print(f"error: {printable(str(problem))}", soft_wrap=True)
     if problems:
@@ -158,38 +194,6 @@ def set_up_all(asked: list[Asked], workspace: Workspace) -> tuple[dict[str, Engi
         name: error.reason if isinstance(error, InstallationFailed) else str(error) for name, error in failed.items()
     }
     return engines, [Gap(name, pin.vllm_version, reasons[name]) for name, pin in pins.items() if name in reasons]
-
-
-def check_places(asked: list[Asked], node_id: str, node: dict[str, object], workspace: Workspace) -> None:
-    """Make sure that results can be written, and that each slot is this node's to write.
-
-    Raises:
-        HarnessError: a slot of another node is in the way, is there under another name too, or cannot be read; or the
-        other slot is of the very same GPU or CPU set.
-    """
-    folders = [workspace.figure(each.number) for each in asked if each.shown]
-    check_writable((workspace.runs, workspace.caches, *folders))
-    for each in (each for each in asked if each.shown):
-        folder = workspace.figure(each.number)
-        try:
-            refuse_other_owner(folder / each.slot, node_id)
-        except SlotError as error:
-            raise HarnessError(str(error)) from None
-        for path in find_slots(folder):
-            if path.name != each.slot:
-                check_beside(each, path, node)
-
-
-def check_beside(asked: Asked, path: Path, node: dict[str, object]) -> None:
-    """Make sure that the slot in ``path`` can stand beside the one to be measured on ``node``."""
-    try:
-        other = read_slot(path).manifest
-    except SlotError as error:
-        raise HarnessError(f"{error}; copy the slot again, or move it away") from None
-    if other["slot"] == asked.slot:
-        raise HarnessError(f"figure {asked.number}: {path} is slot {asked.slot} too; move it away, or measure another")
-    if asked.figure.differ and (same := same_identity(node, other["node"], asked.figure.differ)):
-        raise HarnessError(f"figure {asked.number}: {asked.slot} would be {other['slot']} again: {same}")
 
 
 def open_sessions(

@@ -120,5 +120,5 @@ def _is_of(case: dict[str, Any], wanted: dict[str, Any]) -> bool:
     engine = case.get("engine", {})
     same_engine = all(engine.get(name) == value for name, value in wanted["engine"].items())
     # A sampled start is no start of a figure that samples nothing.
-    names = (wanted.keys() | {"samples", "drop_caches"}) - {"engine"}
+    names = (wanted.keys() | {"samples", "drop_caches", "parallel"}) - {"engine"}
     return same_engine and all(case.get(name) == wanted.get(name) for name in names)

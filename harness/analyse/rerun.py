@@ -33,7 +33,8 @@ def of_case(figure: Figure, slot: str, case: Mapping[str, Any]) -> Rerun:
     """A new session of one cell of a slot; ``case``: its entry in the manifest, which may come from anywhere."""
     parameters, engine, model = case["parameters"], case["engine"], case["model"]
     words = ["bash", "run_figure.sh", figure.figure]
-    words += [str(figure.slots.index(slot))] if slot in figure.slots and len(figure.slots) > 1 else []
+    at_once = bool(parameters.get("parallel"))
+    words += [str(figure.slots.index(slot))] if slot in figure.slots and len(figure.slots) > 1 and not at_once else []
     words += ["--models", _base_model(figure, str(model.get("name") or case["case"]))]
     pin = engine.get("pin")
     if figure.engines == "all":
@@ -44,6 +45,7 @@ def of_case(figure: Figure, slot: str, case: Mapping[str, Any]) -> Rerun:
     words += ["--mode", "serve"] if parameters.get("mode") == "serve" else []
     words += _storage(figure, slot, case)
     words += ["--drop-caches", "all"] if parameters.get("drop_caches") else []
+    words += ["--parallel"] if at_once else []
     return Rerun(_cell(figure, case), shlex.join([*words, "--again"]))
 
 

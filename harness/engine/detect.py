@@ -8,7 +8,7 @@ import pynvml
 
 from harness.errors import HarnessError
 
-_VARIABLE = "CUDA_VISIBLE_DEVICES"
+VARIABLE = "CUDA_VISIBLE_DEVICES"
 _NO_GPU = "NoDevFiles"  # what Slurm sets it to in a job without GPUs
 
 
@@ -45,7 +45,7 @@ def visible_gpus() -> list[dict[str, str]]:
     Raises:
         HarnessError: an entry names no GPU here, or one a second time.
     """
-    known, value = gpus(), os.environ.get(_VARIABLE)
+    known, value = gpus(), os.environ.get(VARIABLE)
     if value is None or not known:
         return known
     chosen: list[dict[str, str]] = []
@@ -54,7 +54,7 @@ def visible_gpus() -> list[dict[str, str]]:
             break
         found = _mig(entry) if entry.startswith("MIG-") else _gpu(entry, known)
         if found in chosen:
-            raise HarnessError(f"{_VARIABLE}={value}: names {found['uuid']} twice; name each GPU once")
+            raise HarnessError(f"{VARIABLE}={value}: names {found['uuid']} twice; name each GPU once")
         chosen.append(found)
     return chosen
 
@@ -69,11 +69,11 @@ def device_variables() -> dict[str, str]:
     if not known:
         return {}
     order = {"CUDA_DEVICE_ORDER": "PCI_BUS_ID"}
-    if _VARIABLE not in os.environ:
+    if VARIABLE not in os.environ:
         return order
     uuids = [gpu["uuid"] for gpu in known]
     chosen = [gpu["uuid"] for gpu in visible_gpus()]
-    return order | {_VARIABLE: ",".join(str(uuids.index(uuid)) if uuid in uuids else uuid for uuid in chosen)}
+    return order | {VARIABLE: ",".join(str(uuids.index(uuid)) if uuid in uuids else uuid for uuid in chosen)}
 
 
 def _gpu(entry: str, known: list[dict[str, str]]) -> dict[str, str]:
@@ -85,7 +85,7 @@ def _gpu(entry: str, known: list[dict[str, str]]) -> dict[str, str]:
     if len(found) != 1:
         gpus_here = ", ".join(f"{index} ({gpu['uuid']})" for index, gpu in enumerate(known))
         which = "more than one GPU" if found else "no GPU"
-        raise HarnessError(f"{_VARIABLE}: '{entry}' names {which} of this machine; it has {gpus_here}")
+        raise HarnessError(f"{VARIABLE}: '{entry}' names {which} of this machine; it has {gpus_here}")
     return found[0]
 
 

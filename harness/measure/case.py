@@ -49,6 +49,7 @@ class Options:
     storage: str | None = None
     drop_caches: bool = False
     quiet_wait_s: float = 0.0
+    parallel: bool = False  # both slots of a figure at once, on two GPUs of this machine
 
     def iterations_of(self, figure: Figure) -> int:
         """Measured runs per case: as typed, else the smoke's, else the figure's."""
@@ -69,6 +70,7 @@ class Setting:
     eager: bool = False
     mode: Mode = "offline"
     drop_caches: bool = False
+    parallel: bool = False  # measured at once with the same case on another GPU
 
     def varied(self, figure: Figure) -> dict[str, Any]:
         """What the figure varies besides the model."""
@@ -135,6 +137,7 @@ def declared_definition(figure: Figure, pin: Pin, model: str, setting: Setting) 
         # Sampling costs a little: such a start is a case of its own.
         **({"samples": list(figure.samples)} if figure.samples else {}),
         **({"drop_caches": "all"} if setting.drop_caches else {}),
+        **({"parallel": True} if setting.parallel else {}),
     }
 
 

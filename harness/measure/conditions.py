@@ -22,7 +22,7 @@ def measuring(root: Path, what: str) -> Iterator[None]:
     Raises:
         HarnessError: as ``only_measurement``.
     """
-    with only_measurement(root, what), _ended_by_signals():
+    with only_measurement(root, what), ended_by_signals():
         yield
 
 
@@ -43,7 +43,9 @@ def check_writable(folders: Iterable[Path]) -> None:
 
 
 @contextmanager
-def _ended_by_signals() -> Iterator[None]:
+def ended_by_signals() -> Iterator[None]:
+    """SIGTERM and a closed terminal are a KeyboardInterrupt while the block runs."""
+
     def stop(_signal: int, _frame: FrameType | None) -> None:
         raise KeyboardInterrupt
 

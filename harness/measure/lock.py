@@ -33,16 +33,30 @@ def only_measurement(root: Path, what: str) -> Iterator[None]:
             f"another measurement is running (pid {other.get('pid', 'unknown')}: {other.get('what', 'unknown')}); "
             "wait until it ends or stop it, then repeat this command"
         ) from None
-    killed = _holder(holder).get("pid")  # whoever ended in another way took the file away
-    if isinstance(killed, int) and not wait_for_guardians(killed, AFTERMATH_S):
-        lock.release()
-        raise HarnessError(f"the engine of a killed measurement (pid {killed}) is still running; end it, then repeat")
+    last = _holder(holder)  # whoever ended in another way than by being killed took the file away
+    for killed in _pids(last):
+        if not wait_for_guardians(killed, AFTERMATH_S):
+            lock.release()
+            raise HarnessError(
+                f"the engine of a killed measurement (pid {killed}) is still running; end it, then repeat"
+            )
     try:
         holder.write_text(json.dumps({"pid": os.getpid(), "what": what}), encoding="utf-8")
         yield
     finally:
         holder.unlink(missing_ok=True)
         lock.release()
+
+
+def note_members(root: Path, pids: list[int]) -> None:
+    """The lock's holder lets these processes measure for it: should all be killed, their engines are waited for."""
+    holder = root / ".harness.lock.json"
+    holder.write_text(json.dumps({**_holder(holder), "members": pids}), encoding="utf-8")
+
+
+def _pids(holder: dict[str, object]) -> list[int]:
+    members = holder.get("members")
+    return [pid for pid in [holder.get("pid"), *(members if isinstance(members, list) else [])] if type(pid) is int]
 
 
 def _holder(path: Path) -> dict[str, object]:

@@ -38,7 +38,7 @@ from harness.state.filesystem import FileSystem, filesystem_of
 from harness.state.hold import held
 from harness.state.interference import Watch
 from harness.state.probe import probe
-from harness.state.quiet import Quiet, wait_until_quiet
+from harness.state.quiet import WAITABLE, WAITABLE_BESIDE, Quiet, wait_until_quiet
 from harness.state.sandbox import Contents, Sandbox
 from harness.state.shared_memory import inventory, left_behind
 
@@ -62,6 +62,8 @@ class Surroundings:
     direct: bool = False  # the load format reads past the page cache
     quiet_wait_s: float = 0.0  # how long to wait for a quiet machine at most; 0: it is not looked at
     drop_caches: bool = False  # drop all of the machine's page cache before each cold start
+    # Called right before each start of a case that is measured at once with another one; returns the run's mark.
+    together: Callable[[], str] | None = None
 
 
 @dataclass(frozen=True)
@@ -82,6 +84,7 @@ class Prepared:
     clock: ClockWatch
     watch: Watch
     device: DeviceReads | None
+    together: str | None = None  # how the start was made at once with another one
 
 
 @contextmanager
@@ -103,7 +106,8 @@ def prepared(
         raise StateNotReachedError(f"{around.model}: has no weights that could be read from a disk")
     probed = probe(place.disk) if cold and place else None
     size = sum(path.stat().st_size for path in place.files) if place else 0
-    quiet = wait_until_quiet(size, around.quiet_wait_s, announce) if around.quiet_wait_s > 0 else None
+    waitable = WAITABLE_BESIDE if around.together else WAITABLE
+    quiet = wait_until_quiet(size, around.quiet_wait_s, announce, waitable) if around.quiet_wait_s > 0 else None
     if around.drop_caches and (cold or state.libraries == "cold"):
         drop_all_caches(announce)
     libraries, model = _brought_about(state, around, place, cold)
@@ -111,6 +115,7 @@ def prepared(
         room = HELD_SHARE * psutil.virtual_memory().available
         files = place.files if place and state.storage == "ram" else ()
         is_held = stack.enter_context(held(files, size <= room)) if files else False
+        together = around.together() if around.together else None
         yield Prepared(
             state,
             contents,
@@ -126,6 +131,7 @@ def prepared(
             ClockWatch(),
             Watch(),
             DeviceReads(file_system.device) if file_system and not file_system.in_memory else None,
+            together,
         )
 
 
@@ -209,7 +215,11 @@ def _noise(prepared: Prepared, tree_cpu_s: float) -> dict[str, Any]:
     during = prepared.watch.stop(tree_cpu_s)
     before = prepared.quiet.noise if prepared.quiet else None
     return {
-        "marks": [*(before.marks if before else ()), *during.marks],
+        "marks": [
+            *([prepared.together] if prepared.together else []),
+            *(before.marks if before else ()),
+            *during.marks,
+        ],
         "before": before.facts if before else None,
         "waited_s": prepared.quiet.waited_s if prepared.quiet else None,
         "during": during.facts,

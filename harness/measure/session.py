@@ -48,7 +48,9 @@ def open_session(case: Case, workspace: Workspace, node: str, iterations: int, a
     store = CaseStore.of(workspace.runs, node, "cold_start", case.name)
     last = store.last_session()
     session = store.next_session() if again or last is None else last
-    sandbox = Sandbox.of(workspace.caches, case.name, session)
+    # Such a case is measured on two nodes at once, which must not share caches that are being written.
+    caches_of = f"{case.name} on {node}" if case.definition.get("parallel") else case.name
+    sandbox = Sandbox.of(workspace.caches, caches_of, session)
     if session != last:  # only the last session can be continued: older caches are of no use
         shutil.rmtree(sandbox.folder.parent, ignore_errors=True)
     return CaseSession(case, store, session, sandbox, iterations)

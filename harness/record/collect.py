@@ -10,6 +10,7 @@ from harness.record.rows import Row
 from harness.record.run import Run
 from harness.record.slot import write_slot
 from harness.record.slotcheck import SlotError
+from harness.record.slotfacts import AT_ONCE
 from harness.record.store import CaseStore
 from harness.record.tables import SAMPLED_TABLES, SLOT_TABLES, Cell, read_table, table_csv
 
@@ -129,7 +130,8 @@ def _parameters(case: dict[str, Any]) -> dict[str, Any]:
     mode = {} if case.get("mode", "offline") == "offline" else {"mode": case["mode"]}
     storage = {"storage": case["state"]["storage"]} if "state" in case else {}
     dropped = {"drop_caches": case["drop_caches"]} if "drop_caches" in case else {}
-    return {**case["parameters"], "eager": case["eager"], **mode, **storage, **dropped}
+    parallel = {"parallel": AT_ONCE} if case.get("parallel") else {}
+    return {**case["parameters"], "eager": case["eager"], **mode, **storage, **dropped, **parallel}
 
 
 def _check(case: str, runs: list[Run]) -> None:

@@ -9,6 +9,7 @@ from harness.record.plain import printable
 
 Manifest = Mapping[str, Any]
 
+AT_ONCE = "measured at once on one machine"  # the value of "parallel", a parameter of such cases
 _OF_THE_NODE = ("CUDA_VISIBLE_DEVICES", "CUDA_DEVICE_ORDER")  # what they choose is in the node's record
 _GPUS_OF_A_START = ("tensor_parallel_size", "pipeline_parallel_size", "data_parallel_size")
 _LONGEST = 80  # characters of a value

@@ -31,6 +31,8 @@ GPU_MEMORY_SHARE = 0.05
 DYNAMIC_DRIVERS = ("intel_pstate", "amd-pstate-epp")
 
 WAITABLE = ("cpu", "gpu", "temperature", "memory")  # kinds that can end by themselves
+# Beside a start on another GPU, whose processes and memory are not waited for.
+WAITABLE_BESIDE = ("gpu", "temperature")
 WAIT_S = 60.0  # a cron job or a package update ends within it; what lasts longer is how this machine is
 SAMPLE_S = 0.2  # 20 ticks of a core
 CALM_S = 1.0  # once there was noise, one quiet fifth of a second is not its end
@@ -80,24 +82,27 @@ def look_around(needed_bytes: int = 0, sample_s: float = SAMPLE_S) -> Noise:
     return Noise(_marks(facts, max(needed_bytes, MEMORY_AVAILABLE_BYTES), slow), facts)
 
 
-def wait_until_quiet(needed_bytes: int, limit_s: float, announce: Callable[[str], None]) -> Quiet:
+def wait_until_quiet(
+    needed_bytes: int, limit_s: float, announce: Callable[[str], None], waitable: tuple[str, ...] = WAITABLE
+) -> Quiet:
     """Wait, ``limit_s`` at most, while something disturbs that can end by itself; what remains is in the marks.
 
     ``announce`` is told once, when the wait begins: the marks, the busiest other processes, those on the GPUs. Who they
-    are is for the terminal of whoever shares the machine with them: no record has it.
+    are is for the terminal of whoever shares the machine with them: no record has it. ``waitable``: the kinds of marks
+    that are waited for; the others stand in the record all the same.
     """
+
+    def passing() -> list[str]:
+        return [mark for mark in noise.marks if mark.partition(":")[0] in waitable]
+
     noise = look_around(needed_bytes)
-    if limit_s <= 0 or not _waitable(noise):
+    if limit_s <= 0 or not passing():
         return Quiet(noise, 0.0)
     began = time.monotonic()
-    announce(f"waiting up to {limit_s:.0f} s for a quiet machine: {'; '.join((*_waitable(noise), *_who(noise)))}")
-    while _waitable(noise) and (left_s := limit_s - (time.monotonic() - began)) > 0:
+    announce(f"waiting up to {limit_s:.0f} s for a quiet machine: {'; '.join((*passing(), *_who(noise)))}")
+    while passing() and (left_s := limit_s - (time.monotonic() - began)) > 0:
         noise = look_around(needed_bytes, min(CALM_S, left_s))
     return Quiet(noise, round(time.monotonic() - began, 3))
-
-
-def _waitable(noise: Noise) -> list[str]:
-    return [mark for mark in noise.marks if mark.partition(":")[0] in WAITABLE]
 
 
 def _marks(facts: dict[str, Any], needed_bytes: int, slow_drivers: list[str]) -> tuple[str, ...]:
