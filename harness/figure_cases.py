@@ -77,8 +77,9 @@ def notes_on(asked: Sequence[Asked], pin_name: str | None) -> list[str]:
 
 def _which_gpu(asked: Asked) -> str | None:
     """Where a figure compares GPUs and several are visible: which one goes to the slot, and how both are measured."""
-    gpus = visible_gpus()
-    if asked.figure.differ != "gpu" or not asked.points or len(gpus) < 2 or asked.points[0].setting.parallel:
+    if asked.figure.differ != "gpu" or not asked.points or asked.points[0].setting.parallel:
+        return None
+    if len(gpus := visible_gpus()) < 2:
         return None
     number, index = asked.number, asked.figure.slots.index(asked.slot)
     first, second = gpus[:2]

@@ -11,12 +11,15 @@ from typing import Any
 
 from harness.record.identity import same_identity as same_identity
 from harness.record.slotfacts import (
+    AT_ONCE,
     Manifest,
+    at_once,
     by_model,
     canonical,
     counted,
     environment,
     gpus_of_a_start,
+    machine,
     parameters,
     setting,
     shown,
@@ -102,6 +105,8 @@ class _Pair:
 def _unequal(pair: _Pair, differ: str) -> list[str]:
     lines = pair.compare("figures", pair.one["figure"], pair.other["figure"])
     lines += _engines(pair)
+    if all(at_once(each) for each in (pair.one, pair.other)):
+        lines += pair.compare(f"machines of slots {AT_ONCE}", *(machine(each) for each in (pair.one, pair.other)))
     models, others = by_model(pair.one), by_model(pair.other)
     lines += pair.compare("models", sorted(models), sorted(others))
     for model in sorted(models.keys() & others.keys()):

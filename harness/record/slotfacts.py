@@ -37,6 +37,16 @@ def gpus_of_a_start(manifest: Manifest) -> int:
     return min(most, max(len(listed(manifest["node"], "gpu_uuids")), 1))
 
 
+def at_once(manifest: Manifest) -> bool:
+    """Whether it says that its starts were made at once with the other slot's, on one machine."""
+    return any(case["parameters"].get("parallel") == AT_ONCE for case in manifest["cases"])
+
+
+def machine(manifest: Manifest) -> dict[str, Any]:
+    """What two nodes that are GPUs of one machine have in common."""
+    return {key: manifest["node"].get(key) for key in ("cpu_model", "cpus", "memory_bytes", "kernel")}
+
+
 def by_model(manifest: Manifest) -> dict[str, list[Manifest]]:
     """Its cases by the name of their model."""
     models: dict[str, list[Manifest]] = {}

@@ -105,6 +105,8 @@ def _caption(comparison: Comparison) -> list[str]:
         out.append(f"Models left out: {', '.join(comparison.left_out)}.")
     if comparison.differing:
         out.append(f"Arguments differ ({base.slot} / {other.slot}): {'; '.join(comparison.differing)}.")
+    if models and all(case.parameters.get("parallel") for side in (base, other) for case in side.cases):
+        out.append("Measured at once on one machine: each start began beside one on the other GPU.")
     if base.whose == "paper":
         out.append("Total: the paper's sum of averaged steps, plus the log's time outside its stages.")
     else:

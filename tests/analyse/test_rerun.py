@@ -36,6 +36,12 @@ def test_a_cell_is_measured_with_what_its_slot_says_of_it():
     assert command("2", "node0", state={"storage": "ssd"}) == f"{plain} --storage ssd --again"
 
 
+def test_a_slot_that_was_measured_at_once_with_the_other_one_is_measured_so_again():
+    parallel = {**CASE["parameters"], "parallel": "measured at once on one machine"}
+    plain = "bash run_figure.sh 10 --models llama3-3b --engine vllm-0.32.0-cpu"
+    assert command("10", "gpu1", parameters=parallel) == f"{plain} --parallel --again"
+
+
 def test_a_level_that_the_figure_declares_is_not_typed():
     assert "--storage" not in command("13", "case1", state={"storage": "ssd"})
     assert "run_figure.sh 13 1 " in command("13", "case1", state={"storage": "ssd"})

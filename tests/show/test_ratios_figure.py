@@ -6,6 +6,7 @@ from matplotlib.patches import Rectangle
 
 from harness.analyse.dataset import Side
 from harness.record.slot import Slot
+from harness.record.slotfacts import AT_ONCE
 from harness.show.ratios import draw
 from tests.recorded_sides import recorded_side
 from tests.show.column_sides import LONG, case, data, flat, printed, side
@@ -71,6 +72,15 @@ def test_a_bar_is_as_long_as_the_ratio_that_stands_at_it() -> None:
     for model in ("falcon-7b", "llama2-13b-hf", "qwen-14b"):
         assert f" {model} " in table
     assert "…" not in table
+
+
+@pytest.mark.parametrize(("second", "said"), [({"parallel": AT_ONCE}, True), ({}, False)])
+def test_slots_that_were_measured_at_once_say_so(second: dict[str, object], said: bool) -> None:
+    first = side(case("yi-6b", parallel=AT_ONCE), slot="gpu0")
+    figure, _ = draw(data("10", first, side(case("yi-6b", 1.2, **second), slot="gpu1")))
+    assert_readable(figure)
+    assert ("Measured at once on one machine: each start began beside one" in flat(words(figure))) == said
+    assert ("parallel measured at once on one machine / default" in flat(words(figure))) != said
 
 
 def test_half_of_the_papers_recording_is_no_ratio() -> None:
