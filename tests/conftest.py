@@ -11,6 +11,7 @@ from hypothesis import settings
 
 from harness.state.filesystem import filesystem_of
 from tests.checkout import Checkout, make_checkout
+from tests.nvml import Nvml, build
 from tests.state.cached_files import make_file
 
 # No test is judged by its time: beside others on a busy machine, any example may take long.
@@ -73,6 +74,20 @@ def checkout(tmp_path_factory: pytest.TempPathFactory) -> Checkout:
 def fresh(tmp_path_factory: pytest.TempPathFactory) -> Checkout:
     """A checkout as cloned."""
     return make_checkout(tmp_path_factory.mktemp("fresh"), venv=False)
+
+
+@pytest.fixture(scope="session")
+def nvml_library(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a libnvidia-ml.so.1 that answers as tests say."""
+    return build(tmp_path_factory.mktemp("nvml"))
+
+
+@pytest.fixture
+def nvml(nvml_library: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Nvml:
+    """A driver without GPUs, for this process (and children that get its ``environment``)."""
+    driver = Nvml(nvml_library, tmp_path / "nvml.txt")
+    driver.load(monkeypatch)
+    return driver
 
 
 @pytest.fixture
