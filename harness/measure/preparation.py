@@ -5,7 +5,7 @@ prepare   caches filled → disk probed → machine quiet → libraries and weig
 evidence  certificate and noise of the run
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import cache
@@ -14,6 +14,7 @@ from typing import Any
 
 import psutil
 
+from harness.analyse.gpu_marks import gpu_marks
 from harness.analyse.phases import COMPILING_LEAVES
 from harness.errors import HarnessError
 from harness.measure.model_place import ModelPlace, model_place
@@ -35,6 +36,7 @@ from harness.state.device_reads import DeviceReads
 from harness.state.drop_caches import drop_all_caches
 from harness.state.files import FilesState, look, make_cold, make_warm
 from harness.state.filesystem import FileSystem, filesystem_of
+from harness.state.gpu_facts import gpu_facts
 from harness.state.hold import held
 from harness.state.interference import Watch
 from harness.state.probe import probe
@@ -62,6 +64,7 @@ class Surroundings:
     direct: bool = False  # the load format reads past the page cache
     quiet_wait_s: float = 0.0  # how long to wait for a quiet machine at most; 0: it is not looked at
     drop_caches: bool = False  # drop all of the machine's page cache before each cold start
+    gpus: bool = True  # the start uses the visible GPUs, if there are any
 
 
 @dataclass(frozen=True)
@@ -82,6 +85,7 @@ class Prepared:
     clock: ClockWatch
     watch: Watch
     device: DeviceReads | None
+    gpus: tuple[dict[str, Any], ...]  # facts of those that the start may use
 
 
 @contextmanager
@@ -106,6 +110,7 @@ def prepared(
     quiet = wait_until_quiet(size, around.quiet_wait_s, announce) if around.quiet_wait_s > 0 else None
     if around.drop_caches and (cold or state.libraries == "cold"):
         drop_all_caches(announce)
+    gpus = tuple(gpu_facts()) if around.gpus else ()
     libraries, model = _brought_about(state, around, place, cold)
     with ExitStack() as stack:
         room = HELD_SHARE * psutil.virtual_memory().available
@@ -126,6 +131,7 @@ def prepared(
             ClockWatch(),
             Watch(),
             DeviceReads(file_system.device) if file_system and not file_system.in_memory else None,
+            gpus,
         )
 
 
@@ -184,7 +190,8 @@ def evidence(
         certificate["storage"] = storage_certificate(_storage(prepared, reads, prepared.file_system))
     if prepared.libraries is not None:
         certificate["libraries"] = library_certificate(prepared.state.libraries, prepared.libraries)
-    return certificate, _noise(prepared, float(resources.get("cpu_s") or 0.0))
+    of_gpus = gpu_marks(prepared.gpus, outcome.gpu_samples)
+    return certificate, _noise(prepared, float(resources.get("cpu_s") or 0.0), of_gpus)
 
 
 def _storage(prepared: Prepared, reads: Reads, file_system: FileSystem) -> Storage:
@@ -205,11 +212,11 @@ def _storage(prepared: Prepared, reads: Reads, file_system: FileSystem) -> Stora
     )
 
 
-def _noise(prepared: Prepared, tree_cpu_s: float) -> dict[str, Any]:
+def _noise(prepared: Prepared, tree_cpu_s: float, of_gpus: Sequence[str]) -> dict[str, Any]:
     during = prepared.watch.stop(tree_cpu_s)
     before = prepared.quiet.noise if prepared.quiet else None
     return {
-        "marks": [*(before.marks if before else ()), *during.marks],
+        "marks": [*(before.marks if before else ()), *during.marks, *of_gpus],
         "before": before.facts if before else None,
         "waited_s": prepared.quiet.waited_s if prepared.quiet else None,
         "during": during.facts,

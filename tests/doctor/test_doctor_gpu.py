@@ -3,12 +3,12 @@
 from collections.abc import Callable
 from pathlib import Path
 
-import pynvml
 import pytest
 
 from harness.doctor import gpu
 from harness.doctor.figures import _other_slot
 from harness.doctor.needs import Look
+from harness.engine.detect import DriverError
 from harness.spec.figure import load_figure
 from harness.spec.pin import DEFAULT_CUDA_PIN
 from harness.state import readings
@@ -85,7 +85,7 @@ def test_a_gpu_without_a_driver_that_answers_is_told(ask: Ask, tmp_path: Path, m
 
 def test_a_driver_that_answers_with_an_error_is_no_traceback(ask: Ask, monkeypatch: pytest.MonkeyPatch) -> None:
     def lost() -> None:
-        raise pynvml.NVMLError(pynvml.NVML_ERROR_GPU_IS_LOST)
+        raise DriverError("GPU 0: the NVIDIA driver answers: GPU is lost")
 
     monkeypatch.setattr(gpu, "visible_gpus", lost)
     told = ask()
