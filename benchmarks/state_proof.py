@@ -21,7 +21,7 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from harness.measure.preparation import environment_files
+from harness.measure.libraries import environment_files
 from harness.state.clocks import ClockWatch
 from harness.state.files import look, make_cold, make_warm
 from harness.state.hold import held

@@ -22,6 +22,7 @@ from harness.evidence_files import own_evidence, this_machine
 from harness.figure_cases import Asked, Point, asked_figures, notes_on
 from harness.figure_places import check_places
 from harness.figure_plan import plan
+from harness.figure_problems import for_each, raise_last
 from harness.measure.case import Options, make_case
 from harness.measure.conditions import measuring
 from harness.measure.model_place import model_place
@@ -29,7 +30,6 @@ from harness.measure.one_run import Case
 from harness.measure.session import CaseSession, open_session
 from harness.progress import console, lost_run, measure_missing, why_missing
 from harness.record.collect import CaseRuns, Gap, collect, failed_starts
-from harness.record.plain import printable
 from harness.record.slotcheck import SlotError
 from harness.show.claims_print import claims_table
 from harness.spec.claims import load_claims
@@ -130,14 +130,6 @@ def measure_asked(
     )
 
 
-def raise_last(problems: Sequence[HarnessError]) -> None:
-    """Print all but the last of the problems, which is raised; nothing if there is none."""
-    for problem in problems[:-1]:
-        console.print(f"error: {printable(str(problem))}", soft_wrap=True)
-    if problems:
-        raise problems[-1]
-
-
 def cut_to_budget(asked: list[Asked], options: Options, budget_s: float, workspace: Workspace) -> Budgeted:
     """What of the call decides most claims in this time.
 
@@ -155,17 +147,6 @@ def print_verdicts(figures: list[str], workspace: Workspace) -> None:
     if claims:
         judged = judge_all(claims, own_evidence(workspace), this_machine(workspace))
         console.print(claims_table(judged))
-
-
-def for_each(asked: list[Asked], step: Callable[[Asked], None]) -> list[HarnessError]:
-    """Do the step for every figure: one that it fails for does not keep the others from theirs. Returns why it did."""
-    problems = []
-    for each in asked:
-        try:
-            step(each)
-        except HarnessError as error:
-            problems.append(error)
-    return problems
 
 
 def set_up(pin: Pin, workspace: Workspace) -> Engine:

@@ -13,8 +13,9 @@ from harness.engine.default_pin import default_pin
 from harness.engine.detect import VARIABLE, visible_gpus
 from harness.errors import HarnessError, MeasurementFailed
 from harness.figure_cases import Asked, asked_figures, notes_on
-from harness.figure_command import Call, case_of, plot, print_verdicts, raise_last, set_up_all
+from harness.figure_command import Call, case_of, plot, print_verdicts, set_up_all
 from harness.figure_plan import Planned, plan, print_plan
+from harness.figure_problems import raise_last
 from harness.measure.case import Options
 from harness.measure.conditions import measuring
 from harness.measure.lock import note_members

@@ -13,7 +13,8 @@ import typer
 
 from harness.door import run_app
 from harness.figure_cases import asked_figures
-from harness.figure_command import measure_asked, raise_last
+from harness.figure_command import measure_asked
+from harness.figure_problems import raise_last
 from harness.measure.case import Options
 from harness.measure.conditions import ended_by_signals
 from harness.measure.pair_link import Link

@@ -12,6 +12,7 @@ child runs; ``Error(code)`` is NVML's error code instead of an answer.
 import os
 import shutil
 import subprocess
+import threading
 from collections.abc import Mapping
 from ctypes import CDLL
 from pathlib import Path
@@ -172,6 +173,14 @@ class Nvml:
         new = self._file.with_suffix(".new")  # a child may read at any time
         new.write_text("".join(lines))
         os.replace(new, self._file)
+
+
+def end_samplers(hangs: threading.Event) -> None:
+    """Let a driver that hangs answer, and wait for the threads that were left behind at it."""
+    hangs.set()
+    for thread in threading.enumerate():
+        if thread.name == "gpu sampler":
+            thread.join()
 
 
 def no_library(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -50,6 +50,7 @@ def make_run(run: str = "1", session: str = "s1", **changes: Any) -> Run:
         "noise": {"marks": []},
         "output": None,
         "node": NODE,
+        "gpus": [],
         "engine": {"pin": "fake", "version": "1.2.3"},
         "model": {"name": "tiny", "twin": True},
         "environment": {},

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import pynvml
 
 from harness.doctor.check import Check
-from harness.engine.detect import driver_versions, gpus, visible_gpus
+from harness.engine.detect import DriverError, driver_versions, gpus, visible_gpus
 from harness.errors import HarnessError
 from harness.record.plain import printable
 from harness.state import readings
@@ -32,13 +32,10 @@ def look_at_gpus() -> Gpus:
     needed = "an NVIDIA GPU with its driver, for the paper's own engine"
     try:
         visible, known = visible_gpus(), gpus()
+    except DriverError as error:  # a GPU has fallen off the bus, say
+        return Gpus(Check(NAME, "cannot", printable(str(error), 160), needed), broken=True)
     except HarnessError as error:
-        said = printable(str(error), 160)
-        if _VISIBLE in said:
-            return Gpus(Check(NAME, "missing", said, needed, f"unset {_VISIBLE}"), broken=True)
-        return Gpus(Check(NAME, "cannot", said, needed), broken=True)
-    except pynvml.NVMLError as error:  # it has fallen off the bus, say
-        return Gpus(Check(NAME, "cannot", f"the driver answers: {printable(str(error), 80)}", needed), broken=True)
+        return Gpus(Check(NAME, "missing", printable(str(error), 160), needed, f"unset {_VISIBLE}"), broken=True)
     if not visible and known:
         found = f"{len(known)} hidden by {_VISIBLE}={printable(os.environ.get(_VISIBLE, ''), 40)}"
         return Gpus(Check(NAME, "warn", found, needed, f"unset {_VISIBLE}"))

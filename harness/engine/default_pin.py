@@ -39,11 +39,12 @@ def this_host() -> Host:
     Raises:
         HarnessError: CUDA_VISIBLE_DEVICES names no GPU here, or HARNESS_REUSE_PYTHON no Python.
     """
-    visible, versions = detect.visible_gpus(), detect.driver_versions()
+    visible = detect.visible_gpus()
+    versions = detect.driver_versions() if visible else {}
     path = os.environ.get(REUSE_PYTHON)
     return Host(
-        driver=versions["driver_version"],
-        cuda=versions["cuda_version"],
+        driver=versions.get("driver_version"),
+        cuda=versions.get("cuda_version"),
         gpus=tuple((gpu["name"], detect.compute_capability(gpu["uuid"])) for gpu in visible),
         python=f"{sys.version_info.major}.{sys.version_info.minor}",
         reused=look_at_python(path) if path else None,

@@ -1,8 +1,10 @@
 """Which GPUs this machine has, and which of them the caller lets a start use."""
 
 import os
+import re
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from typing import Any
 
 import pynvml
 
@@ -10,6 +12,11 @@ from harness.errors import HarnessError
 
 VARIABLE = "CUDA_VISIBLE_DEVICES"
 _NO_GPU = "NoDevFiles"  # what Slurm sets it to in a job without GPUs
+_MIG_PROFILE = re.compile(r"\bMIG ([0-9]\S*)")  # of a name: "NVIDIA A100-SXM4-40GB MIG 1g.5gb"
+
+
+class DriverError(HarnessError):
+    """The driver is there and answers with an error: a GPU is lost, say, or may not be asked."""
 
 
 @contextmanager
@@ -27,13 +34,23 @@ def nvml() -> Iterator[bool]:
 
 
 def gpus() -> list[dict[str, str]]:
-    """``uuid`` and ``name`` of the NVIDIA GPUs that NVML sees, in the order of the PCI bus; empty without a driver."""
+    """``uuid`` and ``name`` of the NVIDIA GPUs that NVML sees, in the order of the PCI bus; empty without a driver.
+
+    Raises:
+        DriverError: the driver does not tell of one of them.
+    """
     with nvml() as there:
-        handles = [pynvml.nvmlDeviceGetHandleByIndex(i) for i in range(pynvml.nvmlDeviceGetCount())] if there else []
-        return [
-            {"uuid": str(pynvml.nvmlDeviceGetUUID(handle)), "name": str(pynvml.nvmlDeviceGetName(handle))}
-            for handle in handles
-        ]
+        found: list[dict[str, str]] = []
+        try:
+            for index in range(pynvml.nvmlDeviceGetCount()) if there else ():
+                handle = pynvml.nvmlDeviceGetHandleByIndex(index)
+                found.append({"uuid": str(pynvml.nvmlDeviceGetUUID(handle)), "name": _name(handle)})
+        except pynvml.NVMLError as error:
+            raise DriverError(
+                f"GPU {len(found)}: the NVIDIA driver answers: {error}; look at nvidia-smi, or hide the GPUs: "
+                f"export {VARIABLE}="
+            ) from None
+        return found
 
 
 def visible_gpus() -> list[dict[str, str]]:
@@ -41,11 +58,14 @@ def visible_gpus() -> list[dict[str, str]]:
 
     It is a list of indices (in NVML's order), UUIDs or their beginnings (``GPU-8932f937``) and MIG ids (``MIG-…``).
     A negative index ends the list, as it does for CUDA. A machine without GPUs has none, whatever the variable says.
+    A part of a GPU (MIG) has ``parent_uuid`` and ``profile`` (``1g.5gb``) too, where the driver tells them.
 
     Raises:
         HarnessError: an entry names no GPU here, or one a second time.
+        DriverError: the driver does not tell of a GPU, and they are not all hidden.
     """
-    known, value = gpus(), os.environ.get(VARIABLE)
+    value = os.environ.get(VARIABLE)
+    known = [] if value is not None and not value.strip() else gpus()
     if value is None or not known:
         return known
     chosen: list[dict[str, str]] = []
@@ -65,7 +85,12 @@ def device_variables() -> dict[str, str]:
     Indices, because vLLM 0.10.1.1 reads each entry as a number and ends with an error at a UUID; and counted along the
     PCI bus as NVML does, because CUDA by itself counts the fastest GPU first. MIG ids have no index: they stay.
     """
-    known = gpus()
+    try:
+        known = gpus()
+    except DriverError:
+        if visible_gpus():  # raises, unless all are hidden
+            raise
+        return {VARIABLE: ""}
     if not known:
         return {}
     order = {"CUDA_DEVICE_ORDER": "PCI_BUS_ID"}
@@ -94,9 +119,25 @@ def _mig(entry: str) -> dict[str, str]:
     with nvml():
         try:
             handle = pynvml.nvmlDeviceGetHandleByUUID(entry)
-            return {"uuid": str(pynvml.nvmlDeviceGetUUID(handle)), "name": str(pynvml.nvmlDeviceGetName(handle))}
+            found = {"uuid": str(pynvml.nvmlDeviceGetUUID(handle)), "name": _name(handle)}
         except pynvml.NVMLError:
             return {"uuid": entry, "name": "part of a GPU (MIG)"}
+        return found | mig_facts(handle)
+
+
+def mig_facts(handle: Any) -> dict[str, str]:
+    """``parent_uuid`` and ``profile`` of a part of a GPU, as far as the driver tells; NVML must be open."""
+    facts = {}
+    with suppress(pynvml.NVMLError):
+        parent = pynvml.nvmlDeviceGetDeviceHandleFromMigDeviceHandle(handle)
+        facts["parent_uuid"] = str(pynvml.nvmlDeviceGetUUID(parent))
+        if profile := _MIG_PROFILE.search(_name(handle)):
+            facts["profile"] = profile[1]
+    return facts
+
+
+def _name(handle: Any) -> str:
+    return str(pynvml.nvmlDeviceGetName(handle))
 
 
 def driver_versions() -> dict[str, str | None]:
@@ -104,11 +145,12 @@ def driver_versions() -> dict[str, str | None]:
     with nvml() as there:
         if not there:
             return {"driver_version": None, "cuda_version": None}
-        cuda = pynvml.nvmlSystemGetCudaDriverVersion_v2()  # 13000 is 13.0
-        return {
-            "driver_version": str(pynvml.nvmlSystemGetDriverVersion()),
-            "cuda_version": f"{cuda // 1000}.{cuda % 1000 // 10}",
-        }
+        try:
+            cuda = pynvml.nvmlSystemGetCudaDriverVersion_v2()  # 13000 is 13.0
+            driver = str(pynvml.nvmlSystemGetDriverVersion())
+        except pynvml.NVMLError as error:
+            raise DriverError(f"the NVIDIA driver does not tell its version: {error}; look at nvidia-smi") from None
+        return {"driver_version": driver, "cuda_version": f"{cuda // 1000}.{cuda % 1000 // 10}"}
 
 
 def compute_capability(uuid: str) -> str | None:

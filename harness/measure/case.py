@@ -112,8 +112,10 @@ def make_case(
         timeout_s=figure.timeout_s,
         state=setting.state,
         traced=pin.traced,
-        around=Surroundings(place, engine.folder, setting.direct, quiet_wait_s, setting.drop_caches),
-        samples=figure.samples,
+        around=Surroundings(
+            place, engine.folder, setting.direct, quiet_wait_s, setting.drop_caches, pin.device == "cuda"
+        ),
+        samples=samples_of(figure, pin),
     )
 
 
@@ -135,10 +137,15 @@ def declared_definition(figure: Figure, pin: Pin, model: str, setting: Setting) 
         "mode": setting.mode,
         "state": setting.state.declared(),
         # Sampling costs a little: such a start is a case of its own.
-        **({"samples": list(figure.samples)} if figure.samples else {}),
+        **({"samples": list(samples)} if (samples := samples_of(figure, pin)) else {}),
         **({"drop_caches": "all"} if setting.drop_caches else {}),
         **({"parallel": True} if setting.parallel else {}),
     }
+
+
+def samples_of(figure: Figure, pin: Pin) -> tuple[str, ...]:
+    """What is sampled while a start runs: what the figure says, and the GPUs of every start that uses some."""
+    return (*figure.samples, *(("gpu",) if pin.device == "cuda" else ()))
 
 
 def _start(model: Path, engine: Engine, setting: Setting) -> Start:

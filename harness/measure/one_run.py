@@ -10,7 +10,8 @@ from typing import Any
 
 from harness.engine.process_tree import Exit, process_tree
 from harness.errors import HarnessError
-from harness.measure.core_sampler import CoreSamples, core_samples
+from harness.measure.core_sampler import core_samples
+from harness.measure.gpu_sampler import gpu_samples
 from harness.measure.preparation import StateNotReachedError, Surroundings, evidence, prepared
 from harness.measure.provenance import harness_facts
 from harness.measure.result import Outcome, outcome_of
@@ -18,12 +19,12 @@ from harness.measure.start import Ready, Start
 from harness.record.run import Run, last_warm_up
 from harness.record.secrets import redact_file
 from harness.record.store import CaseStore
-from harness.record.tables import CORES, TIMELINE, table_csv
+from harness.record.tables import CORES, GPU, TIMELINE, table_csv
 from harness.spec.state import StartState
 from harness.state.sandbox import Sandbox
 
 # Of an outcome: they stand elsewhere.
-_NOT_OF_RUN = ("gc_s", "trace_certificate", "cache_lines", "load_read_bytes", "timeline")
+_NOT_OF_RUN = ("gc_s", "trace_certificate", "cache_lines", "load_read_bytes", "timeline", "gpu_samples")
 PREPARATION = "preparation"  # where a run failed that was not started: its state could not be brought about
 
 
@@ -44,7 +45,7 @@ class Case:
     around: Surroundings = field(default_factory=lambda: Surroundings(None, None))
     traced: bool = True
     secrets: frozenset[str] = frozenset()  # texts that must not stay in log or record
-    samples: tuple[str, ...] = ()  # what is sampled while it starts: "cores"
+    samples: tuple[str, ...] = ()  # what is sampled while it starts: "cores", "gpu"
 
     def state_of(self, kind: str) -> StartState:
         """What a start of this kind begins from."""
@@ -75,8 +76,10 @@ def execute(case: Case, kind: str, place: Place, announce: Callable[[str], None]
         folder = store.open_run(place.session, run_name)
         previous = store.session_runs(place.session)
         started_at = datetime.now(UTC)
+        gpus: list[dict[str, Any]] = []
         try:
             with prepared(case.state_of(kind), case.around, sandbox, announce) as state:
+                gpus = list(state.gpus)
                 started_at = datetime.now(UTC)
                 ended, outcome = _start(case, sandbox, folder)
                 wall_s = (ended.exit_ns - ended.exec_ns) / 1e9
@@ -101,6 +104,7 @@ def execute(case: Case, kind: str, place: Place, announce: Callable[[str], None]
             certificate=certificate,
             noise=noise,
             node=place.node,
+            gpus=gpus,
             engine=case.engine_facts,
             model=case.model_facts,
             environment=case.declared,
@@ -144,22 +148,23 @@ def _start(case: Case, sandbox: Sandbox, folder: Path) -> tuple[Exit, Outcome]:
         command, run_in = case.start.command(scratch), case.start.run_in or scratch
         with (
             process_tree(command, environment, log, run_in, case.timeout_s, scratch) as tree,
-            core_samples(tree.exec_ns) if "cores" in case.samples else nullcontext() as samples,
+            core_samples(tree.exec_ns) if "cores" in case.samples else nullcontext() as cores,
+            gpu_samples(tree.exec_ns) if "gpu" in case.samples else nullcontext() as gpus,
         ):
             ready: Ready | None = case.start.follow(tree, scratch, spans)
     assert tree.exit is not None
     for written in (log, *spans.glob("*.jsonl")):  # a hook's detail can hold an argument
         redact_file(written, case.secrets)
     outcome = outcome_of(tree.exit, ready, case.start.awaited, spans, log, case.traced)
-    _write_tables(folder, outcome, samples, ready)
-    return tree.exit, outcome
-
-
-def _write_tables(folder: Path, outcome: Outcome, samples: CoreSamples | None, ready: Ready | None) -> None:
     if outcome.timeline:
         (folder / TIMELINE.name).write_bytes(table_csv(TIMELINE, map(astuple, outcome.timeline)))
-    if samples is not None:
-        (folder / CORES.name).write_bytes(samples.csv(ready.ready_ns if ready else None))
+    until_ns = ready.ready_ns if ready else None
+    if cores is not None:
+        (folder / CORES.name).write_bytes(cores.csv(until_ns))
+    if gpus is not None:
+        outcome.gpu_samples = gpus.rows(until_ns)
+        (folder / GPU.name).write_bytes(table_csv(GPU, outcome.gpu_samples))
+    return tree.exit, outcome
 
 
 def engine_environment(case: Case, sandbox: Sandbox, spans: Path, scratch: Path) -> dict[str, str]:

@@ -5,17 +5,18 @@ prepare   caches filled → disk probed → machine quiet → libraries and weig
 evidence  certificate and noise of the run
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
 from typing import Any
 
 import psutil
 
+from harness.analyse.gpu_marks import gpu_marks
 from harness.analyse.phases import COMPILING_LEAVES
 from harness.errors import HarnessError
+from harness.measure.libraries import look_at_libraries
 from harness.measure.model_place import ModelPlace, model_place
 from harness.measure.result import Outcome
 from harness.spec.state import StartState, is_cold, storage_name
@@ -35,6 +36,7 @@ from harness.state.device_reads import DeviceReads
 from harness.state.drop_caches import drop_all_caches
 from harness.state.files import FilesState, look, make_cold, make_warm
 from harness.state.filesystem import FileSystem, filesystem_of
+from harness.state.gpu_facts import gpu_facts
 from harness.state.hold import held
 from harness.state.interference import Watch
 from harness.state.probe import probe
@@ -43,8 +45,6 @@ from harness.state.sandbox import Contents, Sandbox
 from harness.state.shared_memory import inventory, left_behind
 
 FOUND_LEAF, FOUND_S = "graph_compile_cached", 0.1  # looking for a graph takes milliseconds, loading one seconds
-# What a start reads of an engine's environment. Sources are only looked at where bytecode is older.
-SHARED_OBJECT, BYTECODE = ".so", ".pyc"
 # Where an engine copies its weights, as the CPU engine does, locked ones must leave it room for the copy.
 HELD_SHARE = 0.5
 
@@ -62,6 +62,7 @@ class Surroundings:
     direct: bool = False  # the load format reads past the page cache
     quiet_wait_s: float = 0.0  # how long to wait for a quiet machine at most; 0: it is not looked at
     drop_caches: bool = False  # drop all of the machine's page cache before each cold start
+    gpus: bool = True  # the start uses the visible GPUs, if there are any
     # Called right before each start of a case that is measured at once with another one; returns the run's mark.
     together: Callable[[], str] | None = None
 
@@ -84,6 +85,7 @@ class Prepared:
     clock: ClockWatch
     watch: Watch
     device: DeviceReads | None
+    gpus: tuple[dict[str, Any], ...]  # facts of those that the start may use
     together: str | None = None  # how the start was made at once with another one
 
 
@@ -110,6 +112,7 @@ def prepared(
     quiet = wait_until_quiet(size, around.quiet_wait_s, announce, waitable) if around.quiet_wait_s > 0 else None
     if around.drop_caches and (cold or state.libraries == "cold"):
         drop_all_caches(announce)
+    gpus = tuple(gpu_facts()) if around.gpus else ()
     libraries, model = _brought_about(state, around, place, cold)
     with ExitStack() as stack:
         room = HELD_SHARE * psutil.virtual_memory().available
@@ -131,6 +134,7 @@ def prepared(
             ClockWatch(),
             Watch(),
             DeviceReads(file_system.device) if file_system and not file_system.in_memory else None,
+            gpus,
             together,
         )
 
@@ -147,7 +151,7 @@ def _brought_about(
 ) -> tuple[FilesState | None, FilesState | None]:
     """Libraries and model's files, evicted or read, and looked at; the weights last."""
     try:
-        libraries = _libraries(state.libraries, around.libraries)
+        libraries = look_at_libraries(state.libraries, around.libraries)
         if libraries is not None and (why := library_certificate(state.libraries, libraries)["reason"]):
             raise StateNotReachedError(why)
         if place is None:
@@ -190,7 +194,8 @@ def evidence(
         certificate["storage"] = storage_certificate(_storage(prepared, reads, prepared.file_system))
     if prepared.libraries is not None:
         certificate["libraries"] = library_certificate(prepared.state.libraries, prepared.libraries)
-    return certificate, _noise(prepared, float(resources.get("cpu_s") or 0.0))
+    of_gpus = gpu_marks(prepared.gpus, outcome.gpu_samples)
+    return certificate, _noise(prepared, float(resources.get("cpu_s") or 0.0), of_gpus)
 
 
 def _storage(prepared: Prepared, reads: Reads, file_system: FileSystem) -> Storage:
@@ -211,7 +216,7 @@ def _storage(prepared: Prepared, reads: Reads, file_system: FileSystem) -> Stora
     )
 
 
-def _noise(prepared: Prepared, tree_cpu_s: float) -> dict[str, Any]:
+def _noise(prepared: Prepared, tree_cpu_s: float, of_gpus: Sequence[str]) -> dict[str, Any]:
     during = prepared.watch.stop(tree_cpu_s)
     before = prepared.quiet.noise if prepared.quiet else None
     return {
@@ -219,31 +224,10 @@ def _noise(prepared: Prepared, tree_cpu_s: float) -> dict[str, Any]:
             *([prepared.together] if prepared.together else []),
             *(before.marks if before else ()),
             *during.marks,
+            *of_gpus,
         ],
         "before": before.facts if before else None,
         "waited_s": prepared.quiet.waited_s if prepared.quiet else None,
         "during": during.facts,
         "left_in_shared_memory": left_behind(prepared.shared_memory, inventory()),
     }
-
-
-def _libraries(declared: str, folder: Path | None) -> FilesState | None:
-    if folder is None:
-        return None
-    match declared:
-        case "warm":
-            return make_warm(environment_files(folder, bytecode=False))
-        case "all warm":
-            return make_warm(environment_files(folder, bytecode=True))
-        case "cold":
-            return make_cold(environment_files(folder, bytecode=True))
-    return look(environment_files(folder, bytecode=False))
-
-
-@cache
-def environment_files(folder: Path, bytecode: bool) -> tuple[Path, ...]:
-    """Shared objects of an environment (and its bytecode): their names do not change while it is measured."""
-    found = (
-        path for path in folder.rglob("*") if SHARED_OBJECT in path.suffixes or (bytecode and path.suffix == BYTECODE)
-    )
-    return tuple(sorted(path for path in found if path.is_file() and not path.is_symlink()))

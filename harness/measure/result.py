@@ -15,6 +15,7 @@ from harness.analyse.timeline import Piece, timeline
 from harness.engine.process_tree import Exit
 from harness.measure.cause import ENGINE_PROCESSES, died, last_error, open_phase
 from harness.measure.start import Ready
+from harness.record.gpu import Sample
 from harness.record.logtext import read_log
 from harness.record.plain import printable
 
@@ -51,6 +52,7 @@ class Outcome:
     cache_lines: CacheLines = field(default_factory=lambda: cache_lines(""))
     load_read_bytes: int | None = None
     timeline: list[Piece] = field(default_factory=list)
+    gpu_samples: list[Sample] = field(default_factory=list)
 
 
 def outcome_of(exit: Exit, ready: Ready | None, awaited: str, spans: Path, log: Path, traced: bool = True) -> Outcome:

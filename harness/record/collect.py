@@ -12,7 +12,7 @@ from harness.record.slot import write_slot
 from harness.record.slotcheck import SlotError
 from harness.record.slotfacts import AT_ONCE
 from harness.record.store import CaseStore
-from harness.record.tables import SAMPLED_TABLES, SLOT_TABLES, Cell, read_table, table_csv
+from harness.record.tables import SAMPLED, SLOT_TABLES, TIMELINE, Cell, read_table, table_csv
 
 
 @dataclass(frozen=True)
@@ -98,6 +98,7 @@ def collect(figure: str, slot: str, folder: Path, cases: Iterable[CaseRuns], gap
                 "status": run.status,
                 "counts": run.counts,
                 "marks": run.marks,
+                **({"gpus": run.gpus} if run.gpus else {}),
                 "graph": run.graph,
                 "output": run.output,
                 "run_json_sha256": _sha256(case.store.run_folder(run.session, run.run) / "run.json"),
@@ -119,7 +120,7 @@ def _tables(sessions: list[tuple[CaseRuns, list[Run]]]) -> dict[str, bytes]:
             if not run.counts or not run.case.get("samples"):
                 continue
             run_folder = case.store.run_folder(run.session, run.run)
-            for table in SAMPLED_TABLES:
+            for table in (*(SAMPLED[name] for name in run.case["samples"] if name in SAMPLED), TIMELINE):
                 found = read_table(table, run_folder / table.name)
                 rows.setdefault(table.name, []).extend((case.case, run.run, run.kind, *row) for row in found)
     return {name: table_csv(SLOT_TABLES[name], found) for name, found in rows.items()}

@@ -17,7 +17,8 @@ from harness.record.runcheck import problem
 # 3 (2026-11-20): graph.
 # 4 (2026-11-28): noise, output; the certificate's parts compile_cache (per part, by hash), model_info, storage,
 #                 libraries, clock.
-SCHEMA_VERSION = 4
+# 5 (2026-11-30): gpus.
+SCHEMA_VERSION = 5
 _MAX_BYTES = 16 << 20
 
 
@@ -64,6 +65,7 @@ class Run:
     noise: dict[str, Any]  # marks (shown, never a reason to leave the run out), and what they were read from
     output: dict[str, Any] | None  # what the engine answered after it was ready: equal weights answer alike
     node: dict[str, Any]
+    gpus: list[dict[str, Any]]  # facts of each GPU that the start could use, right before it (state/gpu_facts.py)
     engine: dict[str, Any]
     model: dict[str, Any]
     environment: dict[str, str]
@@ -115,6 +117,8 @@ def read_run(folder: Path) -> Run:
         document = {**document, "graph": None, "schema_version": 3}
     if version < 4:
         document = {**document, "noise": {}, "output": None, "schema_version": 4}
+    if version < 5:
+        document = {**document, "gpus": [], "schema_version": 5}
     types = {field.name: field.type for field in fields(Run)}
     if set(document) != set(types):
         odd = ", ".join(sorted(set(document) ^ set(types)))

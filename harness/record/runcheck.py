@@ -16,6 +16,7 @@ KINDS = ("warmup", "measured")
 MAX_SECONDS = 1e9  # thirty years
 _ROUNDING_S = 1e-6
 MAX_MARKS, MAX_MARK = 32, 300  # of a run, and characters of one
+MAX_GPUS = 64
 _MAX_GRAPH = 1 << 40
 _MAX_TOKENS, _MAX_TOKEN = 1000, 1 << 32
 
@@ -87,6 +88,8 @@ def _is_known(name: str, value: Any) -> bool:
             return is_output(value)
         case "noise":
             return is_marks(value.get("marks", []))
+        case "gpus":
+            return is_gpus(value)
         case "window":
             return set(value) == {"pid", "exec_ns", "ready_ns"} and 0 <= value["exec_ns"] < value["ready_ns"]
     return True
@@ -96,6 +99,18 @@ def is_marks(value: Any) -> bool:
     """Whether it is a list of a few short printable lines."""
     few = isinstance(value, list) and len(value) <= MAX_MARKS
     return few and all(isinstance(line, str) and is_name(line, MAX_MARK) for line in value)
+
+
+def is_gpus(value: Any) -> bool:
+    """Whether it is facts of a few GPUs, each with a name, a UUID and reasons for what was not told."""
+    if not isinstance(value, list) or len(value) > MAX_GPUS or not all(isinstance(gpu, dict) for gpu in value):
+        return False
+    return all(
+        all(isinstance(gpu.get(key), str) and is_name(gpu[key]) for key in ("name", "uuid"))
+        and isinstance(gpu.get("not_told"), dict)
+        and all(isinstance(text, str) and is_name(text) for said in gpu["not_told"].items() for text in said)
+        for gpu in value
+    )
 
 
 def is_graph(value: Any) -> bool:

@@ -1,7 +1,7 @@
 """The slot folder: the small, self-contained view of one node's runs that a figure is drawn from and that travels.
 
     data.csv       tidy rows (``rows.py``); same runs → same bytes
-    cores.csv, timeline.csv   further tables (``tables.py``) of cases whose cores were sampled
+    cores.csv, gpu.csv, timeline.csv   further tables (``tables.py``) of cases whose cores or GPUs were sampled
     manifest.json  where the numbers come from, and the sha256 of every file
 
 Manifest (schema 1), what the caller gives:
@@ -9,8 +9,8 @@ Manifest (schema 1), what the caller gives:
     node          {"id": hash of the machine's fingerprint, …hardware facts}
     cases         [{"case", "session", "engine": {pin, version, lock_sha256, patches_sha256}, "model": {name, revision,
                     files_sha256, twin}, "parameters": {…}}]
-    runs          [{"run_id", "case", "run", "kind", "status", "graph", "output", "marks", "run_json_sha256"}],
-                    failed ones included; marks: lines "kind: detail" of what disturbed it
+    runs          [{"run_id", "case", "run", "kind", "status", "graph", "output", "marks", "gpus", "run_json_sha256"}],
+                    failed ones included; marks: lines "kind: detail" of what disturbed it; gpus: as in run.json
     certificates  {run_id: certificate}
     gaps          [{"engine", "version", "reason"}], of a figure over all versions: engines without a start to show
 and what ``write_slot`` adds: schema_version, outcomes {status: count}, files [{name, columns, units, sha256}].

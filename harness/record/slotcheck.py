@@ -11,7 +11,7 @@ from harness.record.runcheck import KINDS as KINDS
 from harness.record.runcheck import MAX_MARK as MAX_MARK
 from harness.record.runcheck import MAX_MARKS as MAX_MARKS
 from harness.record.runcheck import STATUSES as STATUSES
-from harness.record.runcheck import is_graph, is_output
+from harness.record.runcheck import is_gpus, is_graph, is_output
 
 SOURCES = ("span", "log", "paper")
 
@@ -34,7 +34,7 @@ _RUN = {"run_id": str, "case": str, "run": str, "kind": str, "status": str, "run
 _FACTS = {"cpu_model": str, "cpus": list, "memory_bytes": int, "gpus": list, "gpu_uuids": list}
 _MODEL = {"name": str, "twin": bool}
 _ENGINE = {"pin": str, "version": str}
-_MORE = {"counts": bool, "round": str, "graph": dict, "output": dict, "marks": list}  # of a run
+_MORE = {"counts": bool, "round": str, "graph": dict, "output": dict, "marks": list, "gpus": list}  # of a run
 _FILE = {"name": str, "columns": list, "units": dict, "sha256": str}
 _GAP = {"engine": str, "version": str, "reason": str}
 _FILE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*\.csv")  # no folder part: a slot never reaches outside itself
@@ -80,6 +80,8 @@ def check_manifest(document: Any, where: str) -> dict[str, Any]:
         if run.get("graph") is not None and not is_graph(run["graph"]):
             raise SlotError(f"{where}: runs[{number}].graph must have nodes and code_bytes, both above 0")
         _check_marks(run.get("marks") or [], f"{where}: runs[{number}].marks")
+        if not is_gpus(run.get("gpus") or []):
+            raise SlotError(f"{where}: runs[{number}].gpus must be objects with name, uuid and not_told")
         if run.get("output") is not None and not is_output(run["output"]):
             raise SlotError(f"{where}: runs[{number}].output must have token_ids, a list of numbers")
     for number, entry in enumerate(manifest["files"]):

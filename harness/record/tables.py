@@ -3,6 +3,8 @@
     timeline.csv  in every ok run's folder: the critical path from exec to ready, piece by piece (to 10 ms)
     cores.csv     in the folders of runs whose cores were sampled: use of each core, ten times a second; a core that a
                   time does not name was idle, and the first time names them all
+    gpu.csv       in the folders of runs whose GPUs were sampled: ten times a second what the driver tells
+                  (``gpu.py``); of a stretch of equal values only the first and the last, of what is not told nothing
 
 A slot holds the tables of its sampled cases' runs in one file each, with ``case``, ``run`` and ``kind`` in front.
 """
@@ -47,13 +49,19 @@ CORES = Table(
     {"time_s": "s since exec", "percent": "% busy"},
     {"core": 65_535, "percent": 100.0},
 )
+GPU = Table(
+    "gpu.csv",
+    {"time_s": float, "gpu": int, "quantity": str, "value": float},
+    {"time_s": "s since exec", "value": "by the quantity's name"},
+    {"gpu": 63, "value": 1e15},
+)
 TIMELINE = Table(
     "timeline.csv",
     {"begin_s": float, "end_s": float, "phase": str, "process": str},
     {"begin_s": "s since exec", "end_s": "s since exec"},
 )
-SAMPLED_TABLES = (CORES, TIMELINE)
-SLOT_TABLES = {table.name: table.of_slot() for table in SAMPLED_TABLES}
+SAMPLED = {"cores": CORES, "gpu": GPU}  # what a case can sample → its table; its timeline comes with any of them
+SLOT_TABLES = {table.name: table.of_slot() for table in (CORES, TIMELINE, GPU)}
 
 
 def table_csv(table: Table, rows: Iterable[Sequence[Cell]]) -> bytes:

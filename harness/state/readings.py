@@ -6,12 +6,13 @@ is no fault. Only the CPUs that this process may use (its affinity set) are mean
 
 import os
 from collections.abc import Collection
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 import pynvml
 
-from harness.engine.detect import nvml, visible_gpus
+from harness.engine.detect import DriverError, nvml, visible_gpus
 
 PROC, SYS = Path("/proc"), Path("/sys")
 
@@ -147,22 +148,25 @@ class GpuUse:
 
 
 def gpu_use() -> GpuUse | None:
-    """Use of the GPUs that CUDA_VISIBLE_DEVICES lets a start have; None without one, or where the driver tells none."""
+    """Use of the GPUs that CUDA_VISIBLE_DEVICES lets a start have; None without one, or where the driver tells none.
+
+    Raises:
+        HarnessError: CUDA_VISIBLE_DEVICES names no GPU here.
+    """
     pids: set[int] = set()
     used = memory = 0
     with nvml() as there:
-        chosen = visible_gpus() if there else []
-        if not chosen:
-            return None
         try:
+            chosen = visible_gpus() if there else []
             for gpu in chosen:
                 handle = pynvml.nvmlDeviceGetHandleByUUID(gpu["uuid"])
-                pids.update(process.pid for process in pynvml.nvmlDeviceGetComputeRunningProcesses(handle))
                 of_gpu = pynvml.nvmlDeviceGetMemoryInfo(handle)
                 used, memory = used + int(of_gpu.used), memory + int(of_gpu.total)
-        except pynvml.NVMLError:
+                with suppress(pynvml.NVMLError):  # who computes may be hidden, what is used is told all the same
+                    pids.update(process.pid for process in pynvml.nvmlDeviceGetComputeRunningProcesses_v3(handle))
+        except (pynvml.NVMLError, DriverError):
             return None
-    return GpuUse(tuple(sorted(pids)), used, memory)
+    return GpuUse(tuple(sorted(pids)), used, memory) if chosen else None
 
 
 def _text(path: Path) -> str | None:

@@ -10,6 +10,7 @@ from harness.doctor import gpu
 from harness.doctor.figures import _other_slot
 from harness.doctor.needs import Look
 from harness.doctor_command import run_doctor
+from harness.engine.detect import DriverError
 from harness.errors import HarnessError
 from harness.spec.figure import load_figure
 from harness.spec.pin import DEFAULT_CPU_PIN, DEFAULT_CUDA_PIN
@@ -160,7 +161,7 @@ def test_pins_are_judged_by_what_the_driver_itself_says(ask: Ask, nvml: Nvml, mo
 
 def test_a_driver_that_answers_with_an_error_is_no_traceback(ask: Ask, monkeypatch: pytest.MonkeyPatch) -> None:
     def lost() -> None:
-        raise pynvml.NVMLError(pynvml.NVML_ERROR_GPU_IS_LOST)
+        raise DriverError("GPU 0: the NVIDIA driver answers: GPU is lost")
 
     monkeypatch.setattr(gpu, "visible_gpus", lost)
     told = ask()

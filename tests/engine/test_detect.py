@@ -6,7 +6,7 @@ import pynvml
 import pytest
 
 from harness.engine.default_pin import default_pin
-from harness.engine.detect import gpus
+from harness.engine.detect import DriverError, gpus
 from harness.spec.pin import DEFAULT_CPU_PIN, DEFAULT_CUDA_PIN, load_pin
 
 
@@ -59,7 +59,7 @@ def test_nvml_is_closed_when_a_gpu_is_lost_meanwhile(
         raise pynvml.NVMLError(pynvml.NVML_ERROR_GPU_IS_LOST)
 
     monkeypatch.setattr(pynvml, "nvmlDeviceGetName", lost)
-    with pytest.raises(pynvml.NVMLError):
+    with pytest.raises(DriverError, match="GPU 0: the NVIDIA driver answers: GPU is lost"):
         gpus()
     assert calls == ["init", "shutdown"]
 

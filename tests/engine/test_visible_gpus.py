@@ -6,9 +6,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from harness.engine.default_pin import default_pin
-from harness.engine.detect import device_variables, gpus, visible_gpus
+from harness.engine.detect import DriverError, device_variables, gpus, visible_gpus
 from harness.errors import HarnessError
 from harness.spec.pin import DEFAULT_CPU_PIN
+from tests.nvml import Nvml, gpu, mig, uuid_of
 
 UUIDS = ("GPU-8932f937-d72c", "GPU-8932f000-1111", "GPU-47b1c0de-2222")
 MIG = "MIG-377e0049-554c"
@@ -126,3 +127,30 @@ def test_without_gpus_the_variable_means_nothing(monkeypatch: pytest.MonkeyPatch
     monkeypatch.setattr(pynvml, "nvmlInit", fail)
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "5")
     assert (visible_gpus(), device_variables(), default_pin()) == ([], {}, DEFAULT_CPU_PIN)
+
+
+def test_a_part_of_a_gpu_has_its_parent_and_profile(nvml: Nvml, monkeypatch: pytest.MonkeyPatch) -> None:
+    nvml.add(gpu(0), mig(0, 1, MIG, profile="1g.18gb"))
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", MIG)
+    about = {"parent_uuid": uuid_of(0), "profile": "1g.18gb"}
+    assert visible_gpus() == [{"uuid": MIG, "name": "NVIDIA H200 MIG 1g.18gb", **about}]
+    assert device_variables() == {"CUDA_DEVICE_ORDER": "PCI_BUS_ID", "CUDA_VISIBLE_DEVICES": MIG}
+
+
+def test_a_lost_gpu_is_one_line_and_hiding_all_gpus_goes_on_without(
+    nvml: Nvml, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    nvml.add(gpu(0), gpu(1))
+    nvml.lose("1")
+    for ask in (gpus, visible_gpus, device_variables, default_pin):
+        with pytest.raises(DriverError, match=r"^GPU 1: the NVIDIA driver answers: GPU is lost; [^\n]*$"):
+            ask()
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
+    assert (visible_gpus(), default_pin()) == ([], DEFAULT_CPU_PIN)
+    assert device_variables() == {"CUDA_VISIBLE_DEVICES": ""}
+
+
+def test_a_driver_that_may_not_be_asked_is_none(nvml: Nvml) -> None:
+    nvml.add(gpu(0))
+    nvml.fail(pynvml.NVML_ERROR_NO_PERMISSION)
+    assert (gpus(), visible_gpus(), device_variables()) == ([], [], {})

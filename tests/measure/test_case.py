@@ -150,3 +150,11 @@ def test_what_is_known_before_the_engine_is_there_is_part_of_the_definition() ->
     whole = case().definition
     assert all(whole[name] == value for name, value in known.items() if name != "engine")
     assert known["engine"].items() <= whole["engine"].items()
+
+
+def test_the_gpus_of_a_start_that_uses_some_are_sampled_and_that_defines_it() -> None:
+    assert (case().samples, case().definition.get("samples")) == ((), None)
+    on_gpu = case(pin={"device": "cuda"})
+    assert (on_gpu.samples, on_gpu.definition["samples"]) == (("gpu",), ["gpu"])
+    assert case({"samples": ("cores",)}, pin={"device": "cuda"}).samples == ("cores", "gpu")
+    assert (case().around.gpus, on_gpu.around.gpus) == (False, True)

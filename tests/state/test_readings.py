@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from harness.state import readings
 from harness.state.readings import CoreTime, GpuUse, spent
+from tests.nvml import Error, Nvml, gpu
 from tests.state.fake_machine import FakeMachine
 
 
@@ -99,58 +100,36 @@ def test_a_process_may_call_itself_whatever_it_likes(machine: FakeMachine) -> No
     assert readings.process_times() == {71: ("a) b (c", 200 * readings.TICK_S)}
 
 
-class FakeProcess:
-    def __init__(self, pid: int) -> None:
-        self.pid = pid
-
-
-class FakeMemory:
-    def __init__(self, used: int) -> None:
-        self.used, self.total = used, 80 << 30
-
-
-UUIDS = ("GPU-0", "GPU-1", "GPU-2")
-PROCESSES = {"GPU-0": [11], "GPU-1": [21, 22], "GPU-2": [22]}
-
-
-@pytest.fixture
-def three_gpus(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("nvmlInit", "nvmlShutdown"):
-        monkeypatch.setattr(pynvml, name, lambda: None)
-    monkeypatch.setattr(pynvml, "nvmlDeviceGetCount", lambda: len(UUIDS))
-    monkeypatch.setattr(pynvml, "nvmlDeviceGetHandleByIndex", lambda index: UUIDS[index])
-    monkeypatch.setattr(pynvml, "nvmlDeviceGetHandleByUUID", lambda uuid: uuid)
-    monkeypatch.setattr(pynvml, "nvmlDeviceGetUUID", lambda handle: handle)
-    monkeypatch.setattr(pynvml, "nvmlDeviceGetName", lambda handle: f"name of {handle}")
-    monkeypatch.setattr(
-        pynvml, "nvmlDeviceGetComputeRunningProcesses", lambda handle: list(map(FakeProcess, PROCESSES[handle]))
-    )
-    monkeypatch.setattr(pynvml, "nvmlDeviceGetMemoryInfo", lambda handle: FakeMemory(len(PROCESSES[handle]) << 30))
-
-
-@pytest.mark.usefixtures("three_gpus")
 @pytest.mark.parametrize(
     ("visible", "use"),
     [
-        ("0", GpuUse((11,), 1 << 30, 80 << 30)),
-        ("2,1", GpuUse((21, 22), 3 << 30, 160 << 30)),
+        ("0", GpuUse((11,), 604 << 20, 80 << 30)),
+        ("2,1", GpuUse((21, 22), 1208 << 20, 160 << 30)),
         ("", None),
     ],
 )
 def test_only_gpus_that_a_start_may_use_are_looked_at(
-    monkeypatch: pytest.MonkeyPatch, visible: str, use: GpuUse | None
+    nvml: Nvml, monkeypatch: pytest.MonkeyPatch, visible: str, use: GpuUse | None
 ) -> None:
+    nvml.add(*(gpu(index, memory_gib=80) for index in range(3)))
+    for index, processes in enumerate(("1 11 5", "2 21 5 22 5", "1 22 5")):
+        nvml.say(f"{index}.nvmlDeviceGetComputeRunningProcesses_v3", processes)
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", visible)
     assert readings.gpu_use() == use
 
 
-@pytest.mark.usefixtures("three_gpus")
-def test_a_driver_that_does_not_tell_is_no_fault(monkeypatch: pytest.MonkeyPatch) -> None:
-    def refuse(_: str) -> None:
-        raise pynvml.NVMLError(pynvml.NVML_ERROR_NOT_SUPPORTED)
+@pytest.mark.parametrize("code", [pynvml.NVML_ERROR_NOT_SUPPORTED, pynvml.NVML_ERROR_NO_PERMISSION])
+def test_processes_that_may_not_be_seen_leave_the_memory_that_is_used(nvml: Nvml, code: int) -> None:
+    nvml.add(gpu(0, memory_gib=80))
+    nvml.say("0.nvmlDeviceGetComputeRunningProcesses_v3", Error(code))
+    assert readings.gpu_use() == GpuUse((), 604 << 20, 80 << 30)
 
-    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "1")
-    monkeypatch.setattr(pynvml, "nvmlDeviceGetComputeRunningProcesses", refuse)
+
+def test_a_driver_that_does_not_tell_is_no_fault(nvml: Nvml) -> None:
+    nvml.add(gpu(0), gpu(1))
+    nvml.lose("1")
+    assert readings.gpu_use() is None
+    nvml.fail(pynvml.NVML_ERROR_NO_PERMISSION)
     assert readings.gpu_use() is None
 
 

@@ -1,0 +1,32 @@
+"""An engine's own files: which of them a start reads, and the place in memory that is declared for them."""
+
+from functools import cache
+from pathlib import Path
+
+from harness.state.files import FilesState, look, make_cold, make_warm
+
+# What a start reads of an engine's environment. Sources are only looked at where bytecode is older.
+SHARED_OBJECT, BYTECODE = ".so", ".pyc"
+
+
+def look_at_libraries(declared: str, folder: Path | None) -> FilesState | None:
+    """The libraries below ``folder`` brought into the declared state, and looked at; None: no folder is declared."""
+    if folder is None:
+        return None
+    match declared:
+        case "warm":
+            return make_warm(environment_files(folder, bytecode=False))
+        case "all warm":
+            return make_warm(environment_files(folder, bytecode=True))
+        case "cold":
+            return make_cold(environment_files(folder, bytecode=True))
+    return look(environment_files(folder, bytecode=False))
+
+
+@cache
+def environment_files(folder: Path, bytecode: bool) -> tuple[Path, ...]:
+    """Shared objects of an environment (and its bytecode): their names do not change while it is measured."""
+    found = (
+        path for path in folder.rglob("*") if SHARED_OBJECT in path.suffixes or (bytecode and path.suffix == BYTECODE)
+    )
+    return tuple(sorted(path for path in found if path.is_file() and not path.is_symlink()))
