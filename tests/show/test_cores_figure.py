@@ -16,7 +16,7 @@ from harness.errors import HarnessError
 from harness.record.paper import PaperRow
 from harness.record.slot import Slot, read_slot, write_slot
 from harness.record.slotcheck import SlotError
-from harness.show.command import FigureData
+from harness.show.command import FigureData, assemble
 from harness.show.cores import draw
 from harness.spec.figure import load_figure
 from harness.workspace import Workspace
@@ -191,3 +191,11 @@ def test_awkward_names_are_drawn_harmless(tmp_path: Path) -> None:
     figure, _ = draw(data_of(replace(slot, tables=tables)))
     image(figure)  # a missing glyph or a bad formula would be an error here
     assert "模型" not in texts(figure)
+
+
+def test_a_figure_that_does_not_draw_the_gpus_says_where_they_are(tmp_path: Path) -> None:
+    slot = gpu_slot(tmp_path)
+    for number, told in (("12", False), ("2", True)):
+        figure = load_figure(number, Workspace())
+        data = assemble(figure, Workspace().figure(number), [slot], [], (), False)
+        assert any("trace RUN --perfetto" in note for note in data.own[0].notes) is told
