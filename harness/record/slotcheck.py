@@ -10,8 +10,8 @@ from harness.record.plain import is_name, printable
 from harness.record.runcheck import KINDS as KINDS
 from harness.record.runcheck import MAX_MARK as MAX_MARK
 from harness.record.runcheck import MAX_MARKS as MAX_MARKS
+from harness.record.runcheck import MAX_SECONDS, is_graph, is_output
 from harness.record.runcheck import STATUSES as STATUSES
-from harness.record.runcheck import is_graph, is_output
 
 SOURCES = ("span", "log", "paper")
 
@@ -80,6 +80,9 @@ def check_manifest(document: Any, where: str) -> dict[str, Any]:
         if run.get("graph") is not None and not is_graph(run["graph"]):
             raise SlotError(f"{where}: runs[{number}].graph must have nodes and code_bytes, both above 0")
         _check_marks(run.get("marks") or [], f"{where}: runs[{number}].marks")
+        first_token_s = run.get("first_token_s")
+        if first_token_s is not None and not _is_duration(first_token_s):
+            raise SlotError(f"{where}: runs[{number}].first_token_s must be seconds (got {str(first_token_s)[:40]!r})")
         if run.get("output") is not None and not is_output(run["output"]):
             raise SlotError(f"{where}: runs[{number}].output must have token_ids, a list of numbers")
     for number, entry in enumerate(manifest["files"]):
@@ -125,6 +128,10 @@ def _check_size(manifest: Mapping[str, Any], where: str) -> None:
     node = manifest["node"].get("id")
     if isinstance(node, str) and not _NODE_ID.fullmatch(node):
         raise SlotError(f"{where}: node: {printable(node, 60)!r} is no node's id (letters, digits, dots and dashes)")
+
+
+def _is_duration(value: Any) -> bool:
+    return type(value) in (int, float) and 0 <= value <= MAX_SECONDS
 
 
 def _check_marks(marks: list[Any], where: str) -> None:

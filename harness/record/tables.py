@@ -1,10 +1,13 @@
 """Further tables of a run, and of a slot: one CSV each, read from anywhere, so every cell is checked.
 
     timeline.csv  in every ok run's folder: the critical path from exec to ready, piece by piece (to 10 ms)
+    parts.csv     in the folders of ok runs whose spans state parts of a phase: what is not told has no row, and the
+                  seconds of a phase's parts, ``other`` among them, add up to the phase
     cores.csv     in the folders of runs whose cores were sampled: use of each core, ten times a second; a core that a
                   time does not name was idle, and the first time names them all
 
-A slot holds the tables of its sampled cases' runs in one file each, with ``case``, ``run`` and ``kind`` in front.
+A slot holds the parts of its runs, and the other tables of its sampled cases' runs, in one file each, with ``case``,
+``run`` and ``kind`` in front.
 """
 
 import csv
@@ -52,8 +55,14 @@ TIMELINE = Table(
     {"begin_s": float, "end_s": float, "phase": str, "process": str},
     {"begin_s": "s since exec", "end_s": "s since exec"},
 )
+PARTS = Table(
+    "parts.csv",
+    {"phase": str, "part": str, "quantity": str, "value": float},  # quantity: calls, seconds, bytes, read_bytes
+    {"value": "the quantity's: s for seconds, bytes for bytes and read_bytes"},
+    {"value": float(1 << 53)},
+)
 SAMPLED_TABLES = (CORES, TIMELINE)
-SLOT_TABLES = {table.name: table.of_slot() for table in SAMPLED_TABLES}
+SLOT_TABLES = {table.name: table.of_slot() for table in (*SAMPLED_TABLES, PARTS)}
 
 
 def table_csv(table: Table, rows: Iterable[Sequence[Cell]]) -> bytes:
