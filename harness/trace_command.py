@@ -1,11 +1,14 @@
 """``python -m harness trace RUN``: one run's spans as a Perfetto trace, as a flame graph, or as a short table."""
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 
+from harness.analyse.cores import core_use
+from harness.analyse.gpu_use import gpu_use
 from harness.analyse.partition import Partition, partition
 from harness.analyse.spans import Process, SpanFileError, read_processes
 from harness.analyse.window import Window, window_of
@@ -14,7 +17,12 @@ from harness.errors import HarnessError
 from harness.record.atomic import write_text
 from harness.record.run import Run, read_run
 from harness.record.select import SelectError, find_run
+from harness.record.slotcheck import SlotError
+from harness.record.tables import CORES, GPU, read_table
 from harness.workspace import Workspace
+
+if TYPE_CHECKING:
+    from harness.show.trace_events import Track
 
 
 def trace(text: str, perfetto: Path | None, flame: Path | None, as_json: bool, workspace: Workspace) -> None:
@@ -51,7 +59,10 @@ def _trace(
     facts = [process_facts(process, window.exec_ns) for process in processes]
     if not window.ready:
         console.print(f"{about['run']} never was ready; what was traced until it ended is shown", markup=False)
-    events = write_perfetto(perfetto, processes, parts, window, about, console) if perfetto else None
+    events = None
+    if perfetto:
+        sampled = sampled_tracks(folder, run)
+        events = write_perfetto(perfetto, processes, parts, window, about, console, sampled)
     if flame:
         write_flame(flame, parts, about, console)
     if not (perfetto or flame):
@@ -97,15 +108,37 @@ def describe(run: Run, folder: Path) -> dict[str, str]:
 
 
 def write_perfetto(
-    path: Path, processes: list[Process], parts: Partition, window: Window, about: dict[str, str], console: Console
+    path: Path,
+    processes: list[Process],
+    parts: Partition,
+    window: Window,
+    about: dict[str, str],
+    console: Console,
+    tracks: "Sequence[Track]" = (),
 ) -> int:
     """Write the trace; returns its number of events."""
     from harness.show.perfetto import trace_document
 
-    document = trace_document(processes, parts, window, about)
+    document = trace_document(processes, parts, window, about, tracks)
     text = json.dumps(document, separators=(",", ":"), allow_nan=False)
     _write(path, text, console, f"{len(document['traceEvents'])} events; open it at https://ui.perfetto.dev")
     return len(document["traceEvents"])
+
+
+def sampled_tracks(folder: Path, run: Run) -> "list[Track]":
+    """What was sampled while the run started; nothing where nothing was.
+
+    Raises:
+        HarnessError: a table of samples that cannot be read.
+    """
+    from harness.show.trace_tracks import core_track, gpu_tracks
+
+    try:
+        cores, gpus = (read_table(t, folder / t.name) if (folder / t.name).exists() else [] for t in (CORES, GPU))
+        names = [str(gpu["name"]) for gpu in run.gpus]
+        return [*core_track(core_use(cores)), *gpu_tracks(gpu_use(gpus), names)]  # type: ignore[arg-type]
+    except SlotError as error:
+        raise HarnessError(f"{error}; move the table away and repeat, for a trace without it") from None
 
 
 def write_flame(path: Path, parts: Partition, about: dict[str, str], console: Console) -> None:

@@ -80,6 +80,7 @@ def synthetic(
     seed: int = 0,
     slot: str = "node0",
     figure: str = "2",
+    first_token: bool = True,
 ) -> tuple[list[Row], dict[str, Any]]:
     """Rows and manifest of one case: a warm-up, ``measured`` ok starts, then one more start per status in ``bad``."""
     rng = random.Random(seed)
@@ -94,7 +95,10 @@ def synthetic(
             for phase, seconds in numbers.items():
                 noisy = seconds * rng.gauss(1, 0.02)
                 rows.append(Row(figure, slot, CASE, MODEL, run, kind, phase, noisy, source, SESSION, status))
-    return rows, manifest(runs, slot=slot, figure=figure)
+    made = manifest(runs, slot=slot, figure=figure)
+    for run in made["runs"] if first_token else ():
+        run["first_token_s"] = rng.gauss(1, 0.02) * (0.9 if run["kind"] == "warmup" else 0.6)
+    return rows, made
 
 
 def manifest(runs: list[tuple[str, str, str]], slot: str = "node0", figure: str = "2") -> dict[str, Any]:

@@ -9,6 +9,7 @@ import pytest
 
 from harness.cli import app
 from harness.door import run_app
+from harness.errors import HarnessError
 from harness.record.run import Run
 from harness.trace_command import trace
 from harness.workspace import Workspace
@@ -75,6 +76,23 @@ def test_both_files_are_written_and_told_about_in_one_json_document(
     assert f"{perfetto} (0.0 MB): {len(events)} events; open it at https://ui.perfetto.dev" in captured.err
     assert str(flame) in captured.err
     assert sorted(path.name for path in tmp_path.iterdir()) == ["out.json", "out.svg", "runs"]
+
+
+def test_what_was_sampled_is_counters_in_the_trace(tmp_path: Path) -> None:
+    folder = store_run(tmp_path, make_run("1", gpus=[{"name": "NVIDIA H200", "uuid": "GPU-0", "not_told": {}}]))
+    (folder / "cores.csv").write_text("time_s,core,percent\n0.1,0,50.0\n0.2,0,100.0\n")
+    (folder / "gpu.csv").write_text("time_s,gpu,quantity,value\n0.1,0,power_w,70.0\n")
+    trace("tiny/1", tmp_path / "out.json", None, True, Workspace(tmp_path))
+    events = check(json.loads((tmp_path / "out.json").read_text()))
+    assert {event["name"] for event in events if event["ph"] == "C"} == {"busy threads", "power (W)"}
+    assert "GPU 0 NVIDIA H200" in {event["args"].get("name") for event in events}
+
+
+def test_samples_that_cannot_be_read_are_one_line(tmp_path: Path) -> None:
+    folder = store_run(tmp_path, make_run("1"))
+    (folder / "gpu.csv").write_text("time_s,gpu,quantity,value\nsoon,0,power_w,70.0\n")
+    with pytest.raises(HarnessError, match=r"gpu.csv:2: time_s must be a number .* move the table away"):
+        trace("tiny/1", tmp_path / "out.json", None, False, Workspace(tmp_path))
 
 
 def test_without_a_file_the_processes_and_the_longest_leaves_are_printed(

@@ -2,9 +2,10 @@
 
 import math
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from statistics import fmean, median, quantiles
 
+from harness.analyse.gpu_use import GpuUse, gpu_use_by_run
 from harness.analyse.timeline import Piece, follow_one_another
 from harness.record.paper_cores import INTERVAL_S, CoreSample
 from harness.record.slot import Slot
@@ -102,6 +103,7 @@ class SampledStart:
     kind: str
     use: CoreUse
     pieces: tuple[Piece, ...]
+    gpus: GpuUse = field(default_factory=dict)  # empty where they were not sampled
 
     @property
     def ready_s(self) -> float:
@@ -116,6 +118,7 @@ def sampled_starts(slot: Slot) -> list[SampledStart]:
         SlotError: pieces of a timeline do not follow one another, or a table has more samples than a start can have.
     """
     cores, phases = (_by_run(slot, table.name) for table in (CORES, TIMELINE))
+    gpus = gpu_use_by_run(slot)
     starts = []
     for run in slot.manifest["runs"]:
         key = (run["case"], run["run"])
@@ -123,7 +126,8 @@ def sampled_starts(slot: Slot) -> list[SampledStart]:
             pieces = tuple(Piece(*row) for row in phases[key])  # type: ignore[arg-type]
             if not follow_one_another(pieces):
                 raise SlotError(f"{TIMELINE.name}: pieces of {run['case']} run {run['run']} do not follow one another")
-            starts.append(SampledStart(*key, run["kind"], core_use(cores[key]), pieces))  # type: ignore[arg-type]
+            use = core_use(cores[key])  # type: ignore[arg-type]
+            starts.append(SampledStart(*key, run["kind"], use, pieces, gpus.get(key, {})))
     return starts
 
 

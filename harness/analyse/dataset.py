@@ -8,9 +8,12 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from harness.analyse.parts import Part, parts_from
 from harness.analyse.phases import GROUPS
 from harness.record.paper import PaperRow
 from harness.record.slot import Slot
+from harness.record.tables import PARTS, SLOT_TABLES, Cell, parse_table
+from harness.spec.arguments import CAPTURED, captured_sizes
 
 Whose = Literal["mine", "merged", "paper"]
 Source = Literal["span", "log"]
@@ -41,6 +44,8 @@ class Repeat:
     log: Mapping[str, float] = field(default_factory=dict)
     round: str | None = None  # starts of several cases with the same one were made next to each other
     loading: Loading | None = None
+    first_token_s: float | None = None  # after ready, so part of no phase
+    parts: tuple[Part, ...] = ()  # of phases
     output: Mapping[str, Any] | None = None  # what the engine answered: equal weights answer alike
 
     def value(self, quantity: str, source: Source = "span") -> float | None:
@@ -103,6 +108,7 @@ def side_of_slot(slot: Slot, whose: Whose, node: str, notes: tuple[str, ...] = (
             continue
         run = repeats.setdefault(row.case, {}).setdefault(row.run, {"kind": row.kind, "span": {}, "log": {}})
         run[row.source][row.phase] = row.seconds
+    parts = parts_by_run(slot)
     cases = tuple(
         CaseData(
             model=str(case["model"].get("name", case["case"])),
@@ -110,7 +116,7 @@ def side_of_slot(slot: Slot, whose: Whose, node: str, notes: tuple[str, ...] = (
             parameters=case["parameters"],
             facts=_facts_of_case(slot, case),
             repeats=tuple(
-                Repeat(run=name, **run, **_told(slot, case["case"], name))
+                Repeat(run=name, **run, **_told(slot, case["case"], name), parts=parts.get((case["case"], name), ()))
                 for name, run in repeats.get(case["case"], {}).items()
             ),
             engine=str(case["engine"].get("version", "")),
@@ -126,7 +132,17 @@ def _told(slot: Slot, case: str, run: str) -> dict[str, Any]:
     """What the manifest says of one run besides its seconds."""
     entry = next(each for each in slot.manifest["runs"] if (each["case"], each["run"]) == (case, run))
     loading = loading_of(slot.manifest["certificates"].get(entry["run_id"]))
-    return {"round": entry.get("round"), "loading": loading, "output": entry.get("output")}
+    more = {name: entry.get(name) for name in ("round", "first_token_s", "output")}
+    return {**more, "loading": loading}
+
+
+def parts_by_run(slot: Slot) -> dict[tuple[str, str], tuple[Part, ...]]:
+    """(case, run) → the parts of its phases. Raises SlotError where the slot's table of parts states what cannot be."""
+    rows: dict[tuple[str, str], list[tuple[Cell, ...]]] = {}
+    if PARTS.name in slot.tables:
+        for case, run, _, *row in parse_table(SLOT_TABLES[PARTS.name], slot.tables[PARTS.name], PARTS.name):
+            rows.setdefault((str(case), str(run)), []).append(tuple(row))
+    return {key: tuple(parts_from(found)) for key, found in rows.items()}
 
 
 def loading_of(certificate: Any) -> Loading | None:
@@ -161,13 +177,9 @@ def sizes_of(model: Mapping[str, Any]) -> dict[str, float]:
 
 
 def captured(parameters: Mapping[str, Any]) -> dict[str, float]:
-    """How many batch sizes vLLM 0.10.1.1 captures graphs for: 1, 2, 4 and the multiples of 8 up to the given one."""
-    sizes = parameters.get("cuda_graph_sizes")
-    if isinstance(sizes, list | tuple) and len(sizes) == 1:
-        sizes = sizes[0]
-    if isinstance(sizes, int):
-        return {"captured_sizes": 3 + sizes // 8}
-    return {"captured_sizes": len(sizes)} if isinstance(sizes, list | tuple) else {}
+    """How many batch sizes graphs are captured for, where the start was told (``harness/spec/arguments.py``)."""
+    given = parameters.get(CAPTURED)
+    return {"captured_sizes": len(captured_sizes(given))} if isinstance(given, int | list | tuple) else {}
 
 
 def paper_sides(

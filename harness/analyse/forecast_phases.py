@@ -66,7 +66,7 @@ PHASES = (
     Phase(
         "kv_cache_profiling",
         ("kv_cache_profiling",),
-        ("weight_postprocess", "kv_cache_profiling", "kv_cache_alloc", "warmup", "sampler_warmup"),
+        ("weight_postprocess", "kv_cache_profiling", "kv_cache_alloc", "warmup", "kernel_warmup", "sampler_warmup"),
         ("one", "checkpoint_gb"),
         "a dummy forward pass multiplies by every weight (traced starts: repacking and warm-up too)",
     ),

@@ -40,6 +40,13 @@ class Series:
             before_s, before = time_s, value
         return found
 
+    @property
+    def mean(self) -> float:
+        """Over the sampled time."""
+        steps = self.steps()
+        whole = math.fsum(step.end_s - step.begin_s for step in steps)
+        return math.fsum((step.end_s - step.begin_s) * step.value for step in steps) / whole if whole else 0.0
+
     def share_with(self, bits: int) -> float:
         """Share of the sampled time in which any of these bits is set in the value, 0…1."""
         steps = self.steps()

@@ -31,13 +31,22 @@ PHASES: dict[str, tuple[str, ...]] = {
         "config",
         "process_spawn",
         "device_init",
+        "cuda_context",
         "dist_init",
+        "nccl_init",
     ),
     "tokenizer": ("tokenizer_init", "renderer"),
     "weights": ("model_init", "load_weights", "weight_postprocess"),
     "Dynamo": ("dynamo_transform_time",),
     "compilation": COMPILE_LEAVES,
-    "KV cache and warm-up": ("kv_cache_profiling", "kv_cache_alloc", "warmup", "sampler_warmup", "graph_capturing"),
+    "KV cache and warm-up": (
+        "kv_cache_profiling",
+        "kv_cache_alloc",
+        "warmup",
+        "kernel_warmup",
+        "sampler_warmup",
+        "graph_capturing",
+    ),
 }
 REST = "rest"
 INTERACTION = "interaction"

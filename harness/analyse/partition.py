@@ -14,6 +14,7 @@ from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
+from harness.analyse.parts import Part, PartSums
 from harness.analyse.phases import INTERPRETER, ROLES, UNATTRIBUTED
 from harness.analyse.spans import Process, Slice, Span
 
@@ -65,6 +66,7 @@ class Partition:
     packages: dict[str, dict[str, float]]  # imports leaf → top-level package → seconds
     segments: list[Segment]
     gaps: list[Gap]  # longest first
+    parts: list[Part]  # of the leaves whose spans state parts
 
 
 def main_process(processes: list[Process], first_pid: int) -> Process:
@@ -98,7 +100,8 @@ def partition(processes: list[Process], main_pid: int, exec_ns: int, ready_ns: i
     main = by_pid[main_pid]
     # The kernel's start time has ticks of 10 ms; the caller knows exactly when it started the first process.
     started_ns = exec_ns if main.exec_ns - exec_ns < WRAPPER_NS else main.exec_ns
-    segments = list(_merge(_Walk(by_pid).process(main, exec_ns, ready_ns, started_ns, before="launcher")))
+    walk = _Walk(by_pid)
+    segments = list(_merge(walk.process(main, exec_ns, ready_ns, started_ns, before="launcher")))
     phases: defaultdict[str, int] = defaultdict(int)
     by_process: defaultdict[str, defaultdict[str, int]] = defaultdict(lambda: defaultdict(int))
     packages: defaultdict[str, defaultdict[str, int]] = defaultdict(lambda: defaultdict(int))
@@ -116,6 +119,7 @@ def partition(processes: list[Process], main_pid: int, exec_ns: int, ready_ns: i
         packages=_seconds(packages),
         segments=segments,
         gaps=_gaps(segments, exec_ns),
+        parts=walk.parts.parts(phases),
     )
 
 
@@ -128,6 +132,7 @@ class _Walk:
 
     def __init__(self, by_pid: dict[int, Process]) -> None:
         self.by_pid = {pid: process for pid, process in by_pid.items() if process.role in ENGINE_ROLES}
+        self.parts = PartSums()
         self.active: set[int] = set()  # processes being walked: a cycle of waits ends instead of recursing
 
     def process(
@@ -153,6 +158,7 @@ class _Walk:
                 yield from self.process(child, piece.begin_ns, piece.end_ns, started_ns=child.exec_ns)
                 return
         leaf, package = self._leaf(process, piece.stack)
+        self.parts.add(piece.stack, leaf, piece.end_ns - piece.begin_ns)
         path = tuple(_label(span) for span in piece.stack)
         yield Segment(piece.begin_ns, piece.end_ns, process.pid, process.role, leaf, package, path)
 

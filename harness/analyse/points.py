@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 from harness.analyse.dataset import MEASURED, CaseData, Side
+from harness.analyse.part_means import MeanPart, mean_parts
 from harness.analyse.regression import Fit, fit
 from harness.analyse.stats import Summary, summarise
 from harness.errors import HarnessError
@@ -24,6 +25,7 @@ class Point:
     twin: bool
     outside_fit: bool  # drawn, but declared to be no part of the line
     outlier: bool  # part of the line, but not explained by it
+    parts: tuple[MeanPart, ...] = ()  # of the quantity, where the starts' spans state some
 
     @property
     def in_fit(self) -> bool:
@@ -77,6 +79,7 @@ def series_of(figure: Figure, side: Side) -> Series:
             twin=case.twin,
             outside_fit=case.model in shows.outside_fit,
             outlier=bool(line and label in line.outliers),
+            parts=mean_parts(case, shows.quantity),
         )
         for (x, case, summary), label in zip(drawn, labels, strict=True)
     )

@@ -14,9 +14,10 @@ MAX_LINE_BYTES = 1 << 20  # a span that many garbage collections interrupted has
 KINDS = frozenset({"work", "wait", "container", "note"})
 _MAX_PID = 1 << 31
 _MAX_TEXT = 10_000
-_TEXTS = ("package", "phase", "module", "detail", "raised", "error", "hook")  # attributes that are text
+_TEXTS = ("package", "phase", "part", "module", "detail", "raised", "error", "hook")  # attributes that are text
 _COUNTS = ("self_ns", "events", "restored", "child")  # … and whole numbers
 _SIZES = ("graph_nodes", "graph_code_bytes")  # … that are none of nothing
+_SUMS = frozenset({"calls", "ns", "bytes", "read_bytes"})  # of a part; the first two always
 
 
 class SpanFileError(ValueError):
@@ -90,7 +91,7 @@ def span_of(line: bytes) -> Span:
         raise ValueError("attrs cannot be")
     if kind == "note" and name in ("tracer disarmed", "tracer exit") and not {"self_ns", "events"} <= set(attrs):
         raise ValueError("the tracer's account of itself is incomplete")
-    for key in ("package", "phase"):  # they become names in the record
+    for key in ("package", "phase", "part"):  # they become names in the record
         if key in attrs and not is_name(attrs[key]):
             attrs[key] = printable(attrs[key], 300) or "?"
     return Span(name, begin, end, tid, kind, attrs)
@@ -118,7 +119,7 @@ def _whole_characters(value: Any) -> Any:
 
 
 def _is_attribute(key: str, value: Any) -> bool:
-    """Whether an attribute has the shape its readers rely on; the tracer writes no others than flat ones."""
+    """Whether an attribute has the shape its readers rely on; others than these are flat."""
     if key in _TEXTS:
         return _is_text(value)
     if key in _COUNTS:
@@ -129,12 +130,22 @@ def _is_attribute(key: str, value: Any) -> bool:
         return isinstance(value, list) and all(_is_collection(item) for item in value)
     if key == "waits_for":
         return isinstance(value, list) and all(map(_is_whole, value))
+    if key == "parts":
+        return isinstance(value, dict) and all(_is_text(part) and _are_sums(sums) for part, sums in value.items())
     items = value if isinstance(value, list) else [value]
     return _is_text(key) and all(item is None or _is_text(item) or isinstance(item, int | float) for item in items)
 
 
 def _is_collection(value: Any) -> bool:
     return isinstance(value, list) and len(value) == 3 and all(map(_is_time, value)) and value[0] <= value[1]
+
+
+def _are_sums(value: Any) -> bool:
+    return (
+        isinstance(value, dict)
+        and {"calls", "ns"} <= set(value) <= _SUMS
+        and all(_is_time(number) and number >= 0 for number in value.values())
+    )
 
 
 def _is_text(value: Any) -> TypeGuard[str]:

@@ -57,6 +57,7 @@ class StartUp:
     spans_for_log: dict[str, Line]  # log quantity → the same work as the spans see it
     not_logged: tuple[str, ...]  # steps of the paper that no log of this case states
     excluded: dict[str, int]  # kind → runs that failed or whose state did not hold
+    first_token: Line  # from ready to the first token: after the start, so in no total; older slots do not tell it
 
     def share(self, line: Line, kind: str) -> float | None:
         """The line's part of the total, 0…1; None if either is absent."""
@@ -105,7 +106,13 @@ def _startup(slot: Slot, case: dict[str, Any]) -> StartUp:
         spans_for_log={line.name: spans for line in log if (spans := _spans_for(line.name, names, runs))},
         not_logged=tuple(name for name in PAPER_STEPS if logs[WARMUP] + logs[MEASURED] and name not in logged),
         excluded={kind: excluded.count(kind) for kind in KINDS},
+        first_token=Line("first_token", {kind: summarise(_first_tokens(told, kind)) for kind in KINDS}),
     )
+
+
+def _first_tokens(runs: Iterable[dict[str, Any]], kind: str) -> list[float]:
+    counted = [run for run in runs if run["kind"] == kind and run["status"] == "ok" and run.get("counts", True)]
+    return [run["first_token_s"] for run in counted if run.get("first_token_s") is not None]
 
 
 def _runs(slot: Slot, case: str, kind: str, source: str) -> list[Phases]:

@@ -2,7 +2,8 @@
 
 The tracer replaces an attribute of a module or class by a wrapper, so a target counts as there when the module binds
 the name (a definition, an assignment, or an import of it), or the class itself does. A method that a class only
-inherits cannot be replaced in that class: it is reported, with the class that has it.
+inherits cannot be replaced in that class: it is reported, with the class that has it. A function that is added up
+(``many``) may be inherited: it is replaced for a while and deleted again.
 """
 
 import difflib
@@ -55,7 +56,7 @@ def standard_library(python: Path | None) -> Path:
 def gone_hooks(hooks: Iterable[Hook | ServingHook], roots: Sequence[Path]) -> list[GoneHook]:
     """The hooks whose target is not found in ``roots`` (folders that hold top-level packages)."""
     sources = _Sources(roots)
-    found = ((hook, sources.problem(hook.module, hook.name)) for hook in hooks)
+    found = ((hook, sources.problem(hook.module, hook.name, isinstance(hook, Hook) and hook.many)) for hook in hooks)
     return [
         GoneHook(hook.module, hook.name, *problem, hook.optional, isinstance(hook, Hook) and hook.disarm is not None)
         for hook, problem in found
@@ -68,8 +69,13 @@ class _Sources:
         self.roots = roots
         self.trees: dict[Path, Module | None] = {}
 
-    def problem(self, module: str, name: str, followed: frozenset[str] = frozenset()) -> Problem | None:
-        """What is wrong with ``module:name``, or None if it is there. ``followed``: modules that sent us here."""
+    def problem(
+        self, module: str, name: str, inherited: bool = False, followed: frozenset[str] = frozenset()
+    ) -> Problem | None:
+        """What is wrong with ``module:name``, or None if it is there.
+
+        ``inherited``: a base class, which may be compiled, may have it. ``followed``: modules that sent us here.
+        """
         if module in sys.builtin_module_names:  # has no file; part of every interpreter
             return None if hasattr(importlib.import_module(module), name) else ("no such name", None)
         file = self.file(module)
@@ -92,7 +98,10 @@ class _Sources:
                     return f"no class '{part}'", _nearest(name, tree)
                 if self.file(source[0]) is None:
                     return None  # re-exported from a package that is not here: it cannot be told
-                return self.problem(source[0], ".".join([source[1], *parts[depth + 1 :]]), followed | {module})
+                rest = ".".join([source[1], *parts[depth + 1 :]])
+                return self.problem(source[0], rest, inherited, followed | {module})
+        if inherited and any(isinstance(scope, ClassDef) and scope.bases for scope in scopes):
+            return None
         if any(parts[-1] in bindings(scope) for scope in scopes) or self._starred(module, file, name, followed):
             return None
         return _inherited(parts[-1], scopes, tree) or ("no such name", _nearest(name, tree))
@@ -103,7 +112,7 @@ class _Sources:
         stars = bindings(tree).get("*", ()) if tree else ()
         sources = [import_source(statement, "*", module, _is_package(file)) for statement in stars]
         return any(
-            self.problem(source[0], name, followed | {module}) is None
+            self.problem(source[0], name, followed=followed | {module}) is None
             for source in sources
             if source and source[0] not in followed
         )

@@ -6,7 +6,7 @@ the table does not hook that place already.
 """
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -56,11 +56,21 @@ def fit_hooks(hooks: Sequence[Hook], vllm_dir: Path, others: Iterable[Path]) -> 
         fitting.append(hook.model_copy(update={"module": to}))
         moved.append(MovedHook(module=hook.module, name=hook.name, to=to))
     return Fit(
-        tuple(fitting),
+        tuple(_with_windows(fitting, moved)),
         tuple(moved),
         tuple(hook for hook in gone if not hook.optional),
         tuple(hook for hook in gone if hook.optional),
     )
+
+
+def _with_windows(hooks: Sequence[Hook], moved: Sequence[MovedHook]) -> Iterator[Hook]:
+    """The hooks, but for those within the calls of one that is gone; one that moved is named at its new place."""
+    places = {f"{each.module}:{each.name}": f"{each.to}:{each.name}" for each in moved}
+    there = {f"{hook.module}:{hook.name}" for hook in hooks}
+    for hook in hooks:
+        within = hook.within and places.get(hook.within, hook.within)
+        if within is None or within in there:
+            yield hook if within == hook.within else hook.model_copy(update={"within": within})
 
 
 def _is_vllm(module: str) -> bool:

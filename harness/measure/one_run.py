@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from harness.analyse.parts import part_rows
 from harness.engine.process_tree import Exit, process_tree
 from harness.errors import HarnessError
 from harness.measure.core_sampler import core_samples
@@ -19,12 +20,12 @@ from harness.measure.start import Ready, Start
 from harness.record.run import Run, last_warm_up
 from harness.record.secrets import redact_file
 from harness.record.store import CaseStore
-from harness.record.tables import CORES, GPU, TIMELINE, table_csv
+from harness.record.tables import CORES, GPU, PARTS, TIMELINE, table_csv
 from harness.spec.state import StartState
 from harness.state.sandbox import Sandbox
 
 # Of an outcome: they stand elsewhere.
-_NOT_OF_RUN = ("gc_s", "trace_certificate", "cache_lines", "load_read_bytes", "timeline", "gpu_samples")
+_NOT_OF_RUN = ("gc_s", "trace_certificate", "cache_lines", "load_read_bytes", "timeline", "parts", "gpu_samples")
 PREPARATION = "preparation"  # where a run failed that was not started: its state could not be brought about
 
 
@@ -158,6 +159,8 @@ def _start(case: Case, sandbox: Sandbox, folder: Path) -> tuple[Exit, Outcome]:
     outcome = outcome_of(tree.exit, ready, case.start.awaited, spans, log, case.traced)
     if outcome.timeline:
         (folder / TIMELINE.name).write_bytes(table_csv(TIMELINE, map(astuple, outcome.timeline)))
+    if outcome.parts:
+        (folder / PARTS.name).write_bytes(table_csv(PARTS, part_rows(outcome.parts)))
     until_ns = ready.ready_ns if ready else None
     if cores is not None:
         (folder / CORES.name).write_bytes(cores.csv(until_ns))

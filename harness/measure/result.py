@@ -8,6 +8,7 @@ from harness.analyse.cache_lines import CacheLines, cache_lines
 from harness.analyse.graph import graph_size
 from harness.analyse.logs import parse_log
 from harness.analyse.partition import Partition, main_process, partition
+from harness.analyse.parts import Part
 from harness.analyse.phases import UNATTRIBUTED, group_seconds
 from harness.analyse.reads import load_read_bytes
 from harness.analyse.spans import Process, SpanFileError, read_processes
@@ -53,6 +54,7 @@ class Outcome:
     load_read_bytes: int | None = None
     timeline: list[Piece] = field(default_factory=list)
     gpu_samples: list[Sample] = field(default_factory=list)
+    parts: list[Part] = field(default_factory=list)
 
 
 def outcome_of(exit: Exit, ready: Ready | None, awaited: str, spans: Path, log: Path, traced: bool = True) -> Outcome:
@@ -129,6 +131,7 @@ def _fill_times(outcome: Outcome, exit: Exit, ready: Ready, processes: list[Proc
     outcome.graph = graph_size(processes)
     outcome.load_read_bytes = load_read_bytes(processes)
     outcome.timeline = timeline(parts)
+    outcome.parts = parts.parts
     outcome.gc_s = _gc_seconds(processes, ready.ready_ns)
 
 

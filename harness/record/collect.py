@@ -12,7 +12,7 @@ from harness.record.slot import write_slot
 from harness.record.slotcheck import SlotError
 from harness.record.slotfacts import AT_ONCE
 from harness.record.store import CaseStore
-from harness.record.tables import SAMPLED, SLOT_TABLES, TIMELINE, Cell, read_table, table_csv
+from harness.record.tables import PARTS, SAMPLED, SLOT_TABLES, TIMELINE, Cell, read_table, table_csv
 
 
 @dataclass(frozen=True)
@@ -100,6 +100,7 @@ def collect(figure: str, slot: str, folder: Path, cases: Iterable[CaseRuns], gap
                 "marks": run.marks,
                 **({"gpus": run.gpus} if run.gpus else {}),
                 "graph": run.graph,
+                "first_token_s": run.first_token_s,
                 "output": run.output,
                 "run_json_sha256": _sha256(case.store.run_folder(run.session, run.run) / "run.json"),
             }
@@ -113,14 +114,20 @@ def collect(figure: str, slot: str, folder: Path, cases: Iterable[CaseRuns], gap
 
 
 def _tables(sessions: list[tuple[CaseRuns, list[Run]]]) -> dict[str, bytes]:
-    """The tables of sampled cases, in the order of their runs. Raises SlotError if a run that counts lacks one."""
+    """The tables of the runs that count, in their order: what they have of parts, and those of sampled cases.
+
+    Raises SlotError if a run of a sampled case lacks one.
+    """
     rows: dict[str, list[Sequence[Cell]]] = {}
     for case, runs in sessions:
         for run in runs:
-            if not run.counts or not run.case.get("samples"):
+            if not run.counts:
                 continue
             run_folder = case.store.run_folder(run.session, run.run)
-            for table in (*(SAMPLED[name] for name in run.case["samples"] if name in SAMPLED), TIMELINE):
+            sampled = run.case.get("samples") or ()
+            tables = [*(SAMPLED[name] for name in sampled if name in SAMPLED), *([TIMELINE] if sampled else ())]
+            tables += [PARTS] if (run_folder / PARTS.name).exists() else []
+            for table in tables:
                 found = read_table(table, run_folder / table.name)
                 rows.setdefault(table.name, []).extend((case.case, run.run, run.kind, *row) for row in found)
     return {name: table_csv(SLOT_TABLES[name], found) for name, found in rows.items()}

@@ -10,8 +10,8 @@ from harness.record.plain import is_name, printable
 from harness.record.runcheck import KINDS as KINDS
 from harness.record.runcheck import MAX_MARK as MAX_MARK
 from harness.record.runcheck import MAX_MARKS as MAX_MARKS
+from harness.record.runcheck import MAX_SECONDS, is_gpus, is_graph, is_output
 from harness.record.runcheck import STATUSES as STATUSES
-from harness.record.runcheck import is_gpus, is_graph, is_output
 
 SOURCES = ("span", "log", "paper")
 
@@ -82,6 +82,9 @@ def check_manifest(document: Any, where: str) -> dict[str, Any]:
         _check_marks(run.get("marks") or [], f"{where}: runs[{number}].marks")
         if not is_gpus(run.get("gpus") or []):
             raise SlotError(f"{where}: runs[{number}].gpus must be objects with name, uuid and not_told")
+        first_token_s = run.get("first_token_s")
+        if first_token_s is not None and not _is_duration(first_token_s):
+            raise SlotError(f"{where}: runs[{number}].first_token_s must be seconds (got {str(first_token_s)[:40]!r})")
         if run.get("output") is not None and not is_output(run["output"]):
             raise SlotError(f"{where}: runs[{number}].output must have token_ids, a list of numbers")
     for number, entry in enumerate(manifest["files"]):
@@ -127,6 +130,10 @@ def _check_size(manifest: Mapping[str, Any], where: str) -> None:
     node = manifest["node"].get("id")
     if isinstance(node, str) and not _NODE_ID.fullmatch(node):
         raise SlotError(f"{where}: node: {printable(node, 60)!r} is no node's id (letters, digits, dots and dashes)")
+
+
+def _is_duration(value: Any) -> bool:
+    return type(value) in (int, float) and 0 <= value <= MAX_SECONDS
 
 
 def _check_marks(marks: list[Any], where: str) -> None:

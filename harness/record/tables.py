@@ -1,12 +1,15 @@
 """Further tables of a run, and of a slot: one CSV each, read from anywhere, so every cell is checked.
 
     timeline.csv  in every ok run's folder: the critical path from exec to ready, piece by piece (to 10 ms)
+    parts.csv     in the folders of ok runs whose spans state parts of a phase: what is not told has no row, and the
+                  seconds of a phase's parts, ``other`` among them, add up to the phase
     cores.csv     in the folders of runs whose cores were sampled: use of each core, ten times a second; a core that a
                   time does not name was idle, and the first time names them all
     gpu.csv       in the folders of runs whose GPUs were sampled: ten times a second what the driver tells
                   (``gpu.py``); of a stretch of equal values only the first and the last, of what is not told nothing
 
-A slot holds the tables of its sampled cases' runs in one file each, with ``case``, ``run`` and ``kind`` in front.
+A slot holds the parts of its runs, and the other tables of its sampled cases' runs, in one file each, with ``case``,
+``run`` and ``kind`` in front.
 """
 
 import csv
@@ -60,8 +63,14 @@ TIMELINE = Table(
     {"begin_s": float, "end_s": float, "phase": str, "process": str},
     {"begin_s": "s since exec", "end_s": "s since exec"},
 )
+PARTS = Table(
+    "parts.csv",
+    {"phase": str, "part": str, "quantity": str, "value": float},  # quantity: calls, seconds, bytes, read_bytes
+    {"value": "the quantity's: s for seconds, bytes for bytes and read_bytes"},
+    {"value": float(1 << 53)},
+)
 SAMPLED = {"cores": CORES, "gpu": GPU}  # what a case can sample → its table; its timeline comes with any of them
-SLOT_TABLES = {table.name: table.of_slot() for table in (CORES, TIMELINE, GPU)}
+SLOT_TABLES = {table.name: table.of_slot() for table in (CORES, TIMELINE, GPU, PARTS)}
 
 
 def table_csv(table: Table, rows: Iterable[Sequence[Cell]]) -> bytes:

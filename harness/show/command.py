@@ -25,6 +25,7 @@ from harness.record.paper import PAPER_CSV, PaperRow, read_paper
 from harness.record.plain import printable
 from harness.record.slot import Slot, find_slots, read_slot
 from harness.record.slotcheck import SlotError
+from harness.record.tables import GPU
 from harness.show.node_name import node_name
 from harness.spec.figure import Figure, load_figure
 from harness.workspace import Workspace
@@ -135,7 +136,9 @@ def assemble(
     if problems and not allow_mismatch:
         raise HarnessError(f"{problems[0]}; --allow-mismatch draws it all the same and says so in the figure")
     said = (*problems, *confounders([slot.manifest for slot in slots], figure.differ))
-    own = [_side(slot, here.parents[1], (*said, *_engine_notes(slot, figure))) for slot in slots]
+    own = [
+        _side(slot, here.parents[1], (*said, *_engine_notes(slot, figure), *_gpu_notes(slot, figure))) for slot in slots
+    ]
     paper = paper_sides(rows, paper_facts(), figure.paper_notes)
     return FigureData(figure, here, (*own, *paper), tuple(slots), recorded)
 
@@ -144,6 +147,17 @@ def _engine_notes(slot: Slot, figure: Figure) -> list[str]:
     """What the figure says of the slot's engines."""
     pins = dict.fromkeys(str(case["engine"].get("pin")) for case in slot.manifest["cases"])
     return [note for pin in pins for note in figure.engine_notes.get(pin, ())]
+
+
+def _notes(slot: Slot, figure: Figure) -> list[str]:
+    return [*_engine_notes(slot, figure), *_gpu_notes(slot, figure)]
+
+
+def _gpu_notes(slot: Slot, figure: Figure) -> list[str]:
+    """Where to see what the GPUs did, in a figure that does not draw it."""
+    if GPU.name not in slot.tables or "cores" in figure.samples:
+        return []
+    return ["GPUs were sampled: figure 12 draws them, python -m harness trace RUN --perfetto FILE those of any run"]
 
 
 def _side(slot: Slot, root: Path, notes: tuple[str, ...]) -> Side:

@@ -1,7 +1,7 @@
 """Figure 12: one start of each side, what it was doing and which cores were busy meanwhile, on one scale of time."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from statistics import median
 from typing import Any
 
@@ -22,6 +22,7 @@ from harness.analyse.cores import (
     sampled_starts,
 )
 from harness.analyse.dataset import MEASURED, Side
+from harness.analyse.gpu_use import GpuUse
 from harness.analyse.timeline import Piece
 from harness.errors import HarnessError
 from harness.record.paper_cores import INTERVAL_S, PAPER_CORES_CSV, read_paper_cores, recorded_cores
@@ -29,9 +30,11 @@ from harness.record.plain import printable
 from harness.record.slot import Slot
 from harness.show.caption import CAPTION_PT, CAPTION_ROW_IN, about, caption_height, caption_lines, whose
 from harness.show.command import FigureData
-from harness.show.cores_panel import PAGE_IN, draw_start, start_height
+from harness.show.cores_panel import draw_start, start_height
+from harness.show.gpu_text import gpu_names, gpu_sentences
 from harness.show.panel import MARGIN_IN, Panel
 from harness.show.style import FONT_PT, style
+from harness.show.time_strip import PAGE_IN
 
 _TITLE_IN = 0.2
 _GAP_IN = 0.12
@@ -50,6 +53,7 @@ class _Shown:
     sentences: tuple[str, ...]
     use: CoreUse
     pieces: tuple[Piece, ...]
+    gpus: GpuUse = field(default_factory=dict)
 
     @property
     def load(self) -> Load:
@@ -88,9 +92,10 @@ def _own(side: Side, slot: Slot, sampled: Sequence[SampledStart]) -> list[_Shown
         kind = "cached" if start.kind == MEASURED else "uncached"
         title = f"{side.slot}, {whose(side)}: {models[case]}, {kind} start, ready after {start.ready_s:.2f} s"
         chosen = f"Shown: {_which(start, starts, kind)}."
-        sentences = (*about(side, ()), chosen, _words(load_of(start.use)), _MACHINE)
+        of_gpus = gpu_sentences(start.gpus, gpu_names(slot, start.case, start.run))
+        sentences = (*about(side, ()), chosen, _words(load_of(start.use)), _MACHINE, *of_gpus)
         name = f"{side.slot} ({side.whose}): {models[case]}, {kind} run {start.run}"
-        shown.append(_Shown(name, title, sentences, start.use, start.pieces))
+        shown.append(_Shown(name, title, sentences, start.use, start.pieces, start.gpus))
     return shown
 
 
@@ -135,7 +140,7 @@ def _page(shown: Sequence[_Shown], remarks: Sequence[str]) -> Figure:
     ]
     last = caption_lines(remarks, _CAPTION_IN)
     heights = [
-        _TITLE_IN + start_height(one.use, one.pieces) + caption_height(lines) + _GAP_IN
+        _TITLE_IN + start_height(one.use, one.pieces, one.gpus) + caption_height(lines) + _GAP_IN
         for one, lines in zip(shown, captions, strict=True)
     ]
     with style():
@@ -144,8 +149,8 @@ def _page(shown: Sequence[_Shown], remarks: Sequence[str]) -> Figure:
         for one, lines, height in zip(shown, captions, heights, strict=True):
             panel = Panel(figure, 0, top, height)
             panel.name(MARGIN_IN, _TITLE_IN / 2, one.title, PAGE_IN - MARGIN_IN, FONT_PT + 1, weight="bold")
-            draw_start(panel, _TITLE_IN, one.use, one.pieces, longest_s)
-            _write(panel, lines, _TITLE_IN + start_height(one.use, one.pieces))
+            draw_start(panel, _TITLE_IN, one.use, one.pieces, one.gpus, longest_s)
+            _write(panel, lines, _TITLE_IN + start_height(one.use, one.pieces, one.gpus))
             top += height
         if last:
             _write(Panel(figure, 0, top, caption_height(last)), last, 0.0)

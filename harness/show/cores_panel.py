@@ -1,4 +1,4 @@
-"""One start of figure 12, from top to bottom on one axis of time: phases, use of each core, busy threads, the key."""
+"""One start of figure 12, on one axis of time: phases, use of each core, busy threads, its GPUs; and the key."""
 
 from collections.abc import Sequence
 from itertools import groupby
@@ -8,20 +8,19 @@ from matplotlib.patches import Rectangle
 from matplotlib.ticker import MaxNLocator
 
 from harness.analyse.cores import CoreUse, load_of
+from harness.analyse.gpu_use import GpuUse
 from harness.analyse.phases import UNATTRIBUTED
 from harness.analyse.timeline import Piece, coarse, phase_seconds
 from harness.record.paper_cores import INTERVAL_S
+from harness.show.gpu_panel import draw_gpus, gpus_height
 from harness.show.panel import MARGIN_IN, Panel, draw_block, draw_key
 from harness.show.startup_colours import Look, looks
-from harness.show.style import BLACK, BLUE, COLUMN_IN, GREY, SMALLEST_PT, fitted, text_width_in, tint
+from harness.show.style import BLACK, BLUE, GREY, SMALLEST_PT, fitted, text_width_in, tint
+from harness.show.time_strip import LEFT_IN, PAGE_IN, WIDTH_IN, strip_axes, write_seconds
 
-PAGE_IN = 2 * COLUMN_IN
 # Inches.
-_LEFT, _RIGHT = 0.52, 0.5
-_WIDTH = PAGE_IN - _LEFT - _RIGHT
 _STRIP, _GAP, _BUSY, _AXIS = 0.2, 0.05, 0.5, 0.34
 _MIDDLE = 0.12  # between map and busy threads: for the height of a burst
-_NAME = 0.24  # from the axes to what they are named
 _CORE, _CORES_LEAST, _CORES_MOST = 0.16, 0.32, 1.7  # the map's height: of one core, of few, of many
 _KEY_COLUMNS, _KEY_ROW, _KEY_WIDTH = 4, 0.125, 0.1
 
@@ -31,36 +30,27 @@ _KEYS = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 _COLOURS = "Blues"  # idle is white, busy is dark: in print and for every eye
 
 
-def start_height(use: CoreUse, pieces: Sequence[Piece]) -> float:
+def start_height(use: CoreUse, pieces: Sequence[Piece], gpus: GpuUse) -> float:
     """Inches that ``draw_start`` takes."""
     strip = _STRIP + _GAP if pieces else 0.0
     key = _key_rows(len(_names(pieces))) * _KEY_ROW
-    return strip + _cores_height(use) + _MIDDLE + _BUSY + _AXIS + key + _GAP
+    return strip + _cores_height(use) + _MIDDLE + _BUSY + gpus_height(gpus) + _AXIS + key + _GAP
 
 
-def draw_start(panel: Panel, top: float, use: CoreUse, pieces: Sequence[Piece], longest_s: float) -> None:
+def draw_start(panel: Panel, top: float, use: CoreUse, pieces: Sequence[Piece], gpus: GpuUse, longest_s: float) -> None:
     """Draw from ``top`` down; the axis of time ends at ``longest_s``."""
     if pieces:
-        strip = _axes(panel, top, _STRIP, longest_s)
-        _draw_phases(strip, pieces, longest_s)
+        draw_phases(panel, top, pieces, longest_s)
         top += _STRIP + _GAP
-    cores = _axes(panel, top, _cores_height(use), longest_s)
-    bar = panel.axes(_LEFT + _WIDTH + 0.08, top, 0.07, _cores_height(use))
+    cores = strip_axes(panel, top, _cores_height(use), longest_s)
+    bar = panel.axes(LEFT_IN + WIDTH_IN + 0.08, top, 0.07, _cores_height(use))
     _draw_cores(cores, bar, use)
     top += _cores_height(use) + _MIDDLE
-    busy = _axes(panel, top, _BUSY, longest_s)
+    busy = strip_axes(panel, top, _BUSY, longest_s)
     _draw_busy(busy, use)
-    busy.set_xlabel(f"seconds since {'exec' if pieces else 'the recording began'}", labelpad=1)
-    _draw_key(panel, top + _BUSY + _AXIS, pieces)
-
-
-def _axes(panel: Panel, top: float, height: float, longest_s: float) -> Axes:
-    axes = panel.axes(_LEFT, top, _WIDTH, height)
-    axes.set_xlim(0, longest_s)
-    axes.yaxis.set_label_coords(-_NAME / _WIDTH, 0.5)
-    axes.xaxis.set_major_formatter("{x:g}")
-    axes.tick_params(labelbottom=False)
-    return axes
+    top += _BUSY
+    write_seconds([busy, *draw_gpus(panel, top, gpus, longest_s)][-1], "exec" if pieces else "the recording began")
+    _draw_key(panel, top + gpus_height(gpus) + _AXIS, pieces)
 
 
 def _cores_height(use: CoreUse) -> float:
@@ -102,15 +92,16 @@ def _draw_busy(axes: Axes, use: CoreUse) -> None:
             axes.text((begin_s + end_s) / 2, highest, f"{peak:.0f}", ha="center", va="bottom", fontsize=SMALLEST_PT)
     axes.yaxis.set_major_locator(MaxNLocator(nbins=3, integer=True))
     axes.set_ylabel("busy\nthreads")
-    axes.tick_params(labelbottom=True)
 
 
-def _draw_phases(axes: Axes, pieces: Sequence[Piece], longest_s: float) -> None:
+def draw_phases(panel: Panel, top: float, pieces: Sequence[Piece], longest_s: float) -> None:
+    """The strip of phases, each in its look, with its letter where there is room."""
+    axes = strip_axes(panel, top, _STRIP, longest_s)
     axes.set(ylim=(0, 1), yticks=[])
     axes.spines[["left", "bottom"]].set_visible(False)
     axes.tick_params(bottom=False)
     axes.set_ylabel("phase", rotation=0, ha="right", va="center")
-    axes.yaxis.set_label_coords(-0.05 / _WIDTH, 0.5)
+    axes.yaxis.set_label_coords(-0.05 / WIDTH_IN, 0.5)
     known = {name: (key, look) for name, key, look in _key(pieces)}
     merged = next((known[name] for name in known if " " in name), ("", looks([UNATTRIBUTED])[0]))
     for phase, run in groupby(coarse(pieces, longest_s / _PIXELS), key=lambda piece: piece.phase):
@@ -120,7 +111,7 @@ def _draw_phases(axes: Axes, pieces: Sequence[Piece], longest_s: float) -> None:
         axes.add_patch(
             Rectangle((begin_s, 0), width_s, 1, facecolor=look.colour, hatch=look.hatch, edgecolor=BLACK, linewidth=0)
         )
-        if key and width_s / longest_s * _WIDTH > _KEY_WIDTH:
+        if key and width_s / longest_s * WIDTH_IN > _KEY_WIDTH:
             draw_key(axes, begin_s + width_s / 2, 0.5, key)
 
 

@@ -1,7 +1,8 @@
 """Figures 3 to 9 and 15: one quantity against one size, as bars in order of the size, with the line inset.
 
 One panel for each side (this machine's, merged ones, the paper's), each with its own scale and its own line: a line
-over two machines would be nobody's. A side without the quantity gets a line of text instead of a panel.
+over two machines would be nobody's. A side without the quantity gets a line of text instead of a panel. Below, what the
+quantity consists of, where starts tell.
 """
 
 from matplotlib.figure import Figure
@@ -17,6 +18,8 @@ from harness.show.linear_panel import BARS_HEIGHT, below_height, draw_bars
 from harness.show.linear_print import table
 from harness.show.linear_text import caption, nothing
 from harness.show.panel import MARGIN_IN, Panel
+from harness.show.parts_panel import draw_parts, parts_height
+from harness.show.parts_print import parts_table
 from harness.show.style import COLUMN_IN, FONT_PT, style, wrap
 
 _TITLE_PT = FONT_PT + 0.5
@@ -40,7 +43,11 @@ def draw(data: FigureData) -> tuple[Figure, list[RenderableType]]:
             f"figure {data.figure.figure}: nothing to draw: {why}; measure with an engine that has it, or name --data"
         )
     scales = ["Each panel has its own scale"] if len(drawn) > 1 else []
-    return _page(drawn, [*scales, *absent]), [*map(table, drawn), *(Text(printable(line)) for line in absent)]
+    return _page(drawn, [*scales, *absent]), [
+        *map(table, drawn),
+        *(found for series in drawn if (found := parts_table(series))),
+        *(Text(printable(line)) for line in absent),
+    ]
 
 
 def _page(drawn: list[Series], remarks: list[str]) -> Figure:
@@ -68,7 +75,9 @@ def _draw_side(panel: Panel, series: Series, row: list[Series]) -> None:
         panel.text(MARGIN_IN, _GAP + (number + 0.5) * _TITLE_ROW_IN, text, _TITLE_PT, weight="bold")
     top = _title_height(row)
     draw_bars(panel, series, top)
-    _draw_lines(panel, caption_lines(caption(series)), top + BARS_HEIGHT + max(map(below_height, row)) + _GAP)
+    top += BARS_HEIGHT + max(map(below_height, row)) + _GAP
+    _draw_lines(panel, caption_lines(caption(series)), top)
+    draw_parts(panel, series, top + _captions_height(row) + _GAP)
 
 
 def _draw_lines(panel: Panel, lines: list[str], top: float) -> None:
@@ -85,5 +94,10 @@ def _title_height(row: list[Series]) -> float:
 
 
 def _row_height(row: list[Series]) -> float:
-    captions = max(caption_height(caption_lines(caption(series))) for series in row)
-    return _title_height(row) + BARS_HEIGHT + max(map(below_height, row)) + captions + 2 * _GAP
+    bars = _title_height(row) + BARS_HEIGHT + max(map(below_height, row))
+    parts = max(map(parts_height, row))
+    return bars + _captions_height(row) + 2 * _GAP + parts + _GAP * bool(parts)
+
+
+def _captions_height(row: list[Series]) -> float:
+    return max(caption_height(caption_lines(caption(series))) for series in row)

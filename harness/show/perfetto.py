@@ -1,22 +1,31 @@
 """A start as a trace for ui.perfetto.dev: its critical path, then each process with its threads and collections."""
 
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from itertools import count, groupby
 from typing import Any
 
 from harness.analyse.partition import Partition, Segment
 from harness.analyse.spans import Process, Span
 from harness.analyse.window import Window
-from harness.show.trace_events import Event, Piece, Row, complete, instant, label
+from harness.show.trace_events import Event, Piece, Row, Track, complete, counter, instant, label
 
 CRITICAL_PATH = "critical path: phases"
 GC_THREAD = "garbage collection"
 _BELOW_THREADS = 1 << 20
 
 
-def trace_document(processes: list[Process], parts: Partition, window: Window, about: dict[str, str]) -> dict[str, Any]:
-    """The JSON document of one start; ``about`` says whose it is (Perfetto keeps it as metadata)."""
+def trace_document(
+    processes: list[Process],
+    parts: Partition,
+    window: Window,
+    about: dict[str, str],
+    tracks: Sequence[Track] = (),
+) -> dict[str, Any]:
+    """The JSON document of one start; ``about`` says whose it is (Perfetto keeps it as metadata).
+
+    ``tracks``: what was sampled meanwhile, shown as counters below the processes.
+    """
     numbers = [number for p in processes for number in (p.pid, *(span.tid for span in p.spans))]
     unused = count(max(numbers, default=0) + 1)  # for rows that are no process or thread of the machine
     events = list(_critical_path(parts.segments, window, next(unused)))
@@ -28,6 +37,10 @@ def trace_document(processes: list[Process], parts: Partition, window: Window, a
         events += label("process", pid, pid, f"{process.role} {process.pid}", order)
         events += _threads(process, pid, window, returned[process.pid])
         events += _collections(process, Row(pid, next(unused), window.exec_ns))
+    for order, (group, found) in enumerate(groupby(tracks, key=lambda track: track.group), start=len(processes) + 1):
+        pid = next(unused)
+        events += label("process", pid, pid, group, order)
+        events += (event for track in found for event in counter(pid, track))
     return {"traceEvents": events, "displayTimeUnit": "ms", "otherData": about}
 
 

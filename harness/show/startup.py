@@ -1,8 +1,9 @@
 """Figure 2's drawing: one panel as wide as a paper's column for each case of each slot.
 
 A panel, from top to bottom: two stacked bars on one scale in seconds, uncached (the warm-up start) and cached (mean of
-the measured starts), time running to the right; a table that names every block with seconds and share; the same starts
-as the paper's log quantities tell them; a caption that says what was measured.
+the measured starts), time running to the right, and after ready, apart and lower, the time to the first token; a table
+that names every block with seconds and share; the same starts as the paper's log quantities tell them; a caption that
+says what was measured.
 """
 
 from collections.abc import Callable, Sequence
@@ -19,8 +20,17 @@ from harness.record.slot import Slot
 from harness.show.caption import CAPTION_PT
 from harness.show.panel import MARGIN_IN, RIGHT_IN, Panel, draw_block, draw_key
 from harness.show.startup_colours import looks
-from harness.show.startup_rows import BAR_NAMES, Block, draw_log, draw_table, log_height, table_height
-from harness.show.startup_text import caption, no_start, title
+from harness.show.startup_rows import (
+    AFTER_READY_HEIGHT,
+    BAR_NAMES,
+    Block,
+    draw_after_ready,
+    draw_log,
+    draw_table,
+    log_height,
+    table_height,
+)
+from harness.show.startup_text import caption, has_first_token, no_start, title
 from harness.show.style import BLACK, COLUMN_IN, FONT_PT, SMALLEST_PT, style
 
 # Inches.
@@ -29,6 +39,7 @@ _LABEL, _BAR, _BAR_ROW = 0.14, 0.27, 0.57  # a bar's label, the bar, and both wi
 _BARS_HEIGHT = len(KINDS) * _BAR_ROW
 _TABLE_TOP = _BARS_TOP + _BARS_HEIGHT + 0.4  # below the axis' ticks and label
 _CAPTION_ROW = 0.115
+_APART = 0.025  # between the bar and what comes after ready
 _KEY_WIDTH = 0.075  # the least width of a block that holds its letter
 
 _KEYS = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
@@ -94,7 +105,7 @@ def _draw_panel(panel: Panel, longest_s: float, startup: StartUp, caption_lines:
     ]
     _draw_bars(panel, startup, blocks, longest_s)
     draw_table(panel, startup, blocks, _TABLE_TOP)
-    y = _TABLE_TOP + table_height(len(blocks))
+    y = _TABLE_TOP + table_height(startup, len(blocks))
     draw_log(panel, startup, y)
     y += log_height(startup)
     for row, text in enumerate(caption_lines):
@@ -102,13 +113,15 @@ def _draw_panel(panel: Panel, longest_s: float, startup: StartUp, caption_lines:
 
 
 def _height(startup: StartUp, caption_lines: Sequence[str]) -> float:
-    table = table_height(len(merge_small(startup)))
+    table = table_height(startup, len(merge_small(startup)))
     return _TABLE_TOP + table + log_height(startup) + len(caption_lines) * _CAPTION_ROW + 0.05
 
 
 def _end(startup: StartUp, kind: str) -> float:
-    total = startup.total.by_kind[kind]
-    return total.mean + (total.half_width or 0) if total else 0.0
+    total, first_token = startup.total.by_kind[kind], startup.first_token.by_kind[kind]
+    if total is None:
+        return 0.0
+    return total.mean + max(total.half_width or 0, first_token.mean if first_token else 0)
 
 
 def _draw_bars(panel: Panel, startup: StartUp, blocks: list[Block], longest_s: float) -> None:
@@ -117,7 +130,8 @@ def _draw_bars(panel: Panel, startup: StartUp, blocks: list[Block], longest_s: f
     axes.set(xlim=(0, longest_s * 1.01), ylim=(_BARS_HEIGHT, 0), yticks=[])
     axes.spines["left"].set_visible(False)
     axes.xaxis.set_major_formatter("{x:g}")
-    axes.set_xlabel("seconds from exec to ready", labelpad=1)
+    beyond = "; dotted, beyond it: to the first token" if has_first_token(startup) else ""
+    axes.set_xlabel(f"seconds from exec to ready{beyond}", labelpad=1)
     inches_per_s = width / (longest_s * 1.01)
     for number, kind in enumerate(KINDS):
         top = number * _BAR_ROW + _LABEL
@@ -130,6 +144,9 @@ def _draw_bars(panel: Panel, startup: StartUp, blocks: list[Block], longest_s: f
         label = f"{total.mean:.2f}{spread} s   {BAR_NAMES[kind]}, {what}"
         axes.text(0, top - 0.03, label, va="bottom", weight="bold", fontsize=FONT_PT)
         _draw_stack(axes, blocks, kind, top, inches_per_s)
+        if first_token := startup.first_token.by_kind[kind]:
+            corner = (total.mean + _APART / inches_per_s, top + (1 - AFTER_READY_HEIGHT) * _BAR)
+            draw_after_ready(axes, corner, first_token.mean, AFTER_READY_HEIGHT * _BAR)
         if total.half_width is not None:
             spread_at = (total.mean, top + _BAR / 2)
             axes.errorbar(*spread_at, xerr=total.half_width, color=BLACK, capsize=2, lw=0.8, capthick=0.8)

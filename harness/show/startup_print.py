@@ -9,7 +9,7 @@ from harness.analyse.startup import KINDS, MEASURED, WARMUP, Line, StartUp
 from harness.analyse.stats import Summary
 from harness.record.plain import printable
 from harness.record.slot import Slot
-from harness.show.startup_text import caption, title
+from harness.show.startup_text import caption, has_first_token, title
 
 
 def tables(slot: Slot, startup: StartUp) -> Group:
@@ -19,6 +19,10 @@ def tables(slot: Slot, startup: StartUp) -> Group:
         phases.add_row(Text(printable(line.name, 60)), *_numbers(startup, line))
     phases.add_section()
     phases.add_row("total", *_numbers(startup, startup.total), style="bold")
+    if has_first_token(startup):
+        phases.add_section()
+        uncached, _, cached, interval, _, cv = _numbers(startup, startup.first_token)
+        phases.add_row("after ready: first token", uncached, "", cached, interval, "", cv)
     log: list[RenderableType] = []
     if startup.log:
         log += [Text("The paper's log quantities of the same starts", "italic"), _log_table(startup)]

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from matplotlib.axes import Axes
 from matplotlib.patches import Rectangle
 
 from harness.analyse.phases import UNATTRIBUTED
@@ -9,10 +10,11 @@ from harness.analyse.startup import MEASURED, WARMUP, Line, StartUp
 from harness.show.caption import CAPTION_PT
 from harness.show.panel import MARGIN_IN, RIGHT_IN, Panel, draw_block, draw_key
 from harness.show.startup_colours import Look
-from harness.show.startup_text import label, log_rows
+from harness.show.startup_text import has_first_token, label, log_rows
 from harness.show.style import BLACK, GREY, SKY
 
 BAR_NAMES = {WARMUP: "uncached", MEASURED: "cached"}
+AFTER_READY_HEIGHT = 0.4  # of a bar's
 
 # Inches. Columns are the right edges of numbers.
 _ROW, _NOTE_ROW = 0.137, 0.112
@@ -38,9 +40,14 @@ class Block:
     key: str
 
 
-def table_height(blocks: int) -> float:
+def table_height(startup: StartUp, blocks: int) -> float:
     """Inches that ``draw_table`` takes."""
-    return (blocks + 4) * _ROW
+    return (blocks + 4 + has_first_token(startup)) * _ROW
+
+
+def draw_after_ready(axes: Axes, corner: tuple[float, float], width: float, height: float) -> None:
+    """What comes after ready: drawn unlike any block, for it is none of them."""
+    axes.add_patch(Rectangle(corner, width, height, facecolor="white", edgecolor=BLACK, hatch="....", lw=0.6, ls=":"))
 
 
 def draw_table(panel: Panel, startup: StartUp, blocks: list[Block], y: float) -> None:
@@ -64,9 +71,14 @@ def draw_table(panel: Panel, startup: StartUp, blocks: list[Block], y: float) ->
     panel.rule(y - _ROW / 2)
     panel.text(MARGIN_IN + 0.25, y, "total", weight="bold")
     _draw_numbers(panel, startup, startup.total, y)
+    if has_first_token(startup):
+        y += _ROW
+        draw_after_ready(panel.page, (MARGIN_IN, y - _ROW * 0.3), 0.2, _ROW * 0.6)
+        panel.name(MARGIN_IN + 0.25, y, "after ready: first token", _NAMES_END)
+        _draw_numbers(panel, startup, startup.first_token, y, with_share=False)
 
 
-def _draw_numbers(panel: Panel, startup: StartUp, line: Line, y: float) -> None:
+def _draw_numbers(panel: Panel, startup: StartUp, line: Line, y: float, with_share: bool = True) -> None:
     for (kind, column), x in _COLUMNS.items():
         summary, share = line.by_kind[kind], startup.share(line, kind)
         if summary is None or summary.mean == 0:
@@ -76,7 +88,7 @@ def _draw_numbers(panel: Panel, startup: StartUp, line: Line, y: float) -> None:
         elif column == "interval":
             text = f"±{summary.half_width:.2f}" if summary.half_width is not None else ""
         else:
-            text = f"{100 * share:.1f}" if share is not None else ""
+            text = f"{100 * share:.1f}" if share is not None and with_share else ""
         panel.text(x, y, text, ha="right")
 
 

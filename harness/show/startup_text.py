@@ -69,8 +69,15 @@ def caption(slot: Slot, startup: StartUp, notes: Iterable[str] = ()) -> list[str
     else:
         parts.append("CPU engine: every phase runs on the CPU.")
     parts.append("Blocks add up to exec→ready; black is time that no hook explains.")
+    if has_first_token(startup):
+        parts.append("After ready, in no block and no total: the time to the first token of the first request.")
     parts += [f"{note.rstrip('.')}." for note in notes]
     return wrap(" ".join(parts), CAPTION_PT, CAPTION_IN)
+
+
+def has_first_token(startup: StartUp) -> bool:
+    """Whether any start tells how long its first token took."""
+    return any(startup.first_token.by_kind.values())
 
 
 def hardware(node: dict[str, Any]) -> str:

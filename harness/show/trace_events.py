@@ -1,4 +1,4 @@
-"""The trace-event format: complete (X), instant (i) and metadata (M) events, as ui.perfetto.dev reads them.
+"""The trace-event format: complete (X), instant (i), counter (C) and metadata (M) events, as Perfetto reads them.
 
 "Trace Event Format", docs.google.com/document/d/1CvAClvFfyA5R-PhYUmn5OOQtYMH4h6I0nSsKchNAySU. Times are whole
 microseconds since exec: Perfetto multiplies by 1000 and cuts, so fractions could make neighbours overlap by a
@@ -36,6 +36,15 @@ class Piece:
     args: dict[str, Any] = field(default_factory=dict)
 
 
+@dataclass(frozen=True, slots=True)
+class Track:
+    """A quantity over time. ``points``: seconds since exec, and the value from then on; None: it is not known."""
+
+    group: str  # cores, or a GPU: tracks of one stand under each other
+    name: str
+    points: tuple[tuple[float, float | None], ...]
+
+
 def complete(row: Row, pieces: Iterable[Piece]) -> Iterator[Event]:
     """Events that nest, outer ones first: a piece that runs past the end of the one around it is cut there."""
     ends: list[int] = []
@@ -61,6 +70,13 @@ def instant(row: Row, name: str, category: str, at_ns: int, scope: str, args: di
     """A moment; ``scope`` is how far its line is drawn: ``t`` the thread, ``g`` the whole trace."""
     at = {"ts": row.microseconds(at_ns), "pid": row.pid, "tid": row.tid}
     return {"name": name, "cat": category, "ph": "i", "s": scope, **at, "args": args}
+
+
+def counter(pid: int, track: Track) -> Iterator[Event]:
+    """Counter events (C). What is not known is 0 there: the format has no gaps in a counter."""
+    for seconds, value in track.points:
+        where = {"name": track.name, "ph": "C", "ts": round(seconds * 1e6), "pid": pid, "tid": pid}
+        yield {**where, "args": {"value": float(value or 0)}}
 
 
 def label(what: str, pid: int, tid: int, name: str, order: int) -> Iterator[Event]:

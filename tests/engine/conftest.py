@@ -93,7 +93,10 @@ def cold_compiled(real_engine: RealEngine) -> tuple[Run, Path]:
 
 @pytest.fixture(scope="session")
 def planted(real_engine: RealEngine) -> tuple[Run, Path, Path]:
-    """One eager start from the disk with planted sleeps: record, folder, and the file of what the sleeps measured."""
+    """One eager start from the disk with planted sleeps: record, folder, and the file of what the sleeps measured.
+
+    Beside that file another, ``.copies``, has those in copies of tensors.
+    """
     return start_with_sleeps(real_engine, "planted")
 
 
@@ -109,6 +112,7 @@ def start_with_sleeps(real_engine: RealEngine, name: str) -> tuple[Run, Path, Pa
     environment = {
         "PYTHONPATH": str(Path(__file__).parent / "planted"),
         "PLANTED_FILE": str(log),
+        "PLANTED_COPIES": str(log.with_suffix(".copies")),
         "PLANTED_SEED": seed,
     }
     state = StartState(storage="ssd", compile_cache="empty", model_info="empty")

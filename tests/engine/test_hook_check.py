@@ -115,6 +115,14 @@ def test_a_target_that_is_gone_is_reported_with_the_nearest_name(
     assert (found.problem, found.nearest) == (problem, nearest)
 
 
+def test_what_is_added_up_may_be_inherited_from_a_class_that_is_not_there_to_be_read(site: Path) -> None:
+    span = {"module": "pkg.core", "kind": "work", "why": "a test"}
+    added = {**span, "many": True, "part": "x", "within": "pkg.core:outer"}
+    names = ("Engine.inherited", "Engine.of_a_base", "Base.of_no_base", "Engine.Gone.x")
+    gone = gone_hooks([Hook(name=name, **added) for name in names], [site])  # type: ignore[arg-type]
+    assert [hook.name for hook in gone] == ["Base.of_no_base", "Engine.Gone.x"]
+
+
 def test_the_report_is_one_line_and_keeps_whether_the_hook_is_optional(site: Path) -> None:
     found = look_up(site, "pkg.core", "Engine.begin_start", optional=True)
     assert found is not None

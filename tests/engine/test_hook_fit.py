@@ -76,6 +76,17 @@ def test_a_target_in_a_file_of_another_python_is_gone_and_says_why(tmp_path: Pat
     ]
 
 
+def test_what_is_added_up_follows_the_hook_within_whose_calls_it_is(tmp_path: Path) -> None:
+    def added(within: str) -> Hook:
+        return Hook(module="vllm.core", name="main", kind="work", why="a test", many=True, part="x", within=within)
+
+    there, moved = hook("vllm.core", "Core.start"), hook("vllm.old", "Moved.start")
+    gone = hook("vllm.core", "Core.end")
+    within = ("vllm.core:Core.start", "vllm.old:Moved.start", "vllm.core:Core.end")
+    result = fit(tmp_path, there, moved, gone, *map(added, within))
+    assert [each.within for each in result.hooks if each.many] == ["vllm.core:Core.start", "vllm.new:Moved.start"]
+
+
 def test_an_optional_hook_without_target_is_absent_not_gone(tmp_path: Path) -> None:
     result = fit(tmp_path, hook("vllm.old", "nothing", optional=True))
     assert [hook.name for hook in result.absent] == ["nothing"]

@@ -6,11 +6,14 @@ from pathlib import Path
 
 import pytest
 
+from harness.analyse.dataset import side_of_slot
+from harness.analyse.part_means import mean_parts
+from harness.analyse.parts import Part, part_rows
 from harness.record.collect import CaseRuns, collect
-from harness.record.slot import read_slot
+from harness.record.slot import Slot, read_slot
 from harness.record.slotcheck import ForeignSlotError, SlotError
 from harness.record.store import CaseStore
-from harness.record.tables import CORES, TIMELINE, table_csv
+from harness.record.tables import CORES, PARTS, TIMELINE, table_csv
 from tests.synthetic_run import NODE, certificate, make_run, put
 
 CASE = "tiny-00000000"
@@ -197,6 +200,37 @@ def test_starts_that_were_not_sampled_bring_no_table(store: CaseStore, tmp_path:
     collect("2", "node0", tmp_path / "node0", [CaseRuns(CASE, store, "s2")])
     assert read_slot(tmp_path / "node0").tables == {}
     assert sorted(path.name for path in (tmp_path / "node0").iterdir()) == ["data.csv", "manifest.json"]
+
+
+def test_what_starts_tell_of_parts_and_of_their_first_token_is_in_the_slot_and_reads_back(tmp_path: Path) -> None:
+    store = CaseStore(tmp_path / "runs" / CASE)
+    put(store, make_run("1"), make_run("2"), make_run("3", certificate=certificate(holds=False)), make_run("4"))
+    parts = [Part("load_weights", "copy cpu to cuda", 0.5, 10, 4096, 0), Part("load_weights", "other", 0.25)]
+    for name in ("1", "2", "3"):
+        (store.run_folder("s1", name) / "parts.csv").write_bytes(table_csv(PARTS, part_rows(parts)))
+    collect("8", "node0", tmp_path / "node0", [CaseRuns(CASE, store, "s1")])
+    slot = read_slot(tmp_path / "node0")
+    [case] = side_of_slot(slot, "mine", "here").cases
+    assert [(repeat.run, repeat.first_token_s, repeat.parts) for repeat in case.repeats] == [
+        ("1", 0.1, tuple(parts)),
+        ("2", 0.1, tuple(parts)),
+        ("4", 0.1, ()),  # run 3 does not count
+    ]
+    assert mean_parts(case, "load_weights")[0].bytes_per_s == 8192
+    del slot.manifest["runs"][0]["first_token_s"]  # as older slots are
+    old = side_of_slot(Slot(slot.rows, slot.manifest), "mine", "here").cases[0].repeats[0]
+    assert (old.first_token_s, old.parts) == (None, ())
+
+
+@pytest.mark.parametrize("seconds", [-1, "1", True, [0.1], 1e300])
+def test_a_first_token_that_cannot_be_is_refused(store: CaseStore, tmp_path: Path, seconds: object) -> None:
+    collect("2", "node0", tmp_path / "node0", [CaseRuns(CASE, store, "s2")])
+    path = tmp_path / "node0" / "manifest.json"
+    manifest = json.loads(path.read_text())
+    manifest["runs"][1]["first_token_s"] = seconds
+    path.write_text(json.dumps(manifest))
+    with pytest.raises(SlotError, match=r"runs\[1\]\.first_token_s must be seconds"):
+        read_slot(tmp_path / "node0")
 
 
 def test_the_manifest_has_what_each_start_answered(tmp_path: Path) -> None:

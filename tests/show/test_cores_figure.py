@@ -2,11 +2,13 @@
 
 import io
 import json
+import re
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
 from rich.console import Console
 
 from harness.analyse.dataset import paper_sides, side_of_slot
@@ -14,7 +16,7 @@ from harness.errors import HarnessError
 from harness.record.paper import PaperRow
 from harness.record.slot import Slot, read_slot, write_slot
 from harness.record.slotcheck import SlotError
-from harness.show.command import FigureData
+from harness.show.command import FigureData, assemble
 from harness.show.cores import draw
 from harness.spec.figure import load_figure
 from harness.workspace import Workspace
@@ -99,6 +101,60 @@ def test_a_recording_without_a_sample_is_never_replaced_by_the_one_that_ships(tm
         draw(data_of(paper=True, recorded=(tmp_path,)))
 
 
+def gpu_slot(folder: Path, gpus: int = 1, without: tuple[str, ...] = ()) -> Slot:
+    rows, manifest, tables = sampled(runs=RUNS[2:3], gpus=gpus)
+    lines = tables["gpu.csv"].decode().splitlines(keepends=True)
+    kept = [line for line in lines if not any(f",{quantity}," in line for quantity in without)]
+    write_slot(folder / "node0", rows, manifest, {**tables, "gpu.csv": "".join(kept).encode()})
+    return read_slot(folder / "node0")
+
+
+def strips(figure: Figure) -> list[str]:
+    return [axes.get_ylabel().replace("\n", " ") for axes in figure.axes if axes.get_ylabel()]
+
+
+def test_the_gpus_of_a_start_lie_below_its_cores_on_the_same_time(tmp_path: Path) -> None:
+    figure, _ = draw(data_of(gpu_slot(tmp_path)))
+    assert strips(figure) == ["phase", "core", "busy threads", "busy %", "used GiB", "PCIe GB/s", "clock GHz"]
+    assert len({axes.get_xlim() for axes in figure.axes if axes.get_ylabel()}) == 1
+    (last,) = (axes for axes in figure.axes if axes.get_xlabel())
+    assert last.get_ylabel() == "clock\nGHz"
+    text = texts(figure).replace("\n", " ")
+    told = (
+        r"GPU 0 \(NVIDIA H200\): kernels ran 2\d % of the time; memory at most 120.6 GiB; at most 2[45].\d GB/s to it"
+    )
+    assert re.search(told, text)
+    assert "SM clock at most 1980 MHz; held down 7.2 % of the time." in text
+    assert image(figure)
+
+
+def test_where_the_clock_was_held_down_its_strip_is_shaded(tmp_path: Path) -> None:
+    (clock,) = (axes for axes in draw(data_of(gpu_slot(tmp_path)))[0].axes if axes.get_ylabel() == "clock\nGHz")
+    edges = [patch.get_x() for patch in clock.patches if isinstance(patch, Rectangle)]
+    assert min(edges) / 30.7 == pytest.approx(0.93, abs=0.01)
+
+
+def test_what_the_driver_does_not_tell_has_no_strip_and_is_named(tmp_path: Path) -> None:
+    figure, _ = draw(
+        data_of(gpu_slot(tmp_path, without=("utilisation_percent", "memory_busy_percent", "sm_clock_mhz")))
+    )
+    assert strips(figure)[3:] == ["used GiB", "PCIe GB/s"]
+    assert "not told: utilisation." in texts(figure).replace("\n", " ")
+
+
+def test_two_gpus_are_told_apart(tmp_path: Path) -> None:
+    figure, _ = draw(data_of(gpu_slot(tmp_path, gpus=2)))
+    assert len(strips(figure)) == 3 + 2 * 4
+    assert [line for line in texts(figure).splitlines() if line in ("GPU 0", "GPU 1")] == ["GPU 0"] * 4 + ["GPU 1"] * 4
+
+
+def test_a_gpu_that_tells_nothing_leaves_the_figure_as_it_is_without_one(tmp_path: Path) -> None:
+    rows, manifest, tables = sampled(runs=RUNS[2:3], gpus=1)
+    head = tables["gpu.csv"].splitlines(keepends=True)[0]
+    write_slot(tmp_path / "node0", rows, manifest, {**tables, "gpu.csv": head})
+    assert strips(draw(data_of(read_slot(tmp_path / "node0")))[0]) == ["phase", "core", "busy threads"]
+
+
 def test_a_start_in_which_nothing_was_busy_is_drawn(tmp_path: Path) -> None:
     slot = slot_of(tmp_path)
     head, *rows = slot.tables["cores.csv"].decode().splitlines()
@@ -135,3 +191,11 @@ def test_awkward_names_are_drawn_harmless(tmp_path: Path) -> None:
     figure, _ = draw(data_of(replace(slot, tables=tables)))
     image(figure)  # a missing glyph or a bad formula would be an error here
     assert "模型" not in texts(figure)
+
+
+def test_a_figure_that_does_not_draw_the_gpus_says_where_they_are(tmp_path: Path) -> None:
+    slot = gpu_slot(tmp_path)
+    for number, told in (("12", False), ("2", True)):
+        figure = load_figure(number, Workspace())
+        data = assemble(figure, Workspace().figure(number), [slot], [], (), False)
+        assert any("trace RUN --perfetto" in note for note in data.own[0].notes) is told

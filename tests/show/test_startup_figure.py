@@ -84,6 +84,7 @@ SITUATIONS = {
     "no warm-up": [{"warmup": False}],
     "failed starts": [{"measured": 3, "bad": ["failed", "timeout"]}],
     "nothing ended ok": [{"measured": 0, "warmup": False, "bad": ["failed"]}],
+    "a slot that does not tell the first token": [{"first_token": False}],
     "two nodes": [{}, {"seed": 1}],
     "three nodes": [{}, {"measured": 0}, {"warmup": False, "bad": ["killed"]}],
 }
@@ -128,6 +129,35 @@ def test_the_figure_says_what_was_measured() -> None:
 def test_unattributed_time_is_named_at_its_place_in_both_bars() -> None:
     pointers = [text.get_text() for text in texts(draw(cases({}))) if text.get_text().startswith("unattributed ")]
     assert pointers == ["unattributed 0.05 s", "unattributed 0.03 s"]
+
+
+def test_the_first_token_comes_after_ready_and_is_in_no_total() -> None:
+    ((slot, (startup,)),) = cases({"bad": ["failed"]})
+    told = [run for run in slot.manifest["runs"] if run["kind"] == "measured" and run["status"] == "ok"]
+    mean_s = sum(run["first_token_s"] for run in told) / len(told)
+    summary, total = startup.first_token.by_kind["measured"], startup.total.by_kind["measured"]
+    assert summary is not None
+    assert total is not None
+    assert (summary.n, summary.mean) == (5, pytest.approx(mean_s))
+    assert total.mean == pytest.approx(
+        sum(leaf.by_kind["measured"].mean for leaf in startup.leaves if leaf.by_kind["measured"])
+    )
+    figure = draw([(slot, [startup])])
+    said = words(figure).replace("\n", " ")
+    assert "after ready: first token" in said
+    assert "in no block and no total" in said
+    bars = next(axes for axes in figure.axes if "exec to ready" in axes.get_xlabel())
+    after = [patch for patch in bars.patches if patch.get_hatch() == "...." and patch.get_linestyle() != "solid"]
+    assert [round(patch.get_width(), 6) for patch in after][1] == round(mean_s, 6)
+    assert after[1].get_x() > total.mean
+
+
+def test_a_slot_without_first_tokens_is_drawn_without_them() -> None:
+    found = cases({"first_token": False})
+    assert "first token" not in words(draw(found))
+    console = Console(width=80, record=True, file=io.StringIO())
+    console.print(tables(found[0][0], found[0][1][0]))
+    assert "first token" not in console.export_text()
 
 
 def test_one_measured_start_has_no_interval_and_says_so() -> None:

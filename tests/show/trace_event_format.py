@@ -17,6 +17,7 @@ METADATA = {
 KEYS = {
     "X": {"name", "cat", "ph", "ts", "dur", "pid", "tid", "args"},
     "i": {"name", "cat", "ph", "ts", "s", "pid", "tid", "args"},
+    "C": {"name", "ph", "ts", "pid", "tid", "args"},
     "M": {"name", "ph", "pid", "tid", "args"},
 }
 TIMED = ("X", "i")
@@ -56,6 +57,9 @@ def _check_event(event: Event) -> None:
         assert event["cat"], event
     if event["ph"] == "i":
         assert event["s"] in ("g", "p", "t"), event
+    if event["ph"] == "C":
+        assert event["args"], event
+        assert all(isinstance(value, float) for value in event["args"].values()), event
     if event["ph"] == "M":
         key, kind = METADATA[event["name"]]
         assert list(event["args"]) == [key], event

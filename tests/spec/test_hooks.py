@@ -24,6 +24,8 @@ phase = "config"
 why = "builds the core"
 """
 
+MANY = 'many = true\npart = "copy"\nwithin = "vllm.v1.engine.core:EngineCore.run"\n'
+
 
 def refusal(tmp_path: Path, text: str | bytes) -> str:
     """The one line with which this table is refused."""
@@ -76,6 +78,12 @@ def test_every_pin_measures_the_traced_graph_once(name: str):
         (('phase = "config"', "min_ms = nan"), r"field 'hook.0.min_ms': Input should be"),
         (('phase = "config"', "min_ms = -1"), r"field 'hook.0.min_ms': Input should be greater than or equal to 0"),
         (('phase = "config"', 'disarm = "during"'), r"field 'hook.0.disarm': Input should be 'before' or 'after'"),
+        (('phase = "config"', "many = true"), r"field 'hook.0': .*many needs kind = 'work', 'part' and 'within'"),
+        (('phase = "config"', MANY + "min_ms = 1"), r"field 'hook.0': .*many makes no spans"),
+        (('phase = "config"', MANY + 'disarm = "after"'), r"field 'hook.0': .*has neither phase nor disarm"),
+        (('phase = "config"', 'within = "a:b"'), r"field 'hook.0': .*within, items and counts_bytes belong to many"),
+        (('phase = "config"', 'part = "{devices}"'), r"field 'hook.0': .*are those of counts_bytes"),
+        (('phase = "config"', 'part = "{detail}"'), r"field 'hook.0': .*name its argument with 'detail'"),
         (('phase = "config"', 'role = "boss"'), r"field 'hook.0.role': Input should be 'main', "),
     ],
     ids=lambda value: value[1][:40] if isinstance(value, tuple) else "",
@@ -93,6 +101,21 @@ def test_the_second_hook_is_named_by_its_own_place(tmp_path: Path):
 
 def test_a_function_hooked_twice_is_refused(tmp_path: Path):
     assert "vllm.v1.engine.core:EngineCore.__init__ is hooked twice" in refusal(tmp_path, GOOD + GOOD)
+
+
+def test_a_function_may_be_added_up_within_several_hooks_of_the_table_and_no_others(tmp_path: Path):
+    others = "".join(GOOD.replace("__init__", name) for name in ("run", "load"))
+    copies = (
+        GOOD.replace('phase = "config"', MANY),
+        GOOD.replace('phase = "config"', MANY.replace(":EngineCore.run", ":EngineCore.load")),
+    )
+    (tmp_path / "hooks.toml").write_text(others + "".join(copies), encoding="utf-8")
+    assert [hook.within for hook in load_hooks(tmp_path / "hooks.toml").hook if hook.many] == [
+        "vllm.v1.engine.core:EngineCore.run",
+        "vllm.v1.engine.core:EngineCore.load",
+    ]
+    assert "is hooked twice" in refusal(tmp_path, others + copies[0] * 2)
+    assert "within = 'vllm.v1.engine.core:EngineCore.run' is no hook of this table" in refusal(tmp_path, copies[0])
 
 
 @pytest.mark.parametrize(

@@ -8,16 +8,16 @@ from coldstart_tracer._facts import graph_size, read_bytes
 from coldstart_tracer._spans import now, tracer
 
 _ROLE = "COLDSTART_TRACE_ROLE"
-_COROUTINE = 0x80  # code flag, as in module inspect
+GENERATOR, _COROUTINE, ASYNC_GENERATOR = 0x20, 0x80, 0x200  # code flags, as in module inspect
+DELAYED = GENERATOR | _COROUTINE | ASYNC_GENERATOR
 
 
 def _attrs(hook, args):
     """Attributes of one call's span."""
     attrs = {"module": hook["module"]}
     phase = hook.get("phase")
-    if hook.get("detail") is not None and len(args) > hook["detail"]:
-        detail = args[hook["detail"]]
-        detail = detail if isinstance(detail, str) else getattr(detail, "__name__", type(detail).__name__)
+    detail = detail_of(hook, args)
+    if detail is not None:
         attrs["detail"] = detail[:100]
         for prefix, leaf in hook.get("phases", {}).items():
             if detail.startswith(prefix):
@@ -25,9 +25,21 @@ def _attrs(hook, args):
                 break
     if phase:
         attrs["phase"] = phase
+    if hook.get("part"):
+        attrs["part"] = hook["part"].replace("{detail}", detail or "?")[:100]
     if hook.get("graph") is not None and len(args) > hook["graph"]:
         attrs.update(graph_size(args[hook["graph"]].graph))
     return attrs
+
+
+def detail_of(hook, args):
+    """Text of the argument that the hook's ``detail`` names: of a whole number its digits; None where there is none."""
+    if hook.get("detail") is None or len(args) <= hook["detail"]:
+        return None
+    detail = args[hook["detail"]]
+    if isinstance(detail, (str, int)):
+        return str(detail)
+    return getattr(detail, "__name__", type(detail).__name__)
 
 
 def _is_for_this_process(hook):
@@ -46,13 +58,14 @@ def _waits_for(hook, args):
 class _Call:
     """One traced call: opens the span, gives children their role, closes the span."""
 
-    __slots__ = ("args", "hook", "read_before", "returns_by", "role_before", "span")
+    __slots__ = ("args", "hook", "opened", "read_before", "returns_by", "role_before", "span")
 
     def __init__(self, hook, args, returns_by=None):
         self.hook = hook
         self.args = args
         self.returns_by = returns_by  # a coroutine's last step returns by an exception
         self.span = None
+        self.opened = None  # functions that are added up meanwhile
         self.read_before = None
         self.role_before = None
 
@@ -69,15 +82,17 @@ class _Call:
                 self.read_before = read_bytes()
             announce = "min_ms" not in hook
             self.span = tracer.begin(hook["name"], hook["kind"], _attrs(hook, self.args), announce)
+            if "window" in hook:
+                self.opened = hook["window"].open()
         except Exception as error:
-            _note_error(hook, error)
+            note_error(hook, error)
 
     def __exit__(self, raised, *_):
         hook, span = self.hook, self.span
         ended = None
         try:
             if hook.get("sync"):
-                _synchronise()
+                synchronise()
             ended = now()
             if self.read_before is not None and span is not None and (read := read_bytes()) is not None:
                 span.attrs["read_bytes"] = read - self.read_before
@@ -88,10 +103,12 @@ class _Call:
             if hook.get("waits_for") and span is not None:
                 span.attrs["waits_for"] = _waits_for(hook, self.args)
         except Exception as error:
-            _note_error(hook, error)
+            note_error(hook, error)
         try:  # whatever failed above, the span ends here
             if self.role_before is not None:
                 os.environ[_ROLE] = self.role_before
+            if self.opened is not None:
+                hook["window"].close(self.opened)
             if span is not None:
                 if raised is not None and raised is not self.returns_by:
                     span.attrs["raised"] = raised.__name__
@@ -100,7 +117,7 @@ class _Call:
             if hook.get("disarm") == "after" and raised is self.returns_by and _is_for_this_process(hook):
                 _disarm.disarm()
         except Exception as error:
-            _note_error(hook, error)
+            note_error(hook, error)
 
 
 class _Steps:
@@ -162,10 +179,10 @@ class _TracedContext:
             with self.again():
                 return function(*args, **kwargs)
 
-        return _named_like(decorated, function)
+        return named_like(decorated, function)
 
 
-def _note_error(hook, error):
+def note_error(hook, error):
     """Record that a hook failed; the engine must not notice."""
     try:
         text = repr(error)[:200]
@@ -174,7 +191,7 @@ def _note_error(hook, error):
     tracer.note("hook error", hook=hook["name"], error=text)
 
 
-def _named_like(wrapper, function):
+def named_like(wrapper, function):
     """functools.wraps without importing functools (1 ms per process); keeps the methods of functools.cache too."""
     for name in ("__module__", "__name__", "__qualname__", "__doc__", "__annotations__", "cache_clear", "cache_info"):
         if hasattr(function, name):
@@ -199,7 +216,7 @@ def wrap(function, hook):
                 return context
             return _TracedContext(context, _Call(hook, args), lambda: traced_context(*args, **kwargs))
 
-        return _named_like(traced_context, function)
+        return named_like(traced_context, function)
 
     if code_flags(function) & _COROUTINE:
 
@@ -209,7 +226,7 @@ def wrap(function, hook):
                 return await coroutine
             return await _Steps(coroutine, hook, args)
 
-        return _named_like(traced_coroutine, function)
+        return named_like(traced_coroutine, function)
 
     def traced(*args, **kwargs):
         if not tracer.armed:
@@ -217,10 +234,10 @@ def wrap(function, hook):
         with _Call(hook, args):
             return function(*args, **kwargs)
 
-    return _named_like(traced, function)
+    return named_like(traced, function)
 
 
-def _synchronise():
+def synchronise():
     """Wait for the accelerator, so that its work ends inside the span that started it."""
     torch = sys.modules.get("torch")
     if os.environ.get("COLDSTART_TRACE_SYNC") == "1" and torch and torch.cuda.is_initialized():

@@ -1,6 +1,10 @@
 """What a span states besides its time: the size of a traced graph, the bytes that were read meanwhile."""
 
+import os
+
 from coldstart_tracer._spans import now, tracer
+
+_io = []  # file descriptor of /proc/self/io while many calls ask for it
 
 
 def graph_size(graph):
@@ -20,9 +24,36 @@ def read_bytes():
     began = now()
     try:
         with open("/proc/self/io", "rb", 0) as file:
-            _, _, after = file.read(1024).partition(b"\nread_bytes:")
-        return int(after.split(b"\n", 1)[0])
+            return _read_bytes_in(file.read(1024))
     except (OSError, ValueError):
         return None
     finally:
         tracer.self_ns += now() - began
+
+
+def open_io():
+    """From now on ``read_bytes_open`` tells, at a third of the cost of ``read_bytes``."""
+    if not _io:
+        try:
+            _io.append(os.open("/proc/self/io", os.O_RDONLY | os.O_CLOEXEC))
+        except OSError:
+            pass  # not told: then there are no bytes
+
+
+def close_io():
+    """End of ``open_io``."""
+    while _io:
+        os.close(_io.pop())
+
+
+def read_bytes_open():
+    """As ``read_bytes``, of the file that is open."""
+    try:
+        return _read_bytes_in(os.pread(_io[0], 1024, 0))
+    except (OSError, ValueError, IndexError):
+        return None
+
+
+def _read_bytes_in(text):
+    _, _, after = text.partition(b"\nread_bytes:")
+    return int(after.split(b"\n", 1)[0])

@@ -7,10 +7,8 @@ columns are described in harness/spec/hooks.py.
 import sys
 
 from coldstart_tracer import _disarm
-from coldstart_tracer._calls import code_flags, wrap
+from coldstart_tracer._calls import ASYNC_GENERATOR, GENERATOR, code_flags, wrap
 from coldstart_tracer._spans import tracer
-
-_DELAYED = 0x20 | 0x200  # code flags, as in module inspect: generator, asynchronous generator
 
 _pending = {}  # module → hooks not set yet
 
@@ -19,8 +17,18 @@ def load_table():
     """Read the hook table."""
     from coldstart_tracer.hook_table import HOOKS
 
+    windows = {}  # "module:name" of a hook → what is added up during its calls
     for hook in HOOKS:
-        _pending.setdefault(hook["module"], []).append(hook)
+        if hook.get("many"):
+            from coldstart_tracer._many import Window
+
+            windows.setdefault(hook["within"], Window()).hooks.append(hook)
+        else:
+            _pending.setdefault(hook["module"], []).append(hook)
+    for hooks in _pending.values():
+        for hook in hooks:
+            if window := windows.get(f"{hook['module']}:{hook['name']}"):
+                hook["window"] = window
 
 
 def hook_loaded_modules():
@@ -41,10 +49,7 @@ def hook_module(module):
 
 def set_hook(hook, wrapped):
     """Put ``wrapped(function)`` in the function's place; (owner, attribute, original, replacement)."""
-    owner = sys.modules[hook["module"]]
-    *path, attribute = hook["name"].split(".")
-    for part in path:
-        owner = getattr(owner, part)
+    owner, attribute = owner_of(hook)
     original = owner.__dict__[attribute]
     if isinstance(original, (staticmethod, classmethod)):
         replacement = type(original)(wrapped(original.__func__))
@@ -54,11 +59,20 @@ def set_hook(hook, wrapped):
     return owner, attribute, original, replacement
 
 
+def owner_of(hook):
+    """The module or class in which the hook's function lies, and its name there."""
+    owner = sys.modules[hook["module"]]
+    *path, attribute = hook["name"].split(".")
+    for part in path:
+        owner = getattr(owner, part)
+    return owner, attribute
+
+
 def _hookable(function):
     """``function``, if a wrapper can stand in for it.
 
     A class or property is more than a call; a generator's work begins after its call has returned.
     """
-    if not callable(function) or isinstance(function, type) or code_flags(function) & _DELAYED:
+    if not callable(function) or isinstance(function, type) or code_flags(function) & (GENERATOR | ASYNC_GENERATOR):
         raise TypeError("not a plain function or coroutine function")
     return function

@@ -7,7 +7,7 @@ inside functions, and for parents of dotted names. Wrapping it sees every import
 import _frozen_importlib
 from _thread import get_ident
 
-from coldstart_tracer._spans import Span, leave, now, tracer
+from coldstart_tracer._spans import Span, leave, note_inside, now, tracer
 
 # Shorter imports are left to the import that encloses them; crossing into another package matters sooner.
 SAME_PACKAGE_NS = 1_000_000
@@ -44,6 +44,8 @@ def _traced_find_and_load(name, import_):
     finally:
         ended = now()
         leave(stack, span)
+        if tracer.adding:
+            note_inside(stack, ended - span.begin_ns)
         threshold = 0 if outer is None else SAME_PACKAGE_NS if outer == package else OTHER_PACKAGE_NS
         if ended - span.begin_ns >= threshold and tracer.armed:
             tracer.write_span(span, ended)

@@ -62,7 +62,7 @@ def _wrapped(function, index, hook):
             _name_tasks()
             return function(*args, **kwargs)
 
-        return calls._named_like(naming, function)
+        return calls.named_like(naming, function)
     tell = getattr(_serving_told, hook["tells"]) if hook.get("tells") else None
     wrapped = calls.wrap(function, index, hook["kind"], need, tell)
     if isinstance(function, type(len)):  # of C code, which says another module: it is pickled by where it is found

@@ -7,7 +7,7 @@ two clocks are read at both ends. Rows are lists in memory; ``_serving.py`` writ
 import time
 from _thread import get_ident, get_native_id
 
-from coldstart_tracer._calls import _named_like, code_flags
+from coldstart_tracer._calls import code_flags, named_like
 
 now = time.monotonic_ns
 cpu = time.thread_time_ns
@@ -188,13 +188,13 @@ def wrap(function, index, kind, need, tell=None):
         async def traced_coroutine(*args, **kwargs):
             return await Steps(function(*args, **kwargs), index, need, tell, args)
 
-        return _named_like(traced_coroutine, function)
+        return named_like(traced_coroutine, function)
     if flags & ASYNC_GENERATOR:
 
         def traced_generator(*args, **kwargs):
             return _Generator(function(*args, **kwargs), index, need)
 
-        return _named_like(traced_generator, function)
+        return named_like(traced_generator, function)
     if kind == "wait":
 
         def traced_wait(*args, **kwargs):
@@ -212,7 +212,7 @@ def wrap(function, index, kind, need, tell=None):
             finally:
                 _leave(thread, frame)
 
-        return _named_like(traced_wait, function)
+        return named_like(traced_wait, function)
     if tell is not None:
 
         def traced_and_told(*args, **kwargs):
@@ -229,7 +229,7 @@ def wrap(function, index, kind, need, tell=None):
                 _tell(thread, row, tell, args, result)
             return result
 
-        return _named_like(traced_and_told, function)
+        return named_like(traced_and_told, function)
 
     def traced(*args, **kwargs):
         if need > LEVEL:
@@ -240,4 +240,4 @@ def wrap(function, index, kind, need, tell=None):
         finally:
             _leave(thread, frame)
 
-    return _named_like(traced, function)
+    return named_like(traced, function)

@@ -13,15 +13,18 @@ from coldstart_tracer._json import encode, quote
 now = time.monotonic_ns
 
 SCHEMA = 1
+MANY = "many"  # kind of what lies on a stack and is no span: a call that is added up (_many.py)
 
 
 class Span:
     """An open span. ``gc`` holds [begin_ns, end_ns, generation] of collections that interrupted it.
 
+    ``parts``: part → sums over calls that are too many for spans.
+
     An import's ``name`` is the module's; its ``package`` is what marks it as an import.
     """
 
-    __slots__ = ("attrs", "begin_ns", "gc", "kind", "name", "package")
+    __slots__ = ("attrs", "begin_ns", "gc", "kind", "name", "package", "parts")
 
     def __init__(self, name, kind, attrs, package=None):
         self.name = name
@@ -29,6 +32,7 @@ class Span:
         self.attrs = attrs
         self.package = package
         self.gc = None
+        self.parts = None
         self.begin_ns = now()
 
 
@@ -44,6 +48,7 @@ class Tracer:
         self.children = []  # (pid, role) of processes this one started
         self.self_ns = 0  # time spent in the tracer itself
         self.events = 0
+        self.adding = 0  # how many functions are added up at the moment
 
     def stack(self):
         """Open spans of the calling thread, outermost first."""
@@ -84,6 +89,8 @@ class Tracer:
             more = {} if span.package is None else {"package": span.package}
             if span.gc and end_ns is not None:
                 more["gc"] = span.gc
+            if span.parts and end_ns is not None:
+                more["parts"] = span.parts
             attrs = encode({**(span.attrs or {}), **more})
         end = "null" if end_ns is None else end_ns
         self._write(
@@ -101,10 +108,15 @@ class Tracer:
         return span
 
     def end(self, span, end_ns, min_ns=0):
-        """Close a span: it and whatever was left open above it leave the stack. Shorter than ``min_ns``: no line."""
+        """Close a span: it and whatever was left open above it leave the stack.
+
+        Shorter than ``min_ns``: no line, unless it has parts.
+        """
         stack = self.stack()
         leave(stack, span)
-        if end_ns - span.begin_ns >= min_ns:
+        if self.adding:
+            note_inside(stack, end_ns - span.begin_ns)
+        if end_ns - span.begin_ns >= min_ns or span.parts:
             self.write_span(span, end_ns)
         elif span.gc and stack:  # its garbage collections stay on record
             stack[-1].gc = [*(stack[-1].gc or ()), *span.gc]
@@ -122,6 +134,12 @@ def leave(stack, span):
         stack.pop()
     elif span in stack:
         del stack[stack.index(span) :]
+
+
+def note_inside(stack, took_ns):
+    """A span of ``took_ns`` has left the stack: it was not the work of the call around it, if that is added up."""
+    if stack and stack[-1].kind == MANY:
+        stack[-1].inside_ns += took_ns
 
 
 tracer = Tracer()

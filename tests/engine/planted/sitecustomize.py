@@ -3,6 +3,8 @@
 Where: among the functions that the body of a hooked container calls directly and that are not hooked themselves, in
 every process. Which: drawn by PLANTED_SEED. How: the callee is wrapped, and sleeps once per process when its caller is
 the container. Every sleep writes what it measured of itself to PLANTED_FILE.
+
+Besides, the first copies of tensors into the model sleep, which PLANTED_COPIES (a file) is told.
 """
 
 import _frozen_importlib
@@ -14,6 +16,7 @@ import time
 import types
 
 SLEEP_S = 0.1
+COPIES = 3  # that sleep
 SHARE = 0.6  # of the candidates that get a sleep
 
 
@@ -79,6 +82,27 @@ def plant_in(module_name, containers, hooks):
                     plant(place, name, callee, container, label)
 
 
+def plant_in_copies(torch, loading):
+    """Tensor.copy_ sleeps in its first calls from below the function ``loading``."""
+    copy = torch.Tensor.copy_
+    slept = []
+
+    def sleeping(tensor, *args, **kwargs):
+        frame = sys._getframe()
+        while len(slept) < COPIES and frame is not None:
+            if frame.f_code is loading.__code__:
+                begin = time.monotonic_ns()
+                time.sleep(SLEEP_S)
+                slept.append(time.monotonic_ns() - begin)
+                with open(os.environ["PLANTED_COPIES"], "w", encoding="utf-8") as file:
+                    json.dump(slept, file)
+                break
+            frame = frame.f_back
+        return copy(tensor, *args, **kwargs)
+
+    torch.Tensor.copy_ = sleeping
+
+
 if os.environ.get("PLANTED_FILE"):
     HOOKS, CONTAINERS = hooked()
     load_unlocked = _frozen_importlib._load_unlocked
@@ -89,6 +113,8 @@ if os.environ.get("PLANTED_FILE"):
         containers = CONTAINERS.pop(spec.name, None)
         if containers:
             plant_in(spec.name, containers, HOOKS)
+        if spec.name == "vllm.model_executor.model_loader.default_loader":
+            plant_in_copies(sys.modules["torch"], original(module.DefaultModelLoader.load_weights))
         return module
 
     _frozen_importlib._load_unlocked = planting_load
