@@ -58,7 +58,7 @@ class Surroundings:
     """What of a case lies outside its command: files whose place in memory is declared."""
 
     model: Path | None  # folder of the model as the engine is given it
-    libraries: Path | None  # folder of the engine's environment
+    libraries: tuple[Path, ...]  # folders of the engine's environment; none: they are not looked at
     direct: bool = False  # the load format reads past the page cache
     quiet_wait_s: float = 0.0  # how long to wait for a quiet machine at most; 0: it is not looked at
     drop_caches: bool = False  # drop all of the machine's page cache before each cold start
@@ -217,23 +217,22 @@ def _noise(prepared: Prepared, tree_cpu_s: float) -> dict[str, Any]:
     }
 
 
-def _libraries(declared: str, folder: Path | None) -> FilesState | None:
-    if folder is None:
+def _libraries(declared: str, folders: tuple[Path, ...]) -> FilesState | None:
+    if not folders:
         return None
     match declared:
         case "warm":
-            return make_warm(environment_files(folder, bytecode=False))
+            return make_warm(environment_files(folders, bytecode=False))
         case "all warm":
-            return make_warm(environment_files(folder, bytecode=True))
+            return make_warm(environment_files(folders, bytecode=True))
         case "cold":
-            return make_cold(environment_files(folder, bytecode=True))
-    return look(environment_files(folder, bytecode=False))
+            return make_cold(environment_files(folders, bytecode=True))
+    return look(environment_files(folders, bytecode=False))
 
 
 @cache
-def environment_files(folder: Path, bytecode: bool) -> tuple[Path, ...]:
+def environment_files(folders: tuple[Path, ...], bytecode: bool) -> tuple[Path, ...]:
     """Shared objects of an environment (and its bytecode): their names do not change while it is measured."""
-    found = (
-        path for path in folder.rglob("*") if SHARED_OBJECT in path.suffixes or (bytecode and path.suffix == BYTECODE)
-    )
+    everything = (path for folder in folders for path in folder.rglob("*"))
+    found = {path for path in everything if SHARED_OBJECT in path.suffixes or (bytecode and path.suffix == BYTECODE)}
     return tuple(sorted(path for path in found if path.is_file() and not path.is_symlink()))
