@@ -1,6 +1,5 @@
 """Build a wheelhouse: every wheel that an engine and the harness need on a machine without a package index."""
 
-import hashlib
 import json
 import os
 import shutil
@@ -13,12 +12,12 @@ from filelock import FileLock, Timeout
 from harness import bootstrap
 from harness.engine.wheel_download import BATCH, Downloads, glibc_of
 from harness.engine.wheel_lock import (
-    REQUIREMENTS,
     Target,
     Want,
     harness_wants,
     locked,
     merged,
+    requirements_sha256,
     separate_torch,
     without,
 )
@@ -207,7 +206,7 @@ def _described(
 
 
 def _requirements_sha256(asked: Asked) -> str | None:
-    return hashlib.sha256(REQUIREMENTS.read_bytes()).hexdigest() if asked.with_harness else None
+    return requirements_sha256() if asked.with_harness else None
 
 
 def _place(asked: Asked, wheelhouse: Wheelhouse, making: Path, dest: Path) -> None:

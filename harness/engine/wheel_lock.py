@@ -1,5 +1,6 @@
 """What of a lock another machine needs: its packages for another Python and platform, less what is there already."""
 
+import hashlib
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -130,6 +131,11 @@ def harness_wants() -> list[Want]:
     lines = (line.split("#")[0].strip() for line in REQUIREMENTS.read_text("utf-8").splitlines())
     pinned = (line.partition("==") for line in lines if line)
     return [Want(name, version, (), (HARNESS,)) for name, _, version in pinned]
+
+
+def requirements_sha256() -> str:
+    """Which requirements.txt it was."""
+    return hashlib.sha256(REQUIREMENTS.read_bytes()).hexdigest()
 
 
 def without(wants: Sequence[Want], patterns: Sequence[str]) -> tuple[list[Want], dict[str, tuple[str, ...]]]:
