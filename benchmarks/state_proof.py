@@ -76,7 +76,7 @@ def main() -> None:
                 timed(lambda stack=stack: stack.enter_context(held([path])), seconds.setdefault("hold", []))
             timed(watch, seconds.setdefault("noise, clock, shared memory", []))
             if asked.libraries:
-                files = environment_files(asked.libraries, bytecode=False)
+                files = environment_files((asked.libraries,), bytecode=False)
                 timed(lambda files=files: look(files), seconds.setdefault("look, shared objects", []))
             if asked.caches:
                 timed(Sandbox(asked.caches).contents, seconds.setdefault("inventory of the caches", []))

@@ -75,13 +75,16 @@ def enter_environment(script: str) -> None:
     )
 
 
-def make_environment() -> None:
+def make_environment(arguments: "list[str]") -> None:
     """Make ``.venv/`` unless it is complete. Two calls at once: the second waits for the first.
+
+    ``arguments``: of the command; ``--wheelhouse DIR`` (or HARNESS_WHEELHOUSE) means that no index is asked, and
+    ``--reuse-python PYTHON`` that this Python makes the environment if the wheelhouse is for it and not for ours.
 
     What stops it (Ctrl-C, a full disk) is one line; the next call begins again with what is half made.
     """
     try:
-        _make_environment()
+        _make_environment(arguments)
     except KeyboardInterrupt:
         print("stopped; repeat the command to go on", file=sys.stderr)
         raise SystemExit(130) from None
@@ -89,13 +92,16 @@ def make_environment() -> None:
         _stop(f"{error.filename or VENV}: {error.strerror or error}")
 
 
-def _make_environment() -> None:
+def _make_environment(arguments: "list[str]") -> None:
     version = sys.version_info[:2]
     if version not in SUPPORTED:
         _stop(f"Python {version[0]}.{version[1]} is not supported; install Python 3.11 or 3.12, or set HARNESS_PYTHON")
     _check_tools()
     if _venv_is_complete():  # also in a checkout that cannot be written
         return
+    wheelhouse = _option(arguments, "--wheelhouse")
+    if wheelhouse:
+        _go_on_with_its_python(Path(wheelhouse), _option(arguments, "--reuse-python"), arguments)
     try:
         lock = (ROOT / ".setup.lock").open("w")
     except OSError as error:
@@ -108,8 +114,65 @@ def _make_environment() -> None:
         shutil.rmtree(VENV, ignore_errors=True)
         _run([sys.executable, "-m", "venv", str(VENV)], "python3 -m venv failed (on Debian: apt install python3-venv)")
         pip = [str(VENV / "bin" / "python"), "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
-        _run([*pip, "-r", str(REQUIREMENTS)], "pip could not install requirements.txt (no network and nothing cached?)")
+        if wheelhouse:
+            _install_offline(pip, Path(wheelhouse))
+        else:
+            message = "pip could not install requirements.txt (no network and nothing cached?)"
+            _run([*pip, "-r", str(REQUIREMENTS)], message)
         STAMP.write_text(_requirements_sha256(), encoding="utf-8")
+
+
+def _option(arguments: "list[str]", name: str) -> "str | None":
+    """The value of an option of the command, or of its environment variable."""
+    for number, argument in enumerate(arguments):
+        if argument == name and number + 1 < len(arguments):
+            return arguments[number + 1]
+        if argument.startswith(name + "="):
+            return argument[len(name) + 1 :]
+    return os.environ.get("HARNESS_" + name[2:].upper().replace("-", "_")) or None
+
+
+def _go_on_with_its_python(wheelhouse: Path, reused: "str | None", arguments: "list[str]") -> None:
+    """See that the wheelhouse can make ``.venv/``; begin again with the reused Python if it is for that one."""
+    sys.path.insert(0, str(ROOT))
+    from harness.record.wheelhouse import HARNESS, WheelhouseError, problems, read_wheelhouse
+
+    try:
+        house = read_wheelhouse(wheelhouse)
+    except WheelhouseError as error:
+        _stop(str(error))
+    wrong = problems(wheelhouse, house.of(HARNESS), house.files)
+    if house.pieces:
+        _stop(f"{wheelhouse}: is in pieces; put them together first: python3 -m harness wheelhouse join")
+    if house.requirements_sha256 is None:
+        _stop(f"{wheelhouse}: has no wheels for .venv/; build it without --without-harness")
+    if house.requirements_sha256 != _requirements_sha256():
+        _stop(f"{wheelhouse}: its wheels are for another requirements.txt; build it from this checkout")
+    if wrong.stop:
+        _stop(f"{wheelhouse}: {'; '.join(wrong.lines())}; nothing was installed")
+    here = "{}.{}".format(*sys.version_info)
+    if house.python != here:
+        asked = "import sys; print('{}.{}'.format(*sys.version_info))"
+        if reused is None or _said([reused, "-c", asked]) != house.python:
+            other = f"; {reused} is not that either" if reused else "; --reuse-python names one, or HARNESS_PYTHON"
+            _stop(f"{wheelhouse}: its wheels are for Python {house.python}, this is {here}{other}")
+        os.execv(reused, [reused, str(Path(__file__).resolve()), *arguments])
+
+
+def _said(command: "list[str]") -> str:
+    try:
+        return subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True).stdout.strip()
+    except OSError:
+        return ""
+
+
+def _install_offline(pip: "list[str]", wheelhouse: Path) -> None:
+    from harness.record.wheelhouse import HARNESS, offline_environment, offline_options, read_wheelhouse, requirements
+
+    wanted = VENV / "wheels.txt"
+    wanted.write_text(requirements(read_wheelhouse(wheelhouse).of(HARNESS)), encoding="utf-8")
+    message = f"pip could not install the wheels of {wheelhouse}"
+    _run([*pip, *offline_options(wheelhouse, wanted)], message, offline_environment(os.environ))
 
 
 def _check_tools() -> None:
@@ -126,8 +189,10 @@ def _check_tools() -> None:
         _stop("Python.h not found: the engine compiles against it; install the headers (apt install python3-dev)")
 
 
-def _run(command: "list[str]", message: str) -> None:
-    result = subprocess.run(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, check=False)
+def _run(command: "list[str]", message: str, environment: "dict[str, str] | None" = None) -> None:
+    result = subprocess.run(
+        command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, check=False, env=environment
+    )
     if result.returncode != 0:
         lines = [line for line in result.stderr.splitlines() if line.strip() and not line.startswith("WARNING")]
         _stop(f"{message}: {lines[-1] if lines else f'exit code {result.returncode}'}")
@@ -139,4 +204,4 @@ def _stop(message: str) -> NoReturn:
 
 
 if __name__ == "__main__":
-    make_environment()
+    make_environment(sys.argv[1:])

@@ -21,6 +21,7 @@ from harness import (
     cli_slots,
     cli_state,
     cli_trace,
+    cli_wheelhouse,
     cli_workload,
 )
 from harness.cli_figure import QUIET_WAIT, figure
@@ -39,6 +40,7 @@ app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, no_args_
 app.add_typer(cli_engines.engines, name="engines")
 app.add_typer(cli_workload.workload, name="workload")
 app.add_typer(cli_sequence.sequence, name="sequence")
+app.add_typer(cli_wheelhouse.wheelhouse, name="wheelhouse")
 
 
 @app.callback()

@@ -9,6 +9,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
+from harness.cli_wheelhouse import ReusePython, Wheelhouse
 from harness.workspace import Workspace
 
 
@@ -35,14 +36,18 @@ def install(
     pin: Annotated[
         str | None, typer.Option(metavar="PIN", help="Engine pin or other engine. [default: this machine's]")
     ] = None,
+    wheelhouse: Wheelhouse = None,
+    reuse_python: ReusePython = None,
 ) -> None:
     """Make an engine's environment and patch it (releases are left as they were published)."""
     from harness.engine.default_pin import default_pin
     from harness.engine.environment import ensure_installed, installed_of
+    from harness.engine.wheel_source import install_from, pin_of_wheelhouse
     from harness.figure_command import set_up
     from harness.spec.pin import Pin, load_build
 
-    build = load_build(pin or default_pin())
+    install_from(wheelhouse, reuse_python)
+    build = load_build(pin or pin_of_wheelhouse() or default_pin())
     if isinstance(build, Pin):
         set_up(build, Workspace())
     else:

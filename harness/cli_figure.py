@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from harness.cli_wheelhouse import ReusePython, Wheelhouse
 from harness.workspace import Workspace
 
 
@@ -165,12 +166,15 @@ def figure(
             help="Of anatomy: engine features to compare, separated by commas, or all, or none. [default: all]",
         ),
     ] = None,
+    wheelhouse: Wheelhouse = None,
+    reuse_python: ReusePython = None,
     as_json: Annotated[
         bool, typer.Option("--json", help="With --dry-run, or of a study: one JSON document as the last line.")
     ] = False,
 ) -> None:
     """Everything for one figure: set up, measure what is missing, collect, plot. (bash run_figure.sh NUM)"""
     from harness.budget_plan import print_budgeted
+    from harness.engine.wheel_source import install_from
     from harness.figure_cases import asked_figures, notes_on
     from harness.figure_command import Call, cut_to_budget, run_figure
     from harness.figure_plan import plan, print_plan
@@ -181,6 +185,7 @@ def figure(
     from harness.spec.state import drops_all, storage_level
     from harness.study_figures import StudyCall, run_study
 
+    install_from(wheelhouse, reuse_python)
     workspace = Workspace()
     study_call = StudyCall(
         figure=number,
@@ -230,6 +235,7 @@ def _typed(context: typer.Context) -> dict[str, str]:
     """The parameters that stand on the command line: name → how the option is written."""
     sources = {name: context.get_parameter_source(name) for name in context.params}
     typed = {name for name, source in sources.items() if source and source.name == "COMMANDLINE"}
+    typed -= {"wheelhouse", "reuse_python"}  # for every figure
     return {each.name: each.opts[-1] for each in context.command.params if each.name in typed}
 
 

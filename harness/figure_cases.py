@@ -111,8 +111,7 @@ def asked_figures(
     for model in options.models or ():
         find_model(model)
     pin = load_pin(pin_name or default_pin())
-    if pin_name:  # the machine's own fits
-        check_fit(pin)
+    check_fit(pin)
     asked = []
     for figure in figures:
         all_versions = figure.engines == "all" and pin_name is None

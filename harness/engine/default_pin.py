@@ -1,27 +1,12 @@
 """The engine that this machine measures with unless another one is named, and whether a named one can work here."""
 
-import functools
-import json
-import os
-import subprocess
-import sys
 from dataclasses import dataclass
 
 from harness.engine import detect
 from harness.engine.pin_fit import Fit, Host, Reused, choose, fit
+from harness.engine.wheel_source import named_wheelhouse, source_of
 from harness.errors import HarnessError
 from harness.spec.pin import DEFAULT_CPU_PIN, DEFAULT_CUDA_PIN, Pin, load_pin, pin_names
-
-REUSE_PYTHON = "HARNESS_REUSE_PYTHON"
-_ASK_S = 60.0
-_ASK = """
-import importlib.metadata, json, sys
-try:
-    torch = importlib.metadata.version("torch")
-except importlib.metadata.PackageNotFoundError:
-    torch = None
-print(json.dumps({"version": "%d.%d" % sys.version_info[:2], "torch": torch}))
-"""
 
 
 @dataclass(frozen=True)
@@ -37,18 +22,26 @@ def this_host() -> Host:
     """What of this machine decides which engine runs.
 
     Raises:
-        HarnessError: CUDA_VISIBLE_DEVICES names no GPU here, or HARNESS_REUSE_PYTHON no Python.
+        HarnessError: CUDA_VISIBLE_DEVICES names no GPU here, or --reuse-python no Python.
     """
     visible = detect.visible_gpus()
     versions = detect.driver_versions() if visible else {}
-    path = os.environ.get(REUSE_PYTHON)
     return Host(
         driver=versions.get("driver_version"),
         cuda=versions.get("cuda_version"),
         gpus=tuple((gpu["name"], detect.compute_capability(gpu["uuid"])) for gpu in visible),
-        python=f"{sys.version_info.major}.{sys.version_info.minor}",
-        reused=look_at_python(path) if path else None,
+        python=source_of().version,
+        reused=_reused_torch(),
     )
+
+
+def _reused_torch() -> Reused | None:
+    """The Python whose torch an engine gets; None: the engine brings its own."""
+    reused, house = source_of().reused, named_wheelhouse()
+    if reused is None or house is None or not any(each.startswith("torch==") for each in house.left_out):
+        return None
+    torch, _ = reused.packages.get("torch", (None, ()))
+    return Reused(str(reused.python), reused.version, torch)
 
 
 def fits_here(host: Host) -> list[Fit]:
@@ -58,7 +51,9 @@ def fits_here(host: Host) -> list[Fit]:
 
 
 def choice(host: Host) -> Choice:
-    """The paper's CUDA pin if it fits, else the newest CUDA pin that does, else the embedded CPU pin."""
+    """A named wheelhouse's pin; else the paper's CUDA pin if it fits, the newest CUDA pin that does, the CPU pin."""
+    if house := named_wheelhouse():
+        return Choice(house.pin, "the wheelhouse's")
     if not host.gpus:
         return Choice(DEFAULT_CPU_PIN, "no NVIDIA GPU that a start may use")
     fits = fits_here(host)
@@ -96,20 +91,6 @@ def check_fit(pin: Pin) -> None:
             f"engine {pin.name} needs an NVIDIA GPU and its driver, found none; try --engine {DEFAULT_CPU_PIN}"
         )
     if not (found := fit(pin, host)).fits:
-        raise HarnessError(f"engine {pin.name} cannot run here: {found.line}; try --engine {choice(host).pin}")
-
-
-@functools.cache
-def look_at_python(path: str) -> Reused:
-    """Version and torch of another Python, which is only asked.
-
-    Raises:
-        HarnessError: there is none, or it does not answer.
-    """
-    try:
-        done = subprocess.run([path, "-I", "-c", _ASK], capture_output=True, text=True, timeout=_ASK_S, check=True)
-        said = json.loads(done.stdout.splitlines()[-1])
-        return Reused(path, str(said["version"]), said["torch"])
-    except (OSError, subprocess.SubprocessError, ValueError, LookupError, TypeError) as error:
-        why = error.strerror if isinstance(error, OSError) else "it does not answer as a Python does"
-        raise HarnessError(f"{REUSE_PYTHON}={path}: {why}; name the interpreter whose torch is to be used") from None
+        other = choice(host).pin
+        what = f"try --engine {other}" if other != pin.name else "see python3 -m harness doctor"
+        raise HarnessError(f"engine {pin.name} cannot run here: {found.line}; {what}")

@@ -6,14 +6,19 @@ import os
 import re
 import shutil
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from filelock import FileLock
 
+from harness.engine.offline import Offline
 from harness.engine.steps import STEPS
+from harness.engine.wheel_check import fit, require_fit
+from harness.engine.wheel_source import HERE, Source, source_of
 from harness.errors import HarnessError
+from harness.record.wheelhouse import WheelhouseError, normal_name
 from harness.spec.pin import Build, Pin
 from harness.workspace import Workspace
 
@@ -45,8 +50,29 @@ class Installed:
 
     @property
     def site_packages(self) -> Path:
-        """Where its packages lie."""
-        return self.folder / "lib" / f"python{sys.version_info.major}.{sys.version_info.minor}" / "site-packages"
+        """Where its own packages lie: those that it reuses of another Python lie there."""
+        found = sorted(self.folder.glob("lib/python3.*/site-packages"))
+        return found[0] if len(found) == 1 else self.folder / "lib" / f"python{HERE}" / "site-packages"
+
+    @property
+    def python_version(self) -> str:
+        """Its interpreter's: the harness's, or that of a wheelhouse. Of one that is absent: what it would get."""
+        return str((self.installed_as() or {}).get("python", HERE))
+
+    @property
+    def reused(self) -> dict[str, str]:
+        """Package → version of what it has from another Python; empty for one that has everything of its own."""
+        return dict((self.installed_as() or {}).get("reused", {}))
+
+    @property
+    def library_folders(self) -> tuple[Path, ...]:
+        """Where what it loads lies: its environment, and the packages that it reuses."""
+        return (self.folder, *map(Path, (self.installed_as() or {}).get("reused_folders", ())))
+
+    @property
+    def package_roots(self) -> tuple[Path, ...]:
+        """The folders that its packages are looked for in, in that order."""
+        return (self.site_packages, *map(Path, (self.installed_as() or {}).get("reused_sites", ())))
 
     @property
     def stamp(self) -> Path:
@@ -55,7 +81,7 @@ class Installed:
 
     def installed_version(self, distribution: str) -> str | None:
         """Version of an installed package, with its local part (2.13.0+cpu); None if it is not there."""
-        found = importlib.metadata.distributions(name=distribution, path=[str(self.site_packages)])
+        found = importlib.metadata.distributions(name=distribution, path=[str(root) for root in self.package_roots])
         return next((each.version for each in found), None)
 
     @property
@@ -65,17 +91,26 @@ class Installed:
 
     @property
     def is_complete(self) -> bool:
-        """Whether it is installed, from the pin's lock and for this Python."""
-        # A virtual environment's interpreter is a link: it dangles once the Python it was made with is gone.
-        return self.installed_as() == _wanted(self.pin) and self.python.exists()
+        """Whether it is installed, from the pin's lock, and for this Python or one that a wheelhouse was for."""
+        stamp = self.installed_as()
+        if stamp is None or stamp.get("lock_sha256") != self.pin.lock_sha256:
+            return False
+        if stamp.get("python") not in (self.pin.python if stamp.get("wheelhouse") else (HERE,)):
+            return False
+        if "reused_python" in stamp and source_of().reuse_python not in (None, Path(stamp["reused_python"])):
+            return False
+        # What it reuses may have been exchanged since; and a virtual environment's interpreter is a link, which dangles
+        # once the Python it was made with is gone.
+        reused = self.reused.items()
+        return all(self.installed_version(name) == version for name, version in reused) and self.python.exists()
 
-    def installed_as(self) -> dict[str, str] | None:
+    def installed_as(self) -> dict[str, Any] | None:
         """What the stamp says, or None for an installation that is absent or was interrupted."""
         try:
-            stamp: dict[str, str] = json.loads(self.stamp.read_text(encoding="utf-8"))
+            stamp = json.loads(self.stamp.read_text(encoding="utf-8"))
         except (OSError, ValueError):
             return None
-        return stamp
+        return stamp if isinstance(stamp, dict) else None
 
 
 @dataclass(frozen=True)
@@ -116,26 +151,51 @@ def ensure_installed(engine: Installed, announce: Announce | None = None) -> Non
     """
     pin = engine.pin
     announce = announce or (lambda text: print(text, file=sys.stderr, flush=True))
-    wanted = _wanted(pin)
-    if wanted["python"] not in pin.python:
-        raise HarnessError(f"engine {pin.name} needs Python {' or '.join(pin.python)}, this is {wanted['python']}")
+    source = source_of()
+    if source.version not in pin.python:
+        raise HarnessError(f"engine {pin.name} needs Python {' or '.join(pin.python)}, this is {source.version}")
     try:
         engine.folder.parent.mkdir(parents=True, exist_ok=True)
         with FileLock(engine.lock_file).acquire(cancel_check=STEPS.are_ended):
             if engine.is_complete:
                 return
+            offline = offline_of(pin, source)
             announce(f"Installing engine {pin.name} into engines/{pin.name}/ ({pin.installed_gb:g} GB, once) …")
+            if offline:
+                announce(offline.announcement())
             shutil.rmtree(engine.folder, ignore_errors=True)
-            _install(engine)
-            engine.stamp.write_text(json.dumps(wanted), encoding="utf-8")
+            if offline:
+                _install_offline(engine, offline)
+            else:
+                _install(engine)
+            stamp = {"lock_sha256": pin.lock_sha256, "python": source.version, **(offline.stamp() if offline else {})}
+            engine.stamp.write_text(json.dumps(stamp), encoding="utf-8")
     except OSError as error:
         where = error.filename or engine.folder.parent
         raise HarnessError(f"{where}: engines cannot be put there ({error.strerror}); make it writable") from None
 
 
-def _wanted(pin: Build) -> dict[str, str]:
-    """What the stamp of a complete environment says."""
-    return {"lock_sha256": pin.lock_sha256, "python": f"{sys.version_info.major}.{sys.version_info.minor}"}
+def offline_of(pin: Build, source: Source) -> Offline | None:
+    """The wheelhouse that a pin is to be installed from, if one was named.
+
+    Raises:
+        HarnessError: it does not fit; says everything that is missing, damaged or of another Python.
+    """
+    if source.wheelhouse is None:
+        return None
+    try:
+        found = fit(source.wheelhouse, pin, source.reused)
+    except WheelhouseError as error:
+        raise HarnessError(str(error)) from None
+    require_fit(found, source.wheelhouse, source.reused)
+    return Offline(source, found)
+
+
+def _install_offline(engine: Installed, offline: Offline) -> None:
+    offline.install(engine.folder, lambda command, environment: _run(engine, command, environment))
+    if isinstance(engine.pin, Pin) and engine.pin.distribution != "vllm":
+        _name_distribution(engine, engine.pin)
+    _check_against_lock(engine)
 
 
 def _install(engine: Installed) -> None:
@@ -158,19 +218,15 @@ def _check_against_lock(engine: Installed) -> None:
     for name, version in re.findall(
         r"^([A-Za-z0-9_.-]+)==([^\s;\\]+)", engine.pin.lock.read_text("utf-8"), re.MULTILINE
     ):
-        locked.setdefault(_normal(name), set()).add(version)  # one version per environment marker
+        locked.setdefault(normal_name(name), set()).add(version)  # one version per environment marker
     for found in importlib.metadata.distributions(path=[str(engine.site_packages)]):
-        versions = locked.get(_normal(found.name))
+        versions = locked.get(normal_name(found.name))
         if versions and found.version not in versions:
             locked_as = "/".join(sorted(versions))
             raise HarnessError(
                 f"engine {engine.pin.name}: installing {engine.pin.torch} replaced {found.name} {locked_as} of the "
                 f"lock by {found.version}; point TORCH_INDEX_URL at an index whose torch fits the lock"
             )
-
-
-def _normal(name: str) -> str:
-    return re.sub(r"[-_.]+", "-", name).lower()
 
 
 def _name_distribution(engine: Installed, pin: Pin) -> None:
@@ -182,8 +238,8 @@ def _name_distribution(engine: Installed, pin: Pin) -> None:
     (folder / "INSTALLER").write_text("harness\n", encoding="utf-8")
 
 
-def _run(engine: Installed, command: list[str]) -> None:
-    code, output = STEPS.run(command)
+def _run(engine: Installed, command: list[str], environment: Mapping[str, str] | None = None) -> None:
+    code, output = STEPS.run(command, environment)
     if code != 0:
         lines = [line for line in output.splitlines() if line.strip() and not line.startswith("WARNING")]
         raise InstallationFailed(engine.pin, lines[-1] if lines else f"exit code {code}")

@@ -5,10 +5,12 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from harness.cli_wheelhouse import ReusePython, Wheelhouse
 from harness.door import run_app
 from harness.engine import hooks_only_command, patching
 from harness.engine.hooks_only_command import files, print_status
 from harness.engine.patch_state import installed_version
+from harness.engine.wheel_source import install_from, pin_of_wheelhouse
 from harness.errors import HarnessError
 from harness.spec.pin import Pin, load_pin, pin_names
 
@@ -39,8 +41,11 @@ def apply_patches(
     status: Annotated[bool, typer.Option("--status", help="Say pristine, applied, partial or foreign.")] = False,
     revert: Annotated[bool, typer.Option("--revert", help="Give the engine its original files back.")] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what --apply would change; touch nothing.")] = False,
+    wheelhouse: Wheelhouse = None,
+    reuse_python: ReusePython = None,
 ) -> None:
     """Patch an installed engine: tracer, hook table, and the paper's log lines. All of it or nothing."""
+    install_from(wheelhouse, reuse_python)
     verbs = {"--apply": apply, "--check": check, "--status": status, "--revert": revert, "--dry-run": dry_run}
     given = [verb for verb, is_given in verbs.items() if is_given]
     if len(given) > 1:
@@ -92,7 +97,7 @@ def _target(name: str | None, vllm_path: Path | None, may_make: bool) -> tuple[P
         return load_pin(name or _pin_of(vllm_dir)), vllm_dir, python if python and python.exists() else None
     from harness.engine.default_pin import default_pin
 
-    pin = load_pin(name or default_pin())
+    pin = load_pin(name or pin_of_wheelhouse() or default_pin())
     engine = _engine(pin, may_make)
     return pin, engine.vllm_dir, engine.python
 

@@ -6,6 +6,7 @@ What a patch set is: harness/engine/patch_set.py. Every function takes the insta
 from dataclasses import dataclass
 from pathlib import Path
 
+from harness.engine.environment import Engine
 from harness.engine.hook_check import GoneHook, gone_hooks, standard_library
 from harness.engine.patch_record import RECORD
 from harness.engine.patch_set import patch_set_of
@@ -62,7 +63,8 @@ def check(pin: Pin, vllm_dir: Path, python: Path | None = None) -> Check:
     state = status(pin, vllm_dir)
     patches = patch_set_of(pin)
     hooks: list[Hook | ServingHook] = [*patches.hooks, *(patches.serving.hook if patches.serving else ())]
-    missing = gone_hooks(hooks, [vllm_dir.parent, standard_library(python)])
+    reused = Engine(pin, vllm_dir.parents[3]).package_roots[1:] if len(vllm_dir.parents) > 3 else ()
+    missing = gone_hooks(hooks, [vllm_dir.parent, *reused, standard_library(python)])
     gone = [hook for hook in missing if not hook.optional]
     return Check(state, len(hooks), gone, [hook for hook in missing if hook.optional])
 

@@ -16,7 +16,7 @@ OLDEST_DRIVER = {"11": "450", "12": "525", "13": "580"}
 
 @dataclass(frozen=True)
 class Reused:
-    """A Python whose packages an engine is to be laid on top of."""
+    """A Python whose torch an engine is to use."""
 
     python: str  # its path
     version: str  # 3.12

@@ -2,6 +2,7 @@
 
 import subprocess
 import threading
+from collections.abc import Mapping
 
 from harness.errors import HarnessError
 
@@ -14,12 +15,14 @@ class Steps:
         self._running: set[subprocess.Popen[str]] = set()
         self._ended = False
 
-    def run(self, command: list[str]) -> tuple[int, str]:
+    def run(self, command: list[str], environment: Mapping[str, str] | None = None) -> tuple[int, str]:
         """Exit code and what was printed. Raises HarnessError if the steps were ended."""
         with self._lock:
             if self._ended:
                 raise HarnessError("stopped")
-            process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+            process = subprocess.Popen(
+                command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=environment
+            )
             self._running.add(process)
         with process:
             try:

@@ -1,7 +1,6 @@
 """From a figure's declaration and the command line's options to cases that can be run."""
 
 import os
-import sys
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -95,8 +94,9 @@ def make_case(
     declared = declared_definition(figure, pin, model.name, setting)
     facts: dict[str, Any] = {
         **declared["engine"],
-        "python": f"{sys.version_info.major}.{sys.version_info.minor}",  # the engine's is made with the harness's
+        "python": engine.python_version,
         "torch": engine.installed_version("torch"),  # with its build (+cpu, +cu126), which the index chooses
+        **({"reused": engine.reused} if engine.reused else {}),  # of another Python: docs/wheelhouse.md
     }
     definition = {**declared, "twin": model.twin, "files_sha256": model.files_sha256, "engine": facts}
     varied = setting.varied(figure)
@@ -114,7 +114,7 @@ def make_case(
         state=setting.state,
         traced=pin.traced,
         around=Surroundings(
-            place, engine.folder, setting.direct, quiet_wait_s, setting.drop_caches, pin.device == "cuda"
+            place, engine.library_folders, setting.direct, quiet_wait_s, setting.drop_caches, pin.device == "cuda"
         ),
         samples=samples_of(figure, pin),
     )

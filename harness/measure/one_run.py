@@ -43,7 +43,7 @@ class Case:
     declared: dict[str, str]  # what of it is recorded
     timeout_s: float
     state: StartState = field(default_factory=StartState)  # that a measured start begins from
-    around: Surroundings = field(default_factory=lambda: Surroundings(None, None))
+    around: Surroundings = field(default_factory=lambda: Surroundings(None, ()))
     traced: bool = True
     secrets: frozenset[str] = frozenset()  # texts that must not stay in log or record
     samples: tuple[str, ...] = ()  # what is sampled while it starts: "cores", "gpu"

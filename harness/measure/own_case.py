@@ -78,7 +78,7 @@ def own_case(command: Sequence[str], wanted: Wanted, address: Address | None) ->
         declared=recorded,
         timeout_s=wanted.timeout_s,
         state=state,
-        around=Surroundings(folder, None, quiet_wait_s=wanted.quiet_wait_s),
+        around=Surroundings(folder, (), quiet_wait_s=wanted.quiet_wait_s),
         secrets=secrets,
     )
 

@@ -58,7 +58,7 @@ class Surroundings:
     """What of a case lies outside its command: files whose place in memory is declared."""
 
     model: Path | None  # folder of the model as the engine is given it
-    libraries: Path | None  # folder of the engine's environment
+    libraries: tuple[Path, ...]  # folders of the engine's environment; none: they are not looked at
     direct: bool = False  # the load format reads past the page cache
     quiet_wait_s: float = 0.0  # how long to wait for a quiet machine at most; 0: it is not looked at
     drop_caches: bool = False  # drop all of the machine's page cache before each cold start

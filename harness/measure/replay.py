@@ -130,4 +130,5 @@ def _facts(job: Job, making: Making, engine: Engine) -> ReplayFacts:
 def engine_record(engine: Engine) -> dict[str, Any]:
     """Which engine replayed."""
     pin = engine.pin
-    return {"pin": pin.name, "version": pin.vllm_version, "lock_sha256": pin.lock_sha256}
+    reused = {"reused": engine.reused} if engine.reused else {}
+    return {"pin": pin.name, "version": pin.vllm_version, "lock_sha256": pin.lock_sha256, **reused}

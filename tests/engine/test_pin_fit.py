@@ -9,9 +9,12 @@ from hypothesis import strategies as st
 
 from harness.engine import default_pin as default
 from harness.engine import detect
-from harness.engine.default_pin import check_fit, choice, look_at_python, note_on_default, this_host
+from harness.engine.default_pin import check_fit, note_on_default
 from harness.engine.pin_fit import Host, Reused, choose, fit
+from harness.engine.reused_python import ReusedPython
+from harness.engine.wheel_source import REUSE_PYTHON, WHEELHOUSE, Source
 from harness.errors import HarnessError
+from harness.record.wheelhouse import Wheelhouse
 from harness.spec.pin import DEFAULT_CPU_PIN, DEFAULT_CUDA_PIN, Pin, load_pin
 
 PAPERS = load_pin(DEFAULT_CUDA_PIN).model_copy(update={"cuda": "12.6", "compute_capability": ("7.0", "9.0")})
@@ -41,7 +44,8 @@ def pins(monkeypatch: pytest.MonkeyPatch) -> None:
     known = {each.name: each for each in (PAPERS, CURRENT)}
     monkeypatch.setattr(default, "pin_names", lambda: [*known, DEFAULT_CPU_PIN])
     monkeypatch.setattr(default, "load_pin", lambda name: known.get(name) or load_pin(name))
-    monkeypatch.delenv(default.REUSE_PYTHON, raising=False)
+    for name in (WHEELHOUSE, REUSE_PYTHON):
+        monkeypatch.delenv(name, raising=False)
 
 
 def machine(monkeypatch: pytest.MonkeyPatch, cuda: str | None, capability: str | None = "9.0") -> None:
@@ -161,20 +165,33 @@ def test_a_named_engine_that_cannot_work_is_refused_with_the_reason_and_another_
         check_fit(CURRENT)
 
 
+def wheelhouse(monkeypatch: pytest.MonkeyPatch, *left_out: str, torch: str) -> None:
+    """A wheelhouse of the current pin, on top of a Python with this torch."""
+    excluded = {"torch": left_out} if left_out else {}
+    house = Wheelhouse(CURRENT.name, "", None, "3.12", "manylinux_2_28_x86_64", "2.28", excluded, ())
+    reused = ReusedPython(Path("/opt/python"), "3.12", (), {"torch": (torch, ())}, is_venv=False)
+    monkeypatch.setattr(default, "named_wheelhouse", lambda: house)
+    monkeypatch.setattr(default, "source_of", lambda: Source(Path("wheels"), reused.python))
+    monkeypatch.setattr(Source, "reused", property(lambda _: reused))
+
+
 @pytest.mark.usefixtures("pins")
-def test_a_reused_python_decides_for_the_pin_whose_torch_it_has(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_wheelhouse_decides_for_its_pin_which_must_fit(monkeypatch: pytest.MonkeyPatch) -> None:
     machine(monkeypatch, "13.0")
-    monkeypatch.setenv(default.REUSE_PYTHON, "/opt/python")
-    monkeypatch.setattr(default, "look_at_python", lambda _: torch_of("2.11.0+cu130"))
-    chosen = choice(this_host())
-    assert chosen.pin == CURRENT.name
-    assert chosen.why == (
-        f"the newest CUDA pin that fits ({PAPERS.name}: it needs torch 2.7.1, /opt/python has torch 2.11.0+cu130)"
-    )
+    wheelhouse(monkeypatch, "torch==2.11.0", torch="2.11.0+cu130")
+    assert (default.default_pin(), note_on_default()) == (CURRENT.name, None)
+    check_fit(CURRENT)
+    with pytest.raises(HarnessError, match=f"{PAPERS.name} cannot run here: it needs torch 2.7.1, /opt/python has"):
+        check_fit(PAPERS)
+    machine(monkeypatch, "12.8")
+    with pytest.raises(HarnessError, match=f"^engine {CURRENT.name} cannot run here: driver .*; see .* doctor"):
+        check_fit(CURRENT)
 
 
-def test_another_python_is_asked_for_its_version_and_torch(tmp_path: Path) -> None:
-    assert look_at_python(sys.executable) == Reused(sys.executable, PYTHON, None)
-    for path, why in ((tmp_path / "none", "No such file or directory"), (Path("/bin/true"), "does not answer")):
-        with pytest.raises(HarnessError, match=rf"^HARNESS_REUSE_PYTHON={path}: .*{why}.*; name the interpreter"):
-            look_at_python(str(path))
+@pytest.mark.usefixtures("pins")
+def test_the_torch_of_a_reused_python_does_not_matter_where_the_wheelhouse_brings_its_own(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    machine(monkeypatch, "13.0")
+    wheelhouse(monkeypatch, torch="2.7.1")
+    check_fit(CURRENT)

@@ -59,7 +59,7 @@ def model(fake: FakeEngine) -> Path:
 
 def start(fake: FakeEngine, model: Path, state: StartState, kind: str = "measured", **around: Any) -> Run:
     offline = OfflineStart(fake.engine.python, model, {}, eager=False)
-    return fake.start(kind, state=state, start=offline, around=Surroundings(model, None, **around))
+    return fake.start(kind, state=state, start=offline, around=Surroundings(model, (), **around))
 
 
 def reason(run: Run, part: str = "storage") -> str:
@@ -275,7 +275,7 @@ def test_libraries_that_stay_in_memory_do_not_pass_for_cold(fake: FakeEngine, mo
     with user(library, "maps"):
         offline = OfflineStart(fake.engine.python, model, {}, eager=False)
         cold = replace(fake.case(), start=offline, state=RAM.model_copy(update={"libraries": "cold"}))
-        run = fake.start("measured", state=cold.state, start=offline, around=Surroundings(model, fake.root))
+        run = fake.start("measured", state=cold.state, start=offline, around=Surroundings(model, (fake.root,)))
     assert "of the libraries' bytes was in memory, declared is cold: libtorch.so: " in refused(fake, run)
 
 
