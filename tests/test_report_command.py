@@ -142,7 +142,7 @@ def test_a_program_reads_one_document_on_the_last_line(
 
 
 def test_recorded_runs_of_every_schema_version_can_be_explored(tmp_path: Path):
-    for version in ("schema_1", "schema_2", "schema_3", "schema_4"):
+    for version in ("schema_1", "schema_2", "schema_3", "schema_4", "schema_5"):
         workspace = Workspace(tmp_path / version)
         workspace.root.mkdir()
         workspace.runs.symlink_to(ROOT / "tests" / "example_runs" / version)

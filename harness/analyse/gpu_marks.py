@@ -13,17 +13,20 @@ from harness.record.gpu import CLOCK_REASONS, PCIE_GENERATION, PCIE_WIDTH, POWER
 # Some GPUs reach their power limit in every dense kernel; a twentieth of a start is what five starts can resolve.
 POWER_CAP_SHARE = 0.05
 LOST = "GPU is lost"
+MOST = 16  # marks of GPUs: a record holds 32 of all kinds
 _LINK = ((PCIE_GENERATION, "generation", ""), (PCIE_WIDTH, "width", "x"))
 
 
 def gpu_marks(gpus: Sequence[Mapping[str, Any]], samples: Iterable[Sample]) -> list[str]:
     """``gpus``: run.json's ``gpus``. A sample's GPU is its place there."""
     use = gpu_use(samples)
-    return [
+    marks = [
         mark
         for number, facts in enumerate(gpus)
         for mark in (*_before(number, facts), *_link(number, facts, use.get(number, {})), *_during(number, use))
     ]
+    more = len(marks) - MOST
+    return marks if more <= 0 else [*marks[:MOST], f"gpu: {more} more of this kind"]
 
 
 def _before(number: int, facts: Mapping[str, Any]) -> list[str]:

@@ -77,3 +77,10 @@ def test_marks_name_the_gpu_that_they_are_of() -> None:
         "gpu power: GPU 1",
         "gpu throttled: GPU 1",
     ]
+
+
+def test_a_machine_of_many_slow_gpus_has_no_more_marks_than_a_record_holds() -> None:
+    every = [USUAL | {"power_limit_w": 1.0, "sm_clock_application_mhz": 1, "pcie_width": 1} for _ in range(16)]
+    marks = gpu_marks(every, [])
+    assert marks[-1] == "gpu: 32 more of this kind"
+    assert is_marks(marks)

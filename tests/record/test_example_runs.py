@@ -27,6 +27,7 @@ ADDED = {
     2: {"failed_process": None, "phases_by_process": {}, "window": None, "round": None},
     3: {"graph": None},
     4: {"noise": {}, "output": None},
+    5: {"gpus": []},
 }
 SAME_STARTS = (1, 2)  # later versions have starts of their own
 

@@ -8,13 +8,13 @@ import sys
 from pathlib import Path
 from typing import Any
 
-import pynvml
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from harness.state.machine import machine_facts, node_id
 from harness.workspace import ROOT
+from tests.nvml import DRIVER, Nvml, gpu, mig, uuid_of
 
 FACTS = {
     "cpu_model": "A CPU",
@@ -110,23 +110,18 @@ def test_a_part_of_the_cpus_is_a_node_of_its_own(tmp_path: Path) -> None:
     assert part["id"] != node_id(machine_facts(tmp_path))
 
 
-def test_a_part_of_the_gpus_is_a_node_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("nvmlInit", "nvmlShutdown"):
-        monkeypatch.setattr(pynvml, name, lambda: None)
-    monkeypatch.setattr(pynvml, "nvmlDeviceGetCount", lambda: 2)
-    monkeypatch.setattr(pynvml, "nvmlSystemGetCudaDriverVersion_v2", lambda: 13000)
-    monkeypatch.setattr(pynvml, "nvmlSystemGetDriverVersion", lambda: "580.1")
-    monkeypatch.setattr(pynvml, "nvmlDeviceGetHandleByIndex", lambda index: index)
-    monkeypatch.setattr(pynvml, "nvmlDeviceGetUUID", lambda index: f"GPU-{index}")
-    monkeypatch.setattr(pynvml, "nvmlDeviceGetName", lambda index: f"name {index}")
+def test_a_part_of_the_gpus_is_a_node_of_its_own(tmp_path: Path, nvml: Nvml, monkeypatch: pytest.MonkeyPatch) -> None:
+    nvml.add(gpu(0, name="NVIDIA H200"), gpu(1, name="NVIDIA L40S"), mig(0, 0, "MIG-a", profile="1g.18gb"))
+    whole = [(uuid_of(0), "NVIDIA H200"), (uuid_of(1), "NVIDIA L40S")]
+    part = ("MIG-a", "NVIDIA H200 MIG 1g.18gb")
     nodes = []
-    for chosen, uuids in (("0,1", ["GPU-0", "GPU-1"]), ("1", ["GPU-1"]), ("GPU-0", ["GPU-0"]), ("", [])):
+    for chosen, named in (("0,1", whole), ("1", whole[1:]), (uuid_of(0), whole[:1]), ("MIG-a", [part]), ("", [])):
         monkeypatch.setenv("CUDA_VISIBLE_DEVICES", chosen)
         facts = machine_facts(tmp_path)
-        assert facts["gpu_uuids"] == uuids
-        assert facts["gpus"] == [uuid.replace("GPU-", "name ") for uuid in uuids]
+        assert list(zip(facts["gpu_uuids"], facts["gpus"], strict=True)) == named
+        assert (facts["driver_version"], facts["cuda_version"]) == (DRIVER, "13.0")
         nodes.append(node_id(facts))
-    assert len(set(nodes)) == 4
+    assert len(set(nodes)) == 5
 
 
 def test_another_host_name_is_the_same_node_and_is_nowhere_in_the_facts(tmp_path: Path) -> None:
