@@ -25,13 +25,7 @@ def run_bundle(number: str, out: Path | None, slots: Sequence[str], as_json: boo
         HarnessError: a slot that is not there, not finished, damaged or private; or ``out`` is another file already.
     """
     with json_errors(as_json):
-        load_figure(number, workspace)
-        found = chosen_slots(number, slots, workspace)
-        bundle = Bundle(number, {name: _travelling(folder, number, workspace) for name, folder in found.items()})
-        try:
-            content = pack(bundle)
-        except BundleError as error:
-            raise HarnessError(f"figure {number}: {error}") from None
+        found, content = bundle_of(number, slots, workspace)
         path = out or Path(f"figure-{number}-{'-'.join(found)}.zip")
         _write(path, content)
     lines = [
@@ -44,6 +38,21 @@ def run_bundle(number: str, out: Path | None, slots: Sequence[str], as_json: boo
         document = {"file": str(path), "figure": number, "slots": list(found), "bytes": len(content), "sha256": digest}
         print(json.dumps(document))
     return 0
+
+
+def bundle_of(number: str, slots: Sequence[str], workspace: Workspace) -> tuple[list[str], bytes]:
+    """The figure's ``slots`` (empty: all that are there) as one file, and their names.
+
+    Raises:
+        HarnessError: a slot that is not there, not finished, damaged or private.
+    """
+    load_figure(number, workspace)
+    found = chosen_slots(number, slots, workspace)
+    bundle = Bundle(number, {name: _travelling(folder, number, workspace) for name, folder in found.items()})
+    try:
+        return list(found), pack(bundle)
+    except BundleError as error:
+        raise HarnessError(f"figure {number}: {error}") from None
 
 
 def chosen_slots(number: str, wanted: Sequence[str], workspace: Workspace) -> dict[str, Path]:

@@ -10,6 +10,7 @@ from harness import (
     cli_claims,
     cli_doctor,
     cli_engines,
+    cli_gpu_check,
     cli_load,
     cli_parity,
     cli_predict,
@@ -129,6 +130,7 @@ app.command()(cli_claims.claims)
 app.command()(cli_doctor.doctor)
 app.command()(cli_predict.predict)
 app.command()(cli_parity.parity)
+app.command("gpu-check")(cli_gpu_check.gpu_check)
 app.command()(cli_replay.replay)
 app.command()(cli_report.report)
 

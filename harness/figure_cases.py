@@ -131,7 +131,7 @@ def _asked(figure: Figure, slot: str, options: Options, pin: Pin, pins: Sequence
 
 def _settings(figure: Figure, slot: str, model: str, options: Options, pin: Pin) -> Iterator[Setting]:
     """Every combination of engine arguments and states that the figure declares for the model."""
-    for parameters in figure.case_parameters(model, pin.device):
+    for parameters in figure.case_parameters(model, pin.device, options.smoke):
         for name, state in figure.states_in(slot, options.storage, options.smoke).items():
             mode = options.mode or "offline"
             yield Setting(parameters, state, name, options.eager, mode, options.drop_caches)

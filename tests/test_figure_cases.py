@@ -7,7 +7,7 @@ import pytest
 from harness.errors import HarnessError
 from harness.figure_cases import Asked, asked_figures
 from harness.measure.case import Options
-from harness.spec.figure import figure_numbers, load_figure
+from harness.spec.figure import Figure, figure_numbers, load_figure
 from harness.spec.state import StartState
 from harness.workspace import Workspace
 
@@ -84,6 +84,15 @@ def test_a_varied_argument_makes_a_point_for_each_value():
     assert [parameters["cuda_graph_sizes"] for parameters in figure.case_parameters("llama2-7b-hf", "cuda")] == [
         [1], [56], [136], [216], [296], [376], [456]
     ]  # fmt: skip
+
+
+def test_a_smoke_takes_few_values_of_what_is_varied_where_it_names_them():
+    figure = load_figure("9", HERE)
+    few = [parameters["cuda_graph_sizes"] for parameters in figure.case_parameters("llama2-7b-hf", "cuda", smoke=True)]
+    assert few == [[1], [216], [456]]
+    other = {**figure.model_dump(), "smoke": {"iterations": 1, "vary": {"cuda_graph_sizes": [[2]]}}}
+    with pytest.raises(ValueError, match=r"smoke.vary has cuda_graph_sizes = \[2\], which vary does not"):
+        Figure.model_validate(other)
 
 
 def test_smoke_takes_few_models_and_models_that_were_typed_win():

@@ -13,6 +13,7 @@ from harness.analyse.phases import GROUPS
 from harness.record.paper import PaperRow
 from harness.record.slot import Slot
 from harness.record.tables import PARTS, SLOT_TABLES, Cell, parse_table
+from harness.spec.arguments import CAPTURED, captured_sizes
 
 Whose = Literal["mine", "merged", "paper"]
 Source = Literal["span", "log"]
@@ -176,13 +177,9 @@ def sizes_of(model: Mapping[str, Any]) -> dict[str, float]:
 
 
 def captured(parameters: Mapping[str, Any]) -> dict[str, float]:
-    """How many batch sizes vLLM 0.10.1.1 captures graphs for: 1, 2, 4 and the multiples of 8 up to the given one."""
-    sizes = parameters.get("cuda_graph_sizes")
-    if isinstance(sizes, list | tuple) and len(sizes) == 1:
-        sizes = sizes[0]
-    if isinstance(sizes, int):
-        return {"captured_sizes": 3 + sizes // 8}
-    return {"captured_sizes": len(sizes)} if isinstance(sizes, list | tuple) else {}
+    """How many batch sizes graphs are captured for, where the start was told (``harness/spec/arguments.py``)."""
+    given = parameters.get(CAPTURED)
+    return {"captured_sizes": len(captured_sizes(given))} if isinstance(given, int | list | tuple) else {}
 
 
 def paper_sides(

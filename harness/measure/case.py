@@ -16,6 +16,7 @@ from harness.measure.one_run import Case
 from harness.measure.preparation import Surroundings
 from harness.measure.start import OfflineStart, ServerStart, Start
 from harness.record.store import case_id
+from harness.spec.arguments import spelt
 from harness.spec.figure import Figure, Mode
 from harness.spec.pin import Pin
 from harness.spec.state import StartState
@@ -117,6 +118,7 @@ def make_case(
 
 def declared_definition(figure: Figure, pin: Pin, model: str, setting: Setting) -> dict[str, Any]:
     """What defines a case and is known before its engine is installed and its model made."""
+    arguments = spelt(setting.parameters, pin.spells)
     return {
         "study": figure.study,
         "model": model,
@@ -129,6 +131,7 @@ def declared_definition(figure: Figure, pin: Pin, model: str, setting: Setting) 
         "environment": declared_environment(pin) | figure.environment,
         "study_sha256": study.sha256(),
         "parameters": setting.parameters,
+        **({"spelt": arguments} if arguments != setting.parameters else {}),
         "eager": setting.eager,
         "mode": setting.mode,
         "state": setting.state.declared(),
@@ -139,10 +142,11 @@ def declared_definition(figure: Figure, pin: Pin, model: str, setting: Setting) 
 
 
 def _start(model: Path, engine: Engine, setting: Setting) -> Start:
+    arguments = spelt(setting.parameters, engine.pin.spells)
     if setting.mode == "offline":
-        return OfflineStart(engine.python, model, setting.parameters, setting.eager)
+        return OfflineStart(engine.python, model, arguments, setting.eager)
     address = Address(port=free_port())
-    command = study.server_command(engine.python, model, setting.parameters, setting.eager, address.port)
+    command = study.server_command(engine.python, model, arguments, setting.eager, address.port)
     return ServerStart(tuple(command), address, prompt=study.PROMPT)
 
 

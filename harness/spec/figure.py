@@ -28,6 +28,7 @@ class Smoke(BaseModel):
     iterations: int = Field(ge=1)
     models: tuple[str, ...] | None = Field(default=None, min_length=1)  # a few of the figure's
     states: tuple[str, ...] | None = Field(default=None, min_length=1)  # the same of its states
+    vary: dict[str, tuple[Any, ...]] = {}  # the same of an argument's values
 
 
 class Shows(BaseModel):
@@ -70,11 +71,11 @@ class Figure(BaseModel):
     differ: Difference | None = None
     timeout_s: float = Field(gt=0, allow_inf_nan=False)  # of one run
 
-    def case_parameters(self, model: str, device: Device) -> list[dict[str, Any]]:
-        """Engine arguments of each of the model's cases, in the declared order."""
+    def case_parameters(self, model: str, device: Device, smoke: bool = False) -> list[dict[str, Any]]:
+        """Engine arguments of each of the model's cases, in the declared order. ``smoke``: those of the smoke alone."""
         common = {**self.parameters, **self.parameters_of.get(model, {}), **self.parameters_on.get(device, {})}
-        combinations = itertools.product(*self.vary.values())
-        return [common | dict(zip(self.vary, values, strict=True)) for values in combinations]
+        vary = self.vary | (self.smoke.vary if smoke else {})
+        return [common | dict(zip(vary, values, strict=True)) for values in itertools.product(*vary.values())]
 
     def states_in(self, slot: str, storage: str | None = None, smoke: bool = False) -> dict[str, StartState]:
         """Name → state of the cases of one slot; a figure with one state has no name for it.
@@ -108,6 +109,9 @@ class Figure(BaseModel):
             raise ValueError(f"slot_states names '{unknown[0]}', which is not among this figure's slots")
         if unknown := [state for state in self.smoke.states or () if state not in self.states]:
             raise ValueError(f"smoke.states names '{unknown[0]}', which is not among this figure's states")
+        for name, values in self.smoke.vary.items():
+            if unlisted := [value for value in values if value not in self.vary.get(name, ())]:
+                raise ValueError(f"smoke.vary has {name} = {unlisted[0]}, which vary does not")
         if self.differ and len(self.slots) < 2:
             raise ValueError("differ needs at least two slots")
         if len(set(self.slots)) != len(self.slots) or len(set(self.models)) != len(self.models):

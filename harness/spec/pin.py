@@ -67,6 +67,8 @@ class Pin(Build):
     cuda: str | None = Field(None, pattern=r"^[0-9]+\.[0-9]+$")  # of its torch; a driver of this major version runs it
     # oldest and newest compute capability of a GPU that its torch has kernels for, e.g. 7.5 and 12.0
     compute_capability: tuple[str, str] | None = None
+    # engine argument of the paper's release → this one's, where it has another name (harness/spec/arguments.py)
+    spells: dict[str, str] = {}
     lacks: dict[str, str] = {}  # phase, or argument=value, that this engine does not have → why, in a few words
     files: dict[str, PatchedFile]  # path relative to the folder that holds vllm/ → content
     on_request: bool = False  # of a release: figures over all versions leave it out until it is named

@@ -10,7 +10,7 @@ from harness.engine.environment import Engine
 from harness.engine.model_store import ModelFiles
 from harness.measure.case import Options, Setting, declared_definition, declared_environment, make_case
 from harness.measure.one_run import Case
-from harness.measure.start import OfflineStart
+from harness.measure.start import OfflineStart, ServerStart
 from harness.spec.figure import Figure, Mode
 from harness.spec.pin import DEFAULT_CPU_PIN, load_pin
 from harness.spec.state import StartState
@@ -150,3 +150,18 @@ def test_what_is_known_before_the_engine_is_there_is_part_of_the_definition() ->
     whole = case().definition
     assert all(whole[name] == value for name, value in known.items() if name != "engine")
     assert known["engine"].items() <= whole["engine"].items()
+
+
+def test_an_engine_is_asked_in_its_own_words_and_the_record_keeps_the_figure_s() -> None:
+    parameters = {"max_model_len": 64, "cuda_graph_sizes": [8]}
+    theirs = {"max_model_len": 64, "cudagraph_capture_sizes": [1, 2, 4, 8]}
+    spells = {"pin": {"spells": {"cuda_graph_sizes": "cudagraph_capture_sizes"}}}
+    asked = case(figure={"parameters": parameters}, **spells)
+    assert isinstance(asked.start, OfflineStart)
+    assert asked.start.parameters == theirs
+    assert (asked.definition["parameters"], asked.definition["spelt"]) == (parameters, theirs)
+    assert case(figure={"parameters": {"max_model_len": 64}}, **spells).name == case().name  # nothing to be spelt
+    served = case(figure={"parameters": parameters}, mode="serve", **spells)
+    assert isinstance(served.start, ServerStart)
+    words = list(served.start.arguments)
+    assert words[words.index("--cudagraph-capture-sizes") :][1:5] == ["1", "2", "4", "8"]
