@@ -5,8 +5,8 @@
 Needs the default engine and the caches of a finished figure-2 session (bash run_figure.sh 2, with --eager unless
 --compiled). Prints a table; the last line of stdout is one JSON document. Run it on a machine that does nothing else.
 
-1. Per event, in the engine's Python: a hooked call of a function that does nothing, an import, a call of a function
-   whose hook was taken out again.
+1. Per event, in the engine's Python: a hooked call of a function that does nothing, one that is added up (without and
+   with bytes read), an import, a call of a function whose hook was taken out again.
 2. Per start: ``tracer.self_s`` of each traced run (time inside the tracer, measured by itself, all processes).
 3. End to end: starts with and without tracing, alternating; the difference of each pair.
 """
@@ -44,7 +44,9 @@ os.environ["COLDSTART_TRACE_DIR"] = tempfile.mkdtemp()
 import coldstart_tracer
 from coldstart_tracer import _disarm, _hooks
 from coldstart_tracer._spans import tracer
-module = types.ModuleType("bench_target"); exec("def f(): pass", module.__dict__)
+from coldstart_tracer._many import Window
+module = types.ModuleType("bench_target")
+exec("def f(): pass\\ndef g(): pass\\ndef h(): pass", module.__dict__)
 sys.modules["bench_target"] = module
 _hooks._pending["bench_target"] = [{"module": "bench_target", "name": "f", "kind": "work", "phase": "config"}]
 plain = module.f; _hooks.hook_module("bench_target"); hooked = module.f
@@ -62,12 +64,21 @@ __import__("bench_m599")
 before, events = tracer.self_ns, tracer.events
 span = per_call(hooked) - per_call(plain)
 counted = (tracer.self_ns - before) / 20000
+window = Window()
+for name, io in (("g", False), ("h", True)):
+    window.hooks.append({"module": "bench_target", "name": name, "kind": "work", "many": True, "part": name, "io": io})
+around = tracer.begin("around", "work", {})
+opened = window.open(); before = tracer.self_ns
+added, added_io = (per_call(lambda: module.g()) - per_call(lambda: plain()), per_call(lambda: module.h()))
+added_counted = (tracer.self_ns - before) / 40000
+window.close(opened); tracer.end(around, time.monotonic_ns())
 traced = imports(0, 250)
 _disarm.disarm()
 disarmed = per_call(hooked) - per_call(plain)
 untraced = imports(250, 500)
 print(json.dumps({"hooked_call_ns": span, "of_it_counted_by_tracer_ns": counted, "traced_import_ns": traced - untraced,
-                  "disarmed_call_ns": disarmed}))
+                  "added_up_call_ns": added, "added_up_call_with_io_ns": added_io,
+                  "of_these_two_counted_by_tracer_ns": added_counted, "disarmed_call_ns": disarmed}))
 """
 
 

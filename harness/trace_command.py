@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -70,6 +71,8 @@ def _trace(
     return {
         "run_id": run.run_id,
         "ready_s": run.ready_s,
+        "first_token_s": run.first_token_s,
+        "parts": [asdict(part) for part in parts.parts],
         "perfetto": str(perfetto) if perfetto else None,
         "flame": str(flame) if flame else None,
         "processes": facts,
@@ -96,6 +99,8 @@ def describe(run: Run, folder: Path) -> dict[str, str]:
     """Whose start it is, in words."""
     twin = ", a structural twin with random weights" if run.model.get("twin") else ""
     end = f"{run.status}: {run.reason}" if run.ready_s is None else f"ready after {run.ready_s:.2f} s"
+    if run.ready_s is not None and run.first_token_s is not None:
+        end += f", first token {run.first_token_s:.2f} s later"
     doubt = next((str(part.get("reason")) for part in run.certificate.values() if not part["holds"]), None)
     return {
         "model": f"{run.model.get('name') or 'model unknown'}{twin}",

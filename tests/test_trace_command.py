@@ -107,6 +107,27 @@ def test_without_a_file_the_processes_and_the_longest_leaves_are_printed(
     assert sorted(leaves) == ["imports:main", "load_weights", "unattributed"]
 
 
+def test_what_a_phase_consists_of_and_the_first_token_are_told(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = store_run(tmp_path, make_run("1"))
+    parts = {"copy cpu to cuda": {"calls": 4, "ns": S // 2, "bytes": 2_000_000}}
+    load = span("load", 2 * S + 10, 3 * S, phase="load_weights", parts=parts)
+    write_process(folder / "spans", 8, "worker", 2 * S, 2 * S + 10, [load], parent=7)
+    trace("tiny/1", None, None, False, Workspace(tmp_path))
+    lines = capsys.readouterr().out.splitlines()
+    rows = [line.split() for line in lines]
+    assert ["load_weights:", "copy", "cpu", "to", "cuda", "0.500", "4", "2.0"] in rows
+    assert ["load_weights:", "other", "0.500"] in rows
+    assert any("ready after 3.00 s, first token 0.10 s later" in line for line in lines)
+    code, out, _ = run_cli(capsys, str(folder), "--perfetto", str(tmp_path / "out.json"), "--json")
+    document = json.loads(out.splitlines()[-1])
+    assert (code, document["first_token_s"]) == (0, 0.1)
+    told = [(part["phase"], part["part"], part["calls"], part["bytes"]) for part in document["parts"]]
+    assert told == [("load_weights", "copy cpu to cuda", 4, 2_000_000), ("load_weights", "other", None, None)]
+    check(json.loads((tmp_path / "out.json").read_text()))
+
+
 def test_a_run_that_hung_is_traced_until_its_processes_were_ended(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

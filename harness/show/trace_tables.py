@@ -1,5 +1,6 @@
-"""A run's processes and its longest leaves, as tables for a terminal."""
+"""A run's processes, its longest leaves and what they consist of, as tables for a terminal."""
 
+from itertools import groupby
 from typing import Any
 
 from rich.box import SIMPLE_HEAD
@@ -13,6 +14,7 @@ from harness.analyse.window import last_event_ns
 from harness.record.plain import printable
 
 LEAVES_SHOWN = 10
+PARTS_SHOWN = 10  # of a phase
 _ENDINGS = {"tracer disarmed": "ready", "tracer exit": "exit"}  # note of the tracer → what it says of the process
 
 
@@ -41,7 +43,19 @@ def tables(heading: list[str], processes: list[dict[str, Any]], parts: Partition
     leaves = _table(f"leaf, {LEAVES_SHOWN} longest", "seconds", "%")
     for leaf, seconds in sorted(parts.phases.items(), key=lambda item: -item[1])[:LEAVES_SHOWN]:
         leaves.add_row(_cell(leaf), f"{seconds:.3f}", f"{100 * seconds / parts.ready_s:.1f}")
-    return Group(*(_cell(line, 1000) for line in heading), by_process, leaves)
+    told = [_parts(parts)] if parts.parts else []
+    return Group(*(_cell(line, 1000) for line in heading), by_process, leaves, *told)
+
+
+def _parts(parts: Partition) -> Table:
+    """What phases consist of; of a phase the longest parts."""
+    table = _table("phase: part", "seconds", "calls", "MB copied", "MB read")
+    for _, found in groupby(parts.parts, key=lambda part: part.phase):
+        for part in sorted(found, key=lambda part: -part.seconds)[:PARTS_SHOWN]:
+            copied, read = ("" if size is None else f"{size / 1e6:.1f}" for size in (part.bytes, part.read_bytes))
+            calls = "" if part.calls is None else str(part.calls)
+            table.add_row(_cell(f"{part.phase}: {part.part}"), f"{part.seconds:.3f}", calls, copied, read)
+    return table
 
 
 def _table(name: str, *others: str) -> Table:

@@ -22,7 +22,7 @@ def test_the_parts_of_a_phase_add_up_to_it(planted: tuple[Run, Path, Path]) -> N
     run, folder, _ = planted
     parts = parts_of(folder)
     phases = {phase for phase, _ in parts}
-    assert {"load_weights", "warmup"} <= phases
+    assert "load_weights" in phases
     for phase in phases:
         whole = sum(part.seconds for part in parts.values() if part.phase == phase)
         assert whole == pytest.approx(run.phases[phase], abs=1e-9)
@@ -57,6 +57,15 @@ def test_a_delay_planted_in_copies_is_found_in_the_copies_and_nowhere_else(plant
     others = [part for key, part in parts.items() if key[0] == "load_weights" and key[1] != COPY]
     print(json.dumps({part.part: part.seconds for part in (*others, parts["load_weights", COPY])}))
     assert all(part.seconds < slept_s for part in others)
+
+
+def test_the_warm_up_of_a_compiled_start_is_told_by_number_of_tokens(cold_compiled: tuple[Run, Path]) -> None:
+    run, folder = cold_compiled
+    parts = {part: found for (phase, part), found in parts_of(folder).items() if phase == "warmup"}
+    sized = [name for name in parts if name.isdecimal()]
+    assert len(sized) == 1, sorted(parts)
+    assert parts[sized[0]].calls == 1
+    assert sum(part.seconds for part in parts.values()) == pytest.approx(run.phases["warmup"], abs=1e-9)
 
 
 def test_nothing_of_it_stays_on_the_engine(planted: tuple[Run, Path, Path]) -> None:
