@@ -63,6 +63,13 @@ class Hook(BaseModel):
             raise ValueError("phases are chosen by the detail: name its argument with 'detail'")
         if self.many and (self.kind != "work" or not self.part or not self.within or self.phase or self.disarm):
             raise ValueError("many needs kind = 'work', 'part' and 'within', and has neither phase nor disarm")
+        of_spans = (self.context, self.min_ms, self.child_role, self.starts_child, self.phases, self.graph is not None)
+        if self.many and any(of_spans):
+            raise ValueError("many makes no spans: no context, min_ms, child_role, starts_child, phases or graph")
+        if self.part and "{devices}" in self.part and self.counts_bytes is None:
+            raise ValueError("{devices} in part are those of counts_bytes")
+        if self.part and "{detail}" in self.part and self.detail is None:
+            raise ValueError("{detail} in part: name its argument with 'detail'")
         if (self.within or self.items or self.counts_bytes is not None) and not self.many:
             raise ValueError("within, items and counts_bytes belong to many = true")
         if self.waits_for is not None and self.kind != "wait":
@@ -78,11 +85,15 @@ class HookTable(BaseModel):
 
     @model_validator(mode="after")
     def _unique(self) -> "HookTable":
-        seen: set[tuple[str, str]] = set()
+        seen: set[tuple[str, str, str | None]] = set()
         for hook in self.hook:
-            if (hook.module, hook.name) in seen:
+            if (hook.module, hook.name, hook.within) in seen:
                 raise ValueError(f"{hook.module}:{hook.name} is hooked twice")
-            seen.add((hook.module, hook.name))
+            seen.add((hook.module, hook.name, hook.within))
+        spans = {f"{module}:{name}" for module, name, within in seen if within is None}
+        for hook in self.hook:
+            if hook.within is not None and hook.within not in spans:
+                raise ValueError(f"{hook.module}:{hook.name}: within = '{hook.within}' is no hook of this table")
         return self
 
 
