@@ -79,6 +79,18 @@ def test_figures_10_11_and_13_share_their_starts_from_memory():
     assert [(p.model, p.setting) for p in starts[0]] == [(p.model, p.setting) for p in starts[1]]
 
 
+@pytest.mark.parametrize("number", ["6", "8", "9", "15"])
+@pytest.mark.parametrize("pin", ["vllm-0.10.1.1-cuda", "vllm-0.25.1-cuda"])
+def test_both_cuda_pins_have_what_needs_a_gpu(number: str, pin: str, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("harness.figure_cases.visible_gpus", lambda: ["a GPU"])
+    (figure,) = asked_figures(number, None, Options(), pin, HERE)
+    declared = load_figure(number, HERE)
+    assert [point.model for point in figure.points] == [
+        model for model in declared.models for _ in declared.case_parameters(model, "cuda")
+    ]
+    assert figure.notes == ()
+
+
 def test_a_varied_argument_makes_a_point_for_each_value():
     figure = load_figure("9", HERE)
     assert [parameters["cuda_graph_sizes"] for parameters in figure.case_parameters("llama2-7b-hf", "cuda")] == [

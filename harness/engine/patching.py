@@ -12,6 +12,7 @@ from harness.engine.patch_record import RECORD
 from harness.engine.patch_set import patch_set_of
 from harness.engine.patch_state import PatchState, examine, require_version
 from harness.engine.patch_steps import alone, install, remove
+from harness.engine.vllm_build import UNTOLD, device_of
 from harness.errors import HarnessError
 from harness.spec.hooks import Hook
 from harness.spec.pin import Pin
@@ -37,9 +38,15 @@ def status(pin: Pin, vllm_dir: Path) -> PatchState:
     """State of the engine towards the pin's patch set.
 
     Raises:
-        HarnessError: another version of vllm, or one that has the tracer without the diffs.
+        HarnessError: another version of vllm, a build for another device, or one that has the tracer without the diffs.
     """
     require_version(pin, vllm_dir)
+    device, why = device_of(vllm_dir, vllm_dir.parent)
+    if device != pin.device and why != UNTOLD:  # its files can be the same, byte for byte; the hooks are not
+        raise HarnessError(
+            f"{vllm_dir}: this build is for {device} ({why}), but the patch set of pin '{pin.name}' is for "
+            f"{pin.device}; choose the pin with --pin, or take the tracer alone with --hooks-only"
+        )
     found = examine(patch_set_of(pin), vllm_dir.parent)
     if found.record and found.record.mode == "hooks-only":
         raise HarnessError(

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Literal
 
 Device = Literal["cpu", "cuda"]
+UNTOLD = "nothing says otherwise"
 GPU_EXTENSIONS = ("cumem_allocator*.so", "_moe_C*.so")  # not in CPU builds
 
 
@@ -30,7 +31,7 @@ def device_of(vllm_dir: Path, site: Path) -> tuple[Device, str]:
     text = torch.read_text(encoding="utf-8", errors="replace") if torch.is_file() else ""
     if built := re.search(r"^(cuda|hip)\b[^=\n]*=\s*['\"]([^'\"]+)", text, re.MULTILINE):
         return "cuda", f"its torch is built for {built[1]} {built[2]}"
-    return ("cpu", "its torch is built without a GPU") if text else ("cuda", "nothing says otherwise")
+    return ("cpu", "its torch is built without a GPU") if text else ("cuda", UNTOLD)
 
 
 def _distributions(vllm_dir: Path, site: Path) -> Iterator[tuple[str, str]]:

