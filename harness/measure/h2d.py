@@ -9,7 +9,7 @@ from typing import Any
 from harness.engine.detect import device_variables
 from harness.engine.environment import Engine
 from harness.engine.study_worker import run_worker
-from harness.errors import MeasurementFailed
+from harness.errors import HarnessError, MeasurementFailed
 from harness.record.gpu_check import STUDY, GpuCheckError, Transfers, copies_of, read_transfers
 from harness.record.routing_store import StoredCase
 from harness.spec.gpu_check import Transfers as Asked
@@ -60,8 +60,7 @@ def _make(stored: StoredCase, engine: Engine, asked: Asked, file: Path) -> None:
         document = {"device": device, "mib": list(asked.mib), "repeats": asked.repeats, "file": str(file)}
         request.write_text(json.dumps(document), encoding="utf-8")
         environment = {**engine.pin.environment, **device_variables(), "PYTHONDONTWRITEBYTECODE": "1"}
-        what = "timing copies to the device"
-        run_worker(engine.python, WORKER, (request, result), environment, what, _LIMIT_S)
+        _run(engine, (request, result), environment)
         told = json.loads(result.read_bytes())
         made_at = datetime.now(UTC).isoformat(timespec="seconds")
         Transfers(str(told["device"]), made_at, copies_of(told["samples"])).write(working)
@@ -72,3 +71,10 @@ def _make(stored: StoredCase, engine: Engine, asked: Asked, file: Path) -> None:
         raise MeasurementFailed(f"timing copies to the device: the worker's answer cannot be used ({error})") from None
     finally:
         shutil.rmtree(working, ignore_errors=True)
+
+
+def _run(engine: Engine, paths: tuple[Path, Path], environment: dict[str, str]) -> None:
+    try:
+        run_worker(engine.python, WORKER, paths, environment, "timing copies to the device", _LIMIT_S)
+    except HarnessError as error:  # a GPU that is lost is no wrong use
+        raise MeasurementFailed(str(error)) from None
