@@ -12,6 +12,7 @@ from harness.analyse.part_means import MeanPart, cumulated, sizes
 from harness.analyse.parts import OTHER
 from harness.analyse.points import Point, Series
 from harness.show.caption import CAPTION_PT, CAPTION_ROW_IN, caption_lines
+from harness.show.linear_text import AXES, size
 from harness.show.panel import MARGIN_IN, RIGHT_IN, Panel, draw_block
 from harness.show.startup_colours import Look
 from harness.show.style import (
@@ -72,7 +73,7 @@ def draw_parts(panel: Panel, series: Series, top: float) -> None:
     begin = top
     if has_sizes(series):
         panel.text(MARGIN_IN, top + _HEAD / 2, f"{series.quantity} by captured batch size", FONT_PT, weight="bold")
-        _draw_sizes(panel, points, top + _HEAD)
+        _draw_sizes(panel, series, top + _HEAD)
     else:
         panel.text(MARGIN_IN, top + _HEAD / 2, f"what {series.quantity} consists of", FONT_PT, weight="bold")
         _draw_shares(panel, points, top + _HEAD)
@@ -109,14 +110,15 @@ def shown_sizes(points: Sequence[Point]) -> list[Point]:
     return [found[0], found[len(found) // 2], found[-1]]
 
 
-def _draw_sizes(panel: Panel, points: Sequence[Point], top: float) -> None:
+def _draw_sizes(panel: Panel, series: Series, top: float) -> None:
     each = panel.axes(_LEFT, top, _WIDTH, _SIZES_HEIGHT)
     whole = panel.axes(_LEFT, top + _SIZES_HEIGHT + _BETWEEN, _WIDTH, _SIZES_HEIGHT)
     most, most_s = 1, 0.0
-    for point, (colour, marker, dashes) in zip(shown_sizes(points), _LINES, strict=False):
+    for point, (colour, marker, dashes) in zip(shown_sizes(series.points), _LINES, strict=False):
         by_size = sizes(point.parts)
         most, most_s = max(most, by_size[-1][0]), max(most_s, *(seconds for _, seconds in by_size))
-        name, _ = fitted(point.label, SMALLEST_PT, _WIDTH / 2)
+        unit = f" {AXES[series.axis][1]}" if point.label == size(point.x) else ""
+        name, _ = fitted(point.label + unit, SMALLEST_PT, _WIDTH / 2)
         looks = {"color": colour, "ls": dashes, "lw": 0.8, "ms": 1.8, "mew": 0.4}
         each.plot(*zip(*by_size, strict=True), marker=marker, label=name, **looks)  # type: ignore[arg-type]
         whole.plot(*zip(*cumulated(by_size), strict=True), marker=marker, label=name, **looks)  # type: ignore[arg-type]

@@ -93,6 +93,9 @@ def test_of_many_lists_three_are_drawn_and_the_others_are_said_to_be_in_the_tabl
     assert "4 more in the printed table" in words(figure)
     legend = next(axes.get_legend() for axes in figure.axes if axes.get_legend())
     assert [text.get_text() for text in legend.get_texts()] == ["model-8", "model-216", "model-456"]
+    alike = [replace(case, model="one") for case in cases]
+    legend = next(axes.get_legend() for axes in sides(CAPTURE, *alike).axes if axes.get_legend())
+    assert [text.get_text() for text in legend.get_texts()] == ["4 sizes", "30 sizes", "60 sizes"]
     console = Console(width=100, record=True, file=io.StringIO())
     for note in notes:
         console.print(note)
