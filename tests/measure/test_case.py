@@ -1,5 +1,6 @@
 """A case's identity: everything that defines a start is in its name's hash, and nothing else is."""
 
+import json
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -150,3 +151,22 @@ def test_what_is_known_before_the_engine_is_there_is_part_of_the_definition() ->
     whole = case().definition
     assert all(whole[name] == value for name, value in known.items() if name != "engine")
     assert known["engine"].items() <= whole["engine"].items()
+
+
+def installed(folder: Path, **stamp: Any) -> str:
+    """An environment that has nothing but a stamp."""
+    folder.mkdir()
+    said = {"lock_sha256": PIN.lock_sha256, "python": "3.11"} | stamp
+    (folder / "engine.json").write_text(json.dumps(said))
+    return str(folder)
+
+
+def test_packages_of_another_python_are_part_of_a_case_and_where_wheels_came_from_is_not(tmp_path: Path) -> None:
+    plain = case(folder=installed(tmp_path / "plain"))
+    from_wheels = case(folder=installed(tmp_path / "wheels", wheelhouse=True))
+    assert from_wheels.name == plain.name
+    assert "reused" not in plain.engine_facts
+    reusing = case(folder=installed(tmp_path / "reusing", wheelhouse=True, reused={"torch": "2.11.0+cu130"}))
+    assert reusing.engine_facts["reused"] == {"torch": "2.11.0+cu130"}
+    assert reusing.name != plain.name
+    assert case(folder=installed(tmp_path / "newer", python="3.12")).engine_facts["python"] == "3.12"
