@@ -1,6 +1,6 @@
 """Whether an engine's environment is there, complete, and patched as its pin says; read from its files alone."""
 
-import sys
+from dataclasses import replace
 
 from harness.doctor.check import Check
 from harness.engine.environment import Engine, engine_of
@@ -8,8 +8,11 @@ from harness.engine.environments import state_of
 from harness.engine.patch_record import RECORD, read_record
 from harness.engine.patch_set import patch_set_of
 from harness.engine.patch_state import examine, installed_version
+from harness.engine.wheel_check import fit
+from harness.engine.wheel_source import Source, source_of
 from harness.errors import HarnessError
 from harness.record.plain import printable
+from harness.record.wheelhouse import WheelhouseError
 from harness.spec.pin import Pin
 from harness.workspace import Workspace
 
@@ -18,10 +21,12 @@ def engine_check(pin: Pin, workspace: Workspace) -> Check:
     """The environment of a pin, or of a release."""
     engine = engine_of(pin, workspace)
     name, needed = f"engine {pin.name}", f"vLLM {pin.vllm_version}{', patched' if pin.traced else ' as published'}"
-    version = f"{sys.version_info.major}.{sys.version_info.minor}"
-    if version not in pin.python:
-        return Check(name, "cannot", f"Python is {version}", f"{needed}; Python {' or '.join(pin.python)}")
+    source = source_of()
+    if source.version not in pin.python:
+        return Check(name, "cannot", f"Python is {source.version}", f"{needed}; Python {' or '.join(pin.python)}")
     if (state := state_of(engine)) != "installed":
+        if source.wheelhouse:
+            return _of_wheelhouse(pin, source, state, Check(name, "missing", "", f"{needed}; {pin.installed_gb:g} GB"))
         needed = f"{needed}; {pin.installed_gb:g} GB and a network to install it"
         return Check(
             name, "missing", state, needed, f"python3 -m harness engines install --pin {pin.name}", automatic=True
@@ -30,6 +35,20 @@ def engine_check(pin: Pin, workspace: Workspace) -> Check:
         return _of_files(engine, name, needed)
     except (HarnessError, OSError, ValueError) as error:
         return _broken(engine, name, str(error), needed)
+
+
+def _of_wheelhouse(pin: Pin, source: Source, state: str, check: Check) -> Check:
+    """Whether the engine can be installed from the wheelhouse that was named; its wheels are not read."""
+    assert source.wheelhouse is not None
+    try:
+        found = fit(source.wheelhouse, pin, source.reused, contents=False)
+    except (HarnessError, WheelhouseError) as error:
+        return replace(check, status="cannot", found=f"{state}; {printable(str(error), 160)}")
+    if not found.fits:
+        return replace(check, status="cannot", found=f"{state}; wheelhouse: {printable('; '.join(found.lines()), 160)}")
+    reused = ", ".join(f"{name} {version}" for name, version in found.reused.items() if name == "torch")
+    told = f"{state}; the wheelhouse fits" + (f", {reused} is reused" if reused else "")
+    return replace(check, found=told, fix=f"python3 -m harness engines install --pin {pin.name}", automatic=True)
 
 
 def _of_files(engine: Engine, name: str, needed: str) -> Check:

@@ -16,7 +16,7 @@ from harness.engine.wheel_lock import LEGACY_GLIBC, Target, Want
 from harness.errors import HarnessError
 from harness.record.wheelhouse import normal_name
 
-BATCH = 10  # packages of one pip: what an interrupted one loses
+BATCH = 20  # packages of one pip: what an interrupted one loses
 _NO_WHEEL = ("No matching distribution found", "Could not find a version that satisfies")
 _PIP = [sys.executable, "-m", "pip"]
 _QUIET = ["--quiet", "--disable-pip-version-check"]

@@ -22,6 +22,7 @@ from harness.workspace import Workspace
 from tests.doctor.conftest import Told
 from tests.engine.fake_vllm import FakeEngine, make_fake_engine
 from tests.engine.safetensors_bytes import safetensors
+from tests.tiny_wheelhouse import TinyIndex
 
 HERE = f"{sys.version_info.major}.{sys.version_info.minor}"
 REINSTALL = "python3 -m harness engines remove fake && python3 -m harness engines install --pin fake"
@@ -158,3 +159,23 @@ def test_an_interrupted_download_is_told_and_starts_use_the_twin(workspace: Work
     found = look_at_model(NAME, workspace)
     assert (found.check.status, found.check.fix) == ("warn", f"python3 download_models.py {NAME}")
     assert (found.twin, found.there) == (True, True)
+
+
+def test_a_wheelhouse_that_was_named_is_told_to_fit_or_why_it_does_not(
+    workspace: Workspace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tiny = TinyIndex(tmp_path, monkeypatch)
+    monkeypatch.setattr("harness.engine.wheel_download.STEPS.run", tiny.copying_pip)
+    house = tiny.build()
+    monkeypatch.setenv("HARNESS_WHEELHOUSE", str(tmp_path / "wheelhouse"))
+    check = engine_check(tiny.pin(), workspace)
+    assert (check.status, check.found, check.automatic) == ("missing", "absent; the wheelhouse fits", True)
+    (tmp_path / "wheelhouse" / house.files[0].name).unlink()
+    check = engine_check(tiny.pin(), workspace)
+    assert (check.status, check.found, check.fix) == (
+        "cannot",
+        f"absent; wheelhouse: missing: {house.files[0].name}",
+        None,
+    )
+    monkeypatch.setenv("HARNESS_WHEELHOUSE", str(tmp_path / "nowhere"))
+    assert "cannot be read" in engine_check(tiny.pin(), workspace).found

@@ -1,5 +1,6 @@
 """A case's identity: everything that defines a start is in its name's hash, and nothing else is."""
 
+import json
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -173,3 +174,22 @@ def test_an_engine_is_asked_in_its_own_words_and_the_record_keeps_the_figure_s()
     assert isinstance(served.start, ServerStart)
     words = list(served.start.arguments)
     assert words[words.index("--cudagraph-capture-sizes") :][1:5] == ["1", "2", "4", "8"]
+
+
+def installed(folder: Path, **stamp: Any) -> str:
+    """An environment that has nothing but a stamp."""
+    folder.mkdir()
+    said = {"lock_sha256": PIN.lock_sha256, "python": "3.11"} | stamp
+    (folder / "engine.json").write_text(json.dumps(said))
+    return str(folder)
+
+
+def test_packages_of_another_python_are_part_of_a_case_and_where_wheels_came_from_is_not(tmp_path: Path) -> None:
+    plain = case(folder=installed(tmp_path / "plain"))
+    from_wheels = case(folder=installed(tmp_path / "wheels", wheelhouse=True))
+    assert from_wheels.name == plain.name
+    assert "reused" not in plain.engine_facts
+    reusing = case(folder=installed(tmp_path / "reusing", wheelhouse=True, reused={"torch": "2.11.0+cu130"}))
+    assert reusing.engine_facts["reused"] == {"torch": "2.11.0+cu130"}
+    assert reusing.name != plain.name
+    assert case(folder=installed(tmp_path / "newer", python="3.12")).engine_facts["python"] == "3.12"
