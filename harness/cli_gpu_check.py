@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from harness.cli_figure import QUIET_WAIT
+from harness.cli_wheelhouse import ReusePython, Wheelhouse
 from harness.workspace import Workspace
 
 
@@ -24,6 +25,8 @@ def gpu_check(
         Path | None, typer.Option(metavar="FILE", help="Where pack puts its file. [default: named by engine and node]")
     ] = None,
     quiet_wait: Annotated[float, QUIET_WAIT] = 60.0,
+    wheelhouse: Wheelhouse = None,
+    reuse_python: ReusePython = None,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON document as the last line of stdout.")] = False,
 ) -> None:
     """What a machine with a GPU says of this harness: starts, graph capture, weight loading, in resumable stages."""
@@ -33,6 +36,7 @@ def gpu_check(
     from harness.spec.gpu_check import load_gpu_check
 
     with json_errors(as_json):
+        install_from(wheelhouse, reuse_python)
         call = CheckCall(tuple(stage or ()), engine or default_pin(), dest, quiet_wait, as_json)
         check = load_gpu_check()
     raise typer.Exit(run_gpu_check(check, call, Workspace()))
