@@ -32,6 +32,7 @@ def gpu_check(
     """What a machine with a GPU says of this harness: starts, graph capture, weight loading, in resumable stages."""
     from harness.door import json_errors
     from harness.engine.default_pin import default_pin
+    from harness.engine.wheel_source import install_from
     from harness.gpu_check_command import CheckCall, run_gpu_check
     from harness.spec.gpu_check import load_gpu_check
 
