@@ -31,9 +31,11 @@ def look_at_gpus() -> Gpus:
     """The visible GPUs. A machine without any is none that is broken: most figures need none."""
     needed = "an NVIDIA GPU with its driver, for the paper's own engine"
     try:
-        visible, known = visible_gpus(), gpus()
+        visible = visible_gpus()
+        known = visible or gpus()
     except DriverError as error:  # a GPU has fallen off the bus, say
-        return Gpus(Check(NAME, "cannot", printable(str(error), 160), needed), broken=True)
+        hidden = not os.environ.get(_VISIBLE, "as they are").strip()
+        return Gpus(Check(NAME, "cannot", printable(str(error), 160), needed), broken=not hidden)
     except HarnessError as error:
         return Gpus(Check(NAME, "missing", printable(str(error), 160), needed, f"unset {_VISIBLE}"), broken=True)
     if not visible and known:

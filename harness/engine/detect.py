@@ -39,18 +39,38 @@ def gpus() -> list[dict[str, str]]:
     Raises:
         DriverError: the driver does not tell of one of them.
     """
+    return [_told(each) for each in _listed()]
+
+
+def _listed() -> list[dict[str, str] | DriverError]:
+    """Every GPU, or why the driver does not tell of it, which does not keep a start from using another one."""
+    found: list[dict[str, str] | DriverError] = []
     with nvml() as there:
-        found: list[dict[str, str]] = []
-        try:
-            for index in range(pynvml.nvmlDeviceGetCount()) if there else ():
+        for index in range(_count()) if there else ():
+            try:
                 handle = pynvml.nvmlDeviceGetHandleByIndex(index)
                 found.append({"uuid": str(pynvml.nvmlDeviceGetUUID(handle)), "name": _name(handle)})
-        except pynvml.NVMLError as error:
-            raise DriverError(
-                f"GPU {len(found)}: the NVIDIA driver answers: {error}; look at nvidia-smi, or hide the GPUs: "
-                f"export {VARIABLE}="
-            ) from None
-        return found
+            except pynvml.NVMLError as error:
+                found.append(
+                    DriverError(
+                        f"GPU {index}: the NVIDIA driver answers: {error}; look at nvidia-smi, or choose others: "
+                        f"export {VARIABLE}="
+                    )
+                )
+    return found
+
+
+def _count() -> int:
+    try:
+        return int(pynvml.nvmlDeviceGetCount())
+    except pynvml.NVMLError as error:
+        raise DriverError(f"the NVIDIA driver does not count its GPUs: {error}; look at nvidia-smi") from None
+
+
+def _told(gpu: dict[str, str] | DriverError) -> dict[str, str]:
+    if isinstance(gpu, DriverError):
+        raise gpu
+    return gpu
 
 
 def visible_gpus() -> list[dict[str, str]]:
@@ -62,12 +82,12 @@ def visible_gpus() -> list[dict[str, str]]:
 
     Raises:
         HarnessError: an entry names no GPU here, or one a second time.
-        DriverError: the driver does not tell of a GPU, and they are not all hidden.
+        DriverError: the driver does not tell of one that is chosen.
     """
     value = os.environ.get(VARIABLE)
-    known = [] if value is not None and not value.strip() else gpus()
+    known = _listed()
     if value is None or not known:
-        return known
+        return [_told(each) for each in known]
     chosen: list[dict[str, str]] = []
     for entry in map(str.strip, value.split(",") if value.strip() else []):
         if entry == _NO_GPU or (entry.startswith("-") and entry[1:].isdecimal()):
@@ -85,33 +105,32 @@ def device_variables() -> dict[str, str]:
     Indices, because vLLM 0.10.1.1 reads each entry as a number and ends with an error at a UUID; and counted along the
     PCI bus as NVML does, because CUDA by itself counts the fastest GPU first. MIG ids have no index: they stay.
     """
-    try:
-        known = gpus()
-    except DriverError:
-        if visible_gpus():  # raises, unless all are hidden
-            raise
-        return {VARIABLE: ""}
+    known = _listed()
     if not known:
         return {}
     order = {"CUDA_DEVICE_ORDER": "PCI_BUS_ID"}
+    chosen = [gpu["uuid"] for gpu in visible_gpus()]
     if VARIABLE not in os.environ:
         return order
-    uuids = [gpu["uuid"] for gpu in known]
-    chosen = [gpu["uuid"] for gpu in visible_gpus()]
+    uuids = [_uuid(each) for each in known]
     return order | {VARIABLE: ",".join(str(uuids.index(uuid)) if uuid in uuids else uuid for uuid in chosen)}
 
 
-def _gpu(entry: str, known: list[dict[str, str]]) -> dict[str, str]:
+def _uuid(gpu: dict[str, str] | DriverError) -> str:
+    return "not told" if isinstance(gpu, DriverError) else gpu["uuid"]
+
+
+def _gpu(entry: str, known: list[dict[str, str] | DriverError]) -> dict[str, str]:
     """The GPU with this index or UUID, or the only one whose UUID begins so."""
     if entry.isdecimal():
         found = known[int(entry) : int(entry) + 1] if len(entry) < 10 else []
     else:
-        found = [gpu for gpu in known if gpu["uuid"].startswith(entry)] if entry.startswith("GPU-") else []
+        found = [gpu for gpu in known if _uuid(gpu).startswith(entry)] if entry.startswith("GPU-") else []
     if len(found) != 1:
-        gpus_here = ", ".join(f"{index} ({gpu['uuid']})" for index, gpu in enumerate(known))
+        gpus_here = ", ".join(f"{index} ({_uuid(gpu)})" for index, gpu in enumerate(known))
         which = "more than one GPU" if found else "no GPU"
         raise HarnessError(f"{VARIABLE}: '{entry}' names {which} of this machine; it has {gpus_here}")
-    return found[0]
+    return _told(found[0])
 
 
 def _mig(entry: str) -> dict[str, str]:

@@ -75,8 +75,8 @@ def set_gpus(
     known = [{"uuid": f"GPU-{number}", "name": name} for number, name in enumerate(names)]
     versions = {"driver_version": "570.1", "cuda_version": cuda}
     use = readings.GpuUse((), 0, memory_gib * len(names) << 30)
+    monkeypatch.setattr(detect, "_listed", lambda: known)
     for module in (detect, gpu):
-        monkeypatch.setattr(module, "gpus", lambda: known)
         monkeypatch.setattr(module, "driver_versions", lambda: versions)
     monkeypatch.setattr(detect, "compute_capability", lambda _: capability)
     monkeypatch.setattr("harness.state.machine.driver_versions", lambda: versions)

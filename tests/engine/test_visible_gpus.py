@@ -9,7 +9,7 @@ from harness.engine.default_pin import default_pin
 from harness.engine.detect import DriverError, device_variables, gpus, visible_gpus
 from harness.errors import HarnessError
 from harness.spec.pin import DEFAULT_CPU_PIN
-from tests.nvml import Nvml, gpu, mig, uuid_of
+from tests.nvml import Error, Nvml, gpu, mig, uuid_of
 
 UUIDS = ("GPU-8932f937-d72c", "GPU-8932f000-1111", "GPU-47b1c0de-2222")
 MIG = "MIG-377e0049-554c"
@@ -137,17 +137,30 @@ def test_a_part_of_a_gpu_has_its_parent_and_profile(nvml: Nvml, monkeypatch: pyt
     assert device_variables() == {"CUDA_DEVICE_ORDER": "PCI_BUS_ID", "CUDA_VISIBLE_DEVICES": MIG}
 
 
-def test_a_lost_gpu_is_one_line_and_hiding_all_gpus_goes_on_without(
-    nvml: Nvml, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    nvml.add(gpu(0), gpu(1))
+def test_a_lost_gpu_is_one_line_and_starts_may_use_the_others(nvml: Nvml, monkeypatch: pytest.MonkeyPatch) -> None:
+    nvml.add(gpu(0), gpu(1), gpu(2))
     nvml.lose("1")
-    for ask in (gpus, visible_gpus, device_variables, default_pin):
-        with pytest.raises(DriverError, match=r"^GPU 1: the NVIDIA driver answers: GPU is lost; [^\n]*$"):
-            ask()
-    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
-    assert (visible_gpus(), default_pin()) == ([], DEFAULT_CPU_PIN)
-    assert device_variables() == {"CUDA_VISIBLE_DEVICES": ""}
+    for chosen in (None, "1", "0,1"):
+        monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+        if chosen:
+            monkeypatch.setenv("CUDA_VISIBLE_DEVICES", chosen)
+        for ask in (visible_gpus, device_variables, default_pin):
+            with pytest.raises(DriverError, match=r"^GPU 1: the NVIDIA driver answers: GPU is lost; [^\n]*$"):
+                ask()
+    for others, uuids in (("2,0", [uuid_of(2), uuid_of(0)]), (uuid_of(2), [uuid_of(2)]), ("", [])):
+        monkeypatch.setenv("CUDA_VISIBLE_DEVICES", others)
+        assert [each["uuid"] for each in visible_gpus()] == uuids
+    assert device_variables()["CUDA_VISIBLE_DEVICES"] == ""
+    assert default_pin() == DEFAULT_CPU_PIN
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "GPU-7")
+    with pytest.raises(HarnessError, match=r"it has 0 \(GPU-0.*\), 1 \(not told\), 2 \("):
+        visible_gpus()
+
+
+def test_a_driver_that_cannot_count_its_gpus_is_one_line(nvml: Nvml) -> None:
+    nvml.say("nvmlDeviceGetCount_v2", Error(pynvml.NVML_ERROR_UNKNOWN))
+    with pytest.raises(DriverError, match="does not count its GPUs: Unknown Error"):
+        gpus()
 
 
 def test_a_driver_that_may_not_be_asked_is_none(nvml: Nvml) -> None:
