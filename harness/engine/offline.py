@@ -55,27 +55,22 @@ class Offline:
         assert self.source.wheelhouse is not None
         base = str(self.source.reuse_python or sys.executable)
         environment = offline_environment(os.environ) | {"PYTHONDONTWRITEBYTECODE": "1"}
-        options = self.reused.venv_options() if self.reused else []
-        run([base, "-m", "venv", *options, str(folder)], environment)
+        run([base, "-m", "venv", str(folder)], environment)
         environment.pop("PYTHONDONTWRITEBYTECODE")
-        (site_packages,) = folder.glob("lib/python*/site-packages")
         with tempfile.NamedTemporaryFile("w", prefix="wheels-", suffix=".txt") as wanted:
             wanted.write(requirements(self.fit.wheelhouse.of(ENGINE, TORCH)))
             wanted.flush()
-            # A reused Python may have a package in the locked version, too: the engine gets its own nevertheless.
-            pip = [str(folder / "bin" / "python"), "-m", "pip", "install", "--quiet", "--ignore-installed"]
+            pip = [str(folder / "bin" / "python"), "-m", "pip", "install", "--quiet"]
             run([*pip, *offline_options(self.source.wheelhouse, Path(wanted.name))], environment)
         if self.reused:
-            self.reused.path_file(site_packages)
-            self._require_first(folder, site_packages, run)
+            self.reused.show_to(folder)
+            self._require_found(folder, run)
 
-    def _require_first(self, folder: Path, site_packages: Path, run: Run) -> None:
-        """Make sure that the environment finds what it reuses, and its own packages first. Raises as ``run``."""
-        names = list(self.fit.reused)
+    def _require_found(self, folder: Path, run: Run) -> None:
+        """Make sure that the environment finds what it reuses, in that version. Raises as ``run``."""
         code = (
-            "import importlib.metadata as m, json, sys; "
-            f"assert {str(site_packages)!r} in sys.path, 'site-packages is not searched'; "
-            f"lost = [n for n in {names!r} if not list(m.distributions(name=n))]; "
-            "assert not lost, 'not found: ' + ', '.join(lost)"
+            f"import importlib.metadata as m; wanted = {self.fit.reused!r}; "
+            "found = {name: next((each.version for each in m.distributions(name=name)), None) for name in wanted}; "
+            "assert found == wanted, f'found on top of the reused Python: {found}'"
         )
         run([str(folder / "bin" / "python"), "-c", code], None)

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from harness.errors import HarnessError
 
+_UNSEEN, _SEEN = (f"include-system-site-packages = {word}" for word in ("false", "true"))
 ANSWER_S = 120  # an interpreter with many site hooks on a slow file system takes seconds
 # Of several packages of one name, the first on the path is the one that is imported.
 PROBE = """
@@ -40,15 +41,19 @@ class ReusedPython:
     packages: Mapping[str, tuple[str, tuple[Path, ...]]]
     is_venv: bool  # a virtual environment: one made by it would not see its packages
 
-    def venv_options(self) -> list[str]:
-        """Options of ``-m venv`` that let a new environment see its packages."""
-        return [] if self.is_venv else ["--system-site-packages"]
+    def show_to(self, environment: Path) -> None:
+        """Let a virtual environment, made by this Python and filled, see its packages behind its own.
 
-    def path_file(self, site_packages: Path) -> None:
-        """Let an environment made by a virtual environment see the packages of that one, behind its own."""
-        if self.is_venv:
+        Not before: pip would take what it sees for installed.
+        """
+        if self.is_venv:  # an environment made by one sees the packages of the Python behind both
             lines = [f"import site; site.addsitedir({str(path)!r})\n" for path in self.sites]
+            (site_packages,) = environment.glob("lib/python*/site-packages")
             (site_packages / "reused_python.pth").write_text("".join(lines), encoding="utf-8")
+            return
+        settings = environment / "pyvenv.cfg"
+        text = settings.read_text(encoding="utf-8").replace(_UNSEEN, _SEEN)
+        settings.write_text(text, encoding="utf-8")
 
 
 def reused_python(python: Path) -> ReusedPython:
