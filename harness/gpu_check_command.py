@@ -12,27 +12,27 @@ the same calls: a rehearsal, which the summary says it is.
 """
 
 import json
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
 from harness.door import json_errors
 from harness.engine import patching
 from harness.engine.environment import Engine, engine_of
-from harness.engine.model_store import ensure_model
-from harness.engine.real_weights import has_real_weights
-from harness.errors import HarnessError, MeasurementFailed
+from harness.errors import HarnessError
 from harness.figure_cases import asked_figures
 from harness.figure_command import Call, run_figure, set_up
+from harness.gpu_check_models import heavy_models
 from harness.gpu_check_pack import pack_check, summary_of
 from harness.gpu_check_starts import stages_of
 from harness.measure.case import Options
 from harness.measure.conditions import check_writable, measuring
 from harness.measure.h2d import transfers_of
 from harness.measure.replay import installed
-from harness.progress import say
+from harness.progress import console, say
 from harness.record.gpu_check import GpuCheckError
+from harness.record.plain import printable
 from harness.show.gpu_check_print import print_summary
 from harness.spec.gpu_check import FigureStage, GpuCheck
 from harness.spec.pin import Pin, load_pin
@@ -73,24 +73,32 @@ class _Stages:
         say(f"engine {self.pin.name}: installed, patched; torch {engine.installed_version('torch')}")
 
     def _figures(self, stages: tuple[FigureStage, ...]) -> None:
-        for stage in stages:
-            options = Options(
-                models=stage.models,
-                iterations=stage.iterations,
-                smoke=stage.smoke,
-                quiet_wait_s=self.call.quiet_wait_s,
-            )
-            asked = asked_figures(stage.figure, stage.slot, options, self.pin.name, self.workspace)
-            if not any(each.points for each in asked):
-                say("; ".join(note for each in asked for note in each.notes))  # why this engine cannot
-                continue
+        _each([partial(self._figure, stage) for stage in stages])
+
+    def _figure(self, stage: FigureStage) -> None:
+        options = Options(
+            models=stage.models,
+            iterations=stage.iterations,
+            smoke=stage.smoke,
+            quiet_wait_s=self.call.quiet_wait_s,
+        )
+        asked = asked_figures(stage.figure, stage.slot, options, self.pin.name, self.workspace)
+        if any(each.points for each in asked):
             run_figure(Call(stage.figure, stage.slot, self.pin.name), options, self.workspace)
+        else:
+            say("; ".join(note for each in asked for note in each.notes))  # why this engine cannot
 
     def _storage(self) -> None:
+        if "storage" not in summary_of(self.check, self.pin, self.workspace).missing:
+            say("storage: every start and every copy is stored")
+            return
         storage, engine = self.check.storage, installed(engine_of(self.pin, self.workspace))
-        files = [self._heavy(name, storage.scale, engine) for name in storage.ram.models]
-        self._figures((storage.ram, storage.ssd))
-        largest = max(files[0].glob("*.safetensors"), key=lambda path: path.stat().st_size)
+        with heavy_models(storage.ram.models, storage.scale, engine, self.workspace) as folders:
+            figures = [partial(self._figure, stage) for stage in (storage.ram, storage.ssd)]
+            _each([*figures, partial(self._transfers, engine, folders[0])])
+
+    def _transfers(self, engine: Engine, model: Path) -> None:
+        largest = max(model.glob("*.safetensors"), key=lambda path: path.stat().st_size)
         with measuring(self.workspace.root, "timing copies to the device"):
             node = this_node(self.workspace.runs)
             try:
@@ -98,22 +106,16 @@ class _Stages:
             except GpuCheckError as error:
                 raise HarnessError(f"{error}; move its folder away and repeat") from None
 
-    def _heavy(self, name: str, scale: float, engine: Engine) -> Path:
-        """The model's folder: real weights if they are there, else a twin of this size."""
-        real = has_real_weights(name, self.workspace.models)
-        wanted = None if real else scale
-        return ensure_model(name, lambda: engine.python, self.workspace.models, announce=say, scale=wanted).path
-
     def _pack(self) -> None:
         path = pack_check(self.check, self.pin, self.call.dest, self.workspace)
         say(f"{path}: {path.stat().st_size / 1e3:.0f} kB")
 
 
 def run_gpu_check(check: GpuCheck, call: CheckCall, workspace: Workspace) -> int:
-    """Run the stages, print where the check stands; 0: every stage did what it should, 1: starts failed.
+    """Run the stages, print where the check stands; the worst of their exit codes (0: all did what they should).
 
     Raises:
-        HarnessError: an unknown stage or engine, no GPU for it, or a stage that is impossible here.
+        HarnessError: an unknown stage or engine, or no GPU for it; nothing has been done then.
     """
     with json_errors(call.as_json):
         pin = load_pin(call.pin)
@@ -122,16 +124,34 @@ def run_gpu_check(check: GpuCheck, call: CheckCall, workspace: Workspace) -> int
             raise HarnessError(f"no stage '{unknown[0]}'; stages: {', '.join(stages)}")
         asked_figures(check.figure2.figure, None, Options(), pin.name, workspace)  # refuses an engine without its GPU
         check_writable([workspace.runs])
-        failed: MeasurementFailed | None = None
-        for name in call.stages or stages:
-            say(f"— {name} —")
-            try:
-                stages[name]()
-            except MeasurementFailed as error:  # what can be measured is measured, and packed, all the same
-                say(f"error: {error}")
-                failed = error
-        summary = summary_of(check, pin, workspace)
+        problems = list(_problems(stages, call.stages or tuple(stages)))
+        summary = replace(summary_of(check, pin, workspace), problems=[str(each) for each in problems])
     print_summary(summary, to_stderr=call.as_json)
     if call.as_json:
         print(json.dumps(summary.document(), allow_nan=False))
-    return 0 if failed is None else 1
+    return max((each.exit_code for each in problems), default=0)
+
+
+def _problems(stages: Mapping[str, Callable[[], None]], names: Sequence[str]) -> Iterator[HarnessError]:
+    """Run the stages: one that fails does not keep the others from theirs, unless there is no engine."""
+    for name in names:
+        say(f"— {name} —")
+        try:
+            stages[name]()
+        except HarnessError as error:
+            console.print(f"error: {printable(str(error))}", soft_wrap=True)
+            yield error
+            if name == "install":
+                return
+
+
+def _each(steps: Sequence[Callable[[], None]]) -> None:
+    """Every step, whatever becomes of the others. Raises the first one's HarnessError."""
+    problems: list[HarnessError] = []
+    for step in steps:
+        try:
+            step()
+        except HarnessError as error:
+            problems.append(error)
+    if problems:
+        raise problems[0]

@@ -10,11 +10,11 @@ from typing import Any
 from harness.analyse.gpu_check import numbers_of
 from harness.bundle_command import bundle_of
 from harness.errors import HarnessError
-from harness.gpu_check_starts import checked_runs, stages_of
+from harness.gpu_check_starts import STORAGE, checked_runs, stages_of
 from harness.measure.h2d import stored_transfers
 from harness.measure.provenance import harness_facts
 from harness.record.atomic import place_new
-from harness.record.gpu_check import SUMMARY, CheckSummary
+from harness.record.gpu_check import SUMMARY, CheckedStart, CheckSummary
 from harness.record.private import names_here, ties, without_private
 from harness.record.run import Run
 from harness.spec.gpu_check import GpuCheck
@@ -33,12 +33,15 @@ def summary_of(check: GpuCheck, pin: Pin, workspace: Workspace) -> CheckSummary:
     """
     node = this_node(workspace.runs)
     found = {
-        name: [each for stage in stages for each in checked_runs(stage, pin.name, str(node["id"]), workspace)]
+        name: [checked_runs(stage, pin.name, str(node["id"]), workspace) for stage in stages]
         for name, stages in stages_of(check).items()
     }
-    runs = [run for pairs in found.values() for run, _ in pairs]
-    starts = [start for pairs in found.values() for _, start in pairs]
-    transfers = stored_transfers(workspace.runs, str(node["id"]))
+    pairs = [pair for of_stage in found.values() for one in of_stage for pair in one]
+    runs, starts = [run for run, _ in pairs], [start for _, start in pairs]
+    transfers = stored_transfers(workspace.runs, str(node["id"]), pin.name)
+    missing = [name for name, of_stage in found.items() if not all(map(_is_measured, of_stage))]
+    if transfers is None and STORAGE not in missing:
+        missing.append(STORAGE)
     copies = transfers.copies if transfers else ()
     ram = (check.storage.ram.figure, "case0")
     return CheckSummary(
@@ -51,8 +54,14 @@ def summary_of(check: GpuCheck, pin: Pin, workspace: Workspace) -> CheckSummary:
         starts=starts,
         transfers=transfers,
         numbers=numbers_of(starts, copies, check.targets, check.figure9.figure, ram),
-        missing=[name for name, pairs in found.items() if not any(run.counts for run, _ in pairs)],
+        missing=missing,
     )
+
+
+def _is_measured(found: list[tuple[Run, CheckedStart]]) -> bool:
+    """Whether every case has a measured start that counts."""
+    cases = {start.case for _, start in found}
+    return bool(cases) and cases == {start.case for run, start in found if run.counts and run.kind == "measured"}
 
 
 def _gpus(runs: list[Run]) -> list[dict[str, Any]]:
@@ -72,11 +81,12 @@ def pack_check(check: GpuCheck, pin: Pin, dest: Path | None, workspace: Workspac
     document = without_private(summary.document(), names_here(), ties({"node": summary.node}))
     files = {SUMMARY: json.dumps(document, indent=1, allow_nan=False).encode() + b"\n"}
     for number in dict.fromkeys(start.figure for start in summary.starts):
+        slots = {start.slot for start in summary.starts if start.figure == number}  # this node's, not merged ones
         try:
-            files[f"figure-{number}.zip"] = bundle_of(number, (), workspace)[1]
+            files[f"figure-{number}.zip"] = bundle_of(number, sorted(slots), workspace)[1]
         except HarnessError as error:  # an unfinished slot stays here; what its starts say is in the summary
             files[f"figure-{number}.left-out.txt"] = f"{error}\n".encode()
-    path = dest or Path(f"gpu-check_{pin.name}_{summary.node['id']}_{summary.made_at[:10]}.zip")
+    path = dest or _free_name(f"gpu-check_{pin.name}_{summary.node['id']}_{summary.made_at[:10]}")
     made = io.BytesIO()
     with zipfile.ZipFile(made, "w", zipfile.ZIP_DEFLATED) as archive:
         for name, content in files.items():
@@ -92,3 +102,9 @@ def pack_check(check: GpuCheck, pin: Pin, dest: Path | None, workspace: Workspac
     finally:
         temporary.unlink(missing_ok=True)
     return path
+
+
+def _free_name(stem: str) -> Path:
+    """A file here that is not there yet."""
+    names = (f"{stem}{number}.zip" for number in ("", *(f"-{again}" for again in range(2, 1000))))
+    return next(path for path in map(Path, names) if not path.exists())

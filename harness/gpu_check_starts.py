@@ -15,6 +15,8 @@ from harness.record.tables import PARTS, read_table
 from harness.spec.gpu_check import FigureStage, GpuCheck
 from harness.workspace import Workspace
 
+STORAGE = "storage"
+
 
 def stages_of(check: GpuCheck) -> dict[str, tuple[FigureStage, ...]]:
     """The stages that make starts, in their order."""
@@ -22,7 +24,7 @@ def stages_of(check: GpuCheck) -> dict[str, tuple[FigureStage, ...]]:
         "figure2": (check.figure2,),
         "figure8": (check.figure8,),
         "figure9": (check.figure9,),
-        "storage": (check.storage.ram, check.storage.ssd),
+        STORAGE: (check.storage.ram, check.storage.ssd),
     }
 
 

@@ -104,6 +104,9 @@ def test_what_is_packed_holds_the_slots_and_the_summary_and_is_never_overwritten
         again.err.splitlines()[-1] == "error: packed.zip: is there already; move it away, or name another: --dest FILE"
     )
     assert path.read_bytes() == before
+    for _ in range(2):
+        assert check(fake, nvml, "--stage", "pack").code == 0
+    assert len(list(fake.root.glob("gpu-check_fake_node-*.zip"))) == 2
 
 
 def test_a_stage_that_fails_is_told_and_the_later_ones_are_made(fake: FakeEngine, nvml: Nvml) -> None:
@@ -127,7 +130,10 @@ def test_copies_that_cannot_be_timed_leave_no_record_and_lose_no_start(fake: Fak
     assert "timing copies to the device failed" in done.err
     said = json.loads(done.out.splitlines()[-1])
     assert said["transfers"] is None
-    assert "storage" not in said["missing"]
+    assert "storage" in said["missing"]
+    assert {start["slot"] for start in said["starts"]} == {"case0", "case1"}
+    assert all(start["counts"] for start in said["starts"])
+    assert [each for each in said["problems"] if "timing copies" in each]
     assert not list(fake.workspace.runs.glob("*/gpu_check/*/*/h2d.json"))
 
 

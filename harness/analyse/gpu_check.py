@@ -7,7 +7,10 @@ from harness.analyse.regression import fit
 from harness.record.gpu_check import CheckedStart, Copy, Number
 from harness.spec.gpu_check import Targets
 
+# A marked span waits for the GPU before it ends: that wait is in its phase, what it keeps from overlapping in none.
+_NOT_IN_HOOKS = "without the waits for the GPU at the ends of spans (benchmarks/tracer_overhead.py has the whole)"
 LOADING, CAPTURING = "load_weights", "graph_capturing"
+COPYING = "copy cpu to cuda"
 PINNED, PAGEABLE, MAPPED = "pinned", "pageable", "mapped"
 
 
@@ -58,7 +61,7 @@ def _hooks(starts: Sequence[CheckedStart], targets: Targets) -> Number:
     if not told:
         return _untold("hook cost", what, bound, "no measured start counts")
     share, worst = max(told, key=lambda each: each[0])
-    why = f"{worst.run_id} of figure {worst.figure}: {worst.hook_s:.3f} s; n = {len(told)}"
+    why = f"{worst.run_id} of figure {worst.figure}: {worst.hook_s:.3f} s; n = {len(told)}; {_NOT_IN_HOOKS}"
     return Number("hook cost", what, share, bound, share <= targets.hook_share, why)
 
 
@@ -73,7 +76,19 @@ def _capture(starts: Sequence[CheckedStart], targets: Targets) -> Number:
     if line is None:
         return _untold("graph capture", what, bound, f"{len(seconds)} numbers of sizes were captured, of three or more")
     why = f"{line.slope * 1000:.1f} ms a size, {line.intercept:.2f} s besides; {line.n} numbers of sizes"
-    return Number("graph capture", what, line.r2, bound, line.r2 >= targets.capture_r2, why)
+    return Number("graph capture", what, line.r2, bound, line.r2 >= targets.capture_r2, why + _by_graphs(starts))
+
+
+def _by_graphs(starts: Iterable[CheckedStart]) -> str:
+    """The same line against the graphs that were captured: an engine may capture a size twice, or leave it out."""
+    points = []
+    for start in starts:
+        rows = [row for row in start.parts if (row["phase"], row["quantity"]) == (CAPTURING, "calls")]
+        graphs = sum(float(row["value"]) for row in rows if str(row["part"]).isdecimal())
+        if graphs and CAPTURING in start.phases:
+            points.append((start.run_id, graphs, start.phases[CAPTURING]))
+    line = fit(points)
+    return "" if line is None else f"; against captured graphs R² {line.r2:.4f}, {line.slope * 1000:.1f} ms a graph"
 
 
 def _loading(starts: Sequence[CheckedStart], copies: Sequence[Copy], targets: Targets) -> Number:
@@ -90,6 +105,8 @@ def _loading(starts: Sequence[CheckedStart], copies: Sequence[Copy], targets: Ta
     told = [f"loading {_gb(achieved)} (n = {len(rates)})"]
     told += [f"{kind} {_gb(rate)}" for kind in (PINNED, PAGEABLE, MAPPED) if (rate := rate_of(copies, kind))]
     told += [f"of it {part} {seconds:.2f} s" for part, seconds in loads]
+    if copied := _copy_rate(starts):
+        told.append(f"{COPYING} {_gb(copied)}")
     limit = rate_of(copies, PINNED)
     if limit is None:
         return _untold("weight loading", what, bound, "; ".join([*told, "no copy from pinned memory was timed"]))
@@ -114,6 +131,13 @@ def _spent(starts: Sequence[CheckedStart], part: str) -> tuple[str, float]:
     asked = (LOADING, part, "seconds")
     rows = (row for start in starts for row in start.parts if (row["phase"], row["part"], row["quantity"]) == asked)
     return part, sum(float(row["value"]) for row in rows) / len(starts)
+
+
+def _copy_rate(starts: Sequence[CheckedStart]) -> float | None:
+    """Bytes per second of copying weights to the GPU; from mapped memory, as here, such a copy waits for itself."""
+    rows = [row for start in starts for row in start.parts if (row["phase"], row["part"]) == (LOADING, COPYING)]
+    told = {what: sum(float(row["value"]) for row in rows if row["quantity"] == what) for what in ("bytes", "seconds")}
+    return told["bytes"] / told["seconds"] if told["seconds"] > 0 and told["bytes"] > 0 else None
 
 
 def _gb(rate: float) -> str:

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from harness.engine.detect import device_variables
+from harness.engine.detect import device_variables, driver_versions
 from harness.engine.environment import Engine
 from harness.engine.study_worker import run_worker
 from harness.errors import HarnessError, MeasurementFailed
@@ -21,7 +21,9 @@ _MIB = 1 << 20
 
 
 def transfers_of(engine: Engine, asked: Asked, file: Path, node: str, runs: Path) -> Transfers:
-    """The stored copies, made first if they are not there. ``file``: what is mapped, a checkpoint in memory.
+    """The stored copies of this driver, made first if they are not there.
+
+    ``file``: what is mapped, a checkpoint in memory.
 
     Raises:
         MeasurementFailed: the worker failed, or what it wrote is no list of copies; nothing is stored.
@@ -31,6 +33,7 @@ def transfers_of(engine: Engine, asked: Asked, file: Path, node: str, runs: Path
         "study": STUDY,
         "engine": {"pin": engine.pin.name, "lock_sha256": engine.pin.lock_sha256},
         "torch": engine.installed_version("torch"),
+        **(driver_versions() if engine.pin.device == "cuda" else {}),
         "mib": list(asked.mib),
         "repeats": asked.repeats,
         "mapped_mib": file.stat().st_size // _MIB,
@@ -41,10 +44,10 @@ def transfers_of(engine: Engine, asked: Asked, file: Path, node: str, runs: Path
     return read_transfers(stored.run(_RUN))
 
 
-def stored_transfers(runs: Path, node: str) -> Transfers | None:
-    """The newest of this node, whatever engine; None if there are none."""
+def stored_transfers(runs: Path, node: str, pin: str) -> Transfers | None:
+    """The newest of this node and engine; None if there are none."""
     found = []
-    for path in (runs / node / STUDY).glob(f"h2d_*/{_RUN}"):
+    for path in (runs / node / STUDY).glob(f"h2d_{pin}-*/{_RUN}"):
         try:
             found.append(read_transfers(path))
         except GpuCheckError:

@@ -131,7 +131,8 @@ class CheckSummary:
     starts: Sequence[CheckedStart]
     transfers: Transfers | None
     numbers: Sequence[Number]
-    missing: Sequence[str]  # stages without a start that counts
+    missing: Sequence[str]  # stages that lack starts that count, or copies
+    problems: Sequence[str] = ()  # of the call that says this
 
     def document(self) -> dict[str, Any]:
         """As it is written."""

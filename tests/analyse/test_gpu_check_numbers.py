@@ -83,6 +83,18 @@ def test_capture_that_grows_with_the_number_of_sizes_is_linear_and_its_slope_is_
     assert number("graph capture", capture((3, 0.3), (30, 9.0), (60, 6.0))).met is False
 
 
+def test_graphs_that_were_captured_twice_are_told_beside_the_sizes_that_were_asked_for() -> None:
+    def graphs(start: CheckedStart, calls: int) -> CheckedStart:
+        row = {"phase": "graph_capturing", "part": "8", "quantity": "calls", "value": calls}
+        return replace(start, parts=(row, {**row, "part": "other", "value": 99}))
+
+    starts = capture((3, 0.6), (30, 6.0), (60, 9.0))
+    found = number("graph capture", [graphs(start, calls) for start, calls in zip(starts, (6, 60, 90), strict=True)])
+    assert found.value is not None
+    assert found.value < 0.99
+    assert "against captured graphs R² 1.0000, 100.0 ms a graph" in found.why
+
+
 def test_a_line_needs_three_numbers_of_sizes() -> None:
     found = number("graph capture", capture((3, 0.3), (60, 6.0), (60, 6.1)))
     assert (found.value, found.met) == (None, None)
