@@ -1,8 +1,8 @@
 """What tracing costs: per event, per start as the tracer counts it, and end to end in interleaved pairs.
 
-    .venv/bin/python benchmarks/tracer_overhead.py [--pairs 8] [--compiled]
+    .venv/bin/python benchmarks/tracer_overhead.py [--pairs 8] [--compiled] [--engine PIN]
 
-Needs the default engine and the caches of a finished figure-2 session (bash run_figure.sh 2, with --eager unless
+Needs the engine (default: the CPU pin) and the caches of a finished figure-2 session (bash run_figure.sh 2, with --eager unless
 --compiled). Prints a table; the last line of stdout is one JSON document. Run it on a machine that does nothing else.
 
 1. Per event, in the engine's Python: a hooked call of a function that does nothing, one that is added up (without and
@@ -114,13 +114,14 @@ def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description="What tracing costs.")
     parser.add_argument("--pairs", type=int, default=8)
+    parser.add_argument("--engine", default=DEFAULT_CPU_PIN, metavar="PIN", help="of which pin")
     parser.add_argument("--compiled", action="store_true", help="compiled starts instead of eager ones")
     options = parser.parse_args()
     workspace = Workspace()
-    engine = engine_of(load_pin(DEFAULT_CPU_PIN), workspace)
+    engine = engine_of(load_pin(options.engine), workspace)
     model = ensure_model("llama3-3b", lambda: engine.python, workspace.models)
     figure = load_figure("2", workspace)
-    parameters = figure.case_parameters("llama3-3b", "cpu")[0]
+    parameters = figure.case_parameters("llama3-3b", engine.pin.device)[0]
     setting = Setting(parameters, figure.state, eager=not options.compiled)
     case = make_case(figure, model, engine, setting, model.path)
     sandbox = Sandbox.of(workspace.caches, case.name, "s1")
