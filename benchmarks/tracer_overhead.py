@@ -2,8 +2,9 @@
 
     .venv/bin/python benchmarks/tracer_overhead.py [--pairs 8] [--compiled] [--engine PIN]
 
-Needs the engine (default: the CPU pin) and the caches of a finished figure-2 session (bash run_figure.sh 2, with --eager
-unless --compiled). Prints a table; the last line of stdout is one JSON document. Run it on a machine that does nothing else.
+Needs the engine (default: the CPU pin) and the caches of a finished figure-2 session (bash run_figure.sh 2, with
+--eager unless --compiled). Prints a table; the last line of stdout is one JSON document. Run it on a machine that does
+nothing else.
 
 1. Per event, in the engine's Python: a hooked call of a function that does nothing, one that is added up (without and
    with bytes read), an import, a call of a function whose hook was taken out again.
