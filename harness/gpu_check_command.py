@@ -39,6 +39,8 @@ from harness.spec.pin import Pin, load_pin
 from harness.state.machine import this_node
 from harness.workspace import Workspace
 
+INSTALL = "install"
+
 
 @dataclass(frozen=True)
 class CheckCall:
@@ -63,7 +65,7 @@ class _Stages:
     def by_name(self) -> dict[str, Callable[[], None]]:
         """All of them, in their order."""
         figures = {name: partial(self._figures, each) for name, each in stages_of(self.check).items()}
-        return {"install": self._install, **figures, "storage": self._storage, "pack": self._pack}
+        return {INSTALL: self._install, **figures, "storage": self._storage, "pack": self._pack}
 
     def _install(self) -> None:
         engine = set_up(self.pin, self.workspace)
@@ -122,7 +124,8 @@ def run_gpu_check(check: GpuCheck, call: CheckCall, workspace: Workspace) -> int
         stages = _Stages(check, pin, call, workspace).by_name()
         if unknown := [name for name in call.stages if name not in stages]:
             raise HarnessError(f"no stage '{unknown[0]}'; stages: {', '.join(stages)}")
-        asked_figures(check.figure2.figure, None, Options(), pin.name, workspace)  # refuses an engine without its GPU
+        if set(call.stages or stages) - {INSTALL}:  # an engine can be installed before its GPU is there
+            asked_figures(check.figure2.figure, None, Options(), pin.name, workspace)
         check_writable([workspace.runs])
         problems = list(_problems(stages, call.stages or tuple(stages)))
         summary = replace(summary_of(check, pin, workspace), problems=[str(each) for each in problems])
@@ -141,7 +144,7 @@ def _problems(stages: Mapping[str, Callable[[], None]], names: Sequence[str]) ->
         except HarnessError as error:
             console.print(f"error: {printable(str(error))}", soft_wrap=True)
             yield error
-            if name == "install":
+            if name == INSTALL:
                 return
 
 

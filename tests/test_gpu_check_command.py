@@ -57,10 +57,10 @@ def fake(installed: FakeEngine, nvml: Nvml) -> FakeEngine:
     return installed
 
 
-def check(fake: FakeEngine, nvml: Nvml, *arguments: str, engine: str = "fake") -> Done:
+def check(fake: FakeEngine, nvml: Nvml, *arguments: str, **variables: str) -> Done:
     checkout = Checkout(fake.root)
-    command = (".venv/bin/python", "-m", "harness", "gpu-check", "--engine", engine, *arguments)
-    return checkout.run(*command, env=checkout.environment(**nvml.environment))
+    command = (".venv/bin/python", "-m", "harness", "gpu-check", "--engine", "fake", *arguments)
+    return checkout.run(*command, env=checkout.environment(**nvml.environment, **variables))
 
 
 def test_a_stage_makes_the_starts_that_are_declared_and_repeated_none_again(fake: FakeEngine, nvml: Nvml) -> None:
@@ -152,9 +152,15 @@ def test_wrong_use_is_one_line(fake: FakeEngine, nvml: Nvml, arguments: tuple[st
 
 
 def test_an_engine_for_a_gpu_is_refused_where_there_is_none(fake: FakeEngine, nvml: Nvml) -> None:
-    checkout = Checkout(fake.root)
-    environment = checkout.environment(**nvml.environment, CUDA_VISIBLE_DEVICES="")
-    done = checkout.run(".venv/bin/python", "-m", "harness", "gpu-check", "--engine", "fake", env=environment)
+    done = check(fake, nvml, CUDA_VISIBLE_DEVICES="")
     assert done.code == 2
     assert "engine fake needs an NVIDIA GPU" in done.error
     assert fake.starts() == []
+
+
+def test_an_engine_can_be_installed_and_its_hooks_looked_up_before_there_is_a_gpu(fake: FakeEngine, nvml: Nvml) -> None:
+    done = check(fake, nvml, "--stage", "install", "--json", CUDA_VISIBLE_DEVICES="")
+    assert done.code == 0, done.err
+    assert "engine fake: installed, patched" in done.err
+    said = json.loads(done.out.splitlines()[-1])
+    assert (said["problems"], said["starts"]) == ([], [])
