@@ -1,12 +1,18 @@
 """Parts of a phase over the measured starts of a case: what figures show beside the phase."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from statistics import fmean
 
 from harness.analyse.dataset import MEASURED, CaseData, Repeat
 from harness.analyse.parts import OTHER, Part, by_name
 from harness.analyse.phases import GROUPS
+
+CAPTURING = "graph_capturing"
+# Copies that are over when they return, so that their seconds are those of the bytes. One within the GPU is only
+# started. So would one be from pinned memory that asks to go on meanwhile (``non_blocking``): it has this name too and
+# would look too fast, but no loader of the hook tables makes such copies.
+RATED = ("copy cpu to cuda", "copy cpu to cpu")
 
 
 @dataclass(frozen=True)
@@ -21,8 +27,15 @@ class MeanPart:
 
     @property
     def bytes_per_s(self) -> float | None:
-        """Rate of the copies; None where none were told."""
-        return self.bytes / self.seconds if self.bytes and self.seconds > 0 else None
+        """Rate of the copies; None where none were told, or none that are over when they return."""
+        return copy_rate((self,))
+
+
+def copy_rate(parts: Iterable[MeanPart]) -> float | None:
+    """Bytes per second of all copies of the host's memory (``RATED``) together; None where none are told."""
+    copies = [part for part in parts if part.name in RATED and part.bytes]
+    seconds = sum(part.seconds for part in copies)
+    return sum(part.bytes or 0 for part in copies) / seconds if seconds > 0 else None
 
 
 def mean_parts(case: CaseData, quantity: str) -> tuple[MeanPart, ...]:
@@ -36,9 +49,12 @@ def mean_parts(case: CaseData, quantity: str) -> tuple[MeanPart, ...]:
     return tuple(_mean(part.part, starts) for part in ordered)
 
 
-def sizes(parts: Sequence[MeanPart]) -> list[tuple[int, float]]:
-    """(size, seconds) of the parts that are called by a number, ascending: graphs by captured batch size."""
-    return sorted((int(part.name), part.seconds) for part in parts if part.name.isdecimal())
+def sizes(quantity: str, parts: Sequence[MeanPart]) -> list[tuple[int, float]]:
+    """(captured batch size, seconds), ascending: of graph capture the parts that are called by a number.
+
+    Numbers of another phase are no sizes: profiling's forward of 8192 tokens captures nothing.
+    """
+    return sorted((int(part.name), part.seconds) for part in parts if quantity == CAPTURING and part.name.isdecimal())
 
 
 def cumulated(by_size: Sequence[tuple[int, float]]) -> list[tuple[int, float]]:

@@ -38,7 +38,7 @@ LEAVES: dict[str, str] = {
     "kv_cache_profiling": "dummy forward and sampling to see how much memory is left for the KV cache",
     "kv_cache_alloc": "decide the KV cache's layout and allocate it",
     "warmup": "run the model and its kernels once before serving",
-    "kernel_warmup": "compile, tune and load kernels before they are needed (autotuning included)",
+    "kernel_warmup": "compile, tune and load kernels before requests need them, before or after graph capture",
     "sampler_warmup": "sample once from random logits at the largest batch size",
     "graph_capturing": "capture CUDA graphs",
     "structured_output": "set up the grammar back end for structured output",

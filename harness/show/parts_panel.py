@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
 
-from harness.analyse.part_means import MeanPart, cumulated, sizes
+from harness.analyse.part_means import MeanPart, copy_rate, cumulated, sizes
 from harness.analyse.parts import OTHER
 from harness.analyse.points import Point, Series
 from harness.show.caption import CAPTION_PT, CAPTION_ROW_IN, caption_lines
@@ -49,8 +49,12 @@ _HUES = (BLUE, SKY, ORANGE, GREEN, YELLOW, PURPLE, VERMILLION)
 
 
 def has_sizes(series: Series) -> bool:
-    """Whether any of the parts are sizes."""
-    return any(len(sizes(point.parts)) > 1 for point in series.points)
+    """Whether any of the parts are captured sizes."""
+    return bool(_with_sizes(series))
+
+
+def _with_sizes(series: Series) -> list[Point]:
+    return [point for point in series.points if len(sizes(series.quantity, point.parts)) > 1]
 
 
 def parts_height(series: Series) -> float:
@@ -87,24 +91,22 @@ def in_words(series: Series) -> list[str]:
     """Sentences that say what the panel shows."""
     points = [point for point in series.points if point.parts]
     if has_sizes(series):
-        drawn = shown_sizes(points)
-        by_size = [point for point in points if len(sizes(point.parts)) > 1]
-        left = len(by_size) - len(drawn)
+        left = len(_with_sizes(series)) - len(shown_sizes(series))
         also = f" ({left} more in the printed table)" if left else ""
         return [
             f"Above: seconds for each size; below: for all sizes up to it; means over measured starts, by spans{also}.",
             "What capturing does besides is in no size.",
         ]
-    rates = [part.bytes_per_s for point in points for part in point.parts if part.bytes_per_s]
-    told = " Right: bytes copied in a second of copying." if rates else ""
+    rates = [rate for point in points if (rate := copy_rate(point.parts))]
+    told = " Right: bytes copied from host memory in a second of copying." if rates else ""
     left = len(points) - MOST_ROWS
     also = f" {left} more cases in the printed table." if left > 0 else ""
     return [f"Each bar is the whole phase, mean over measured starts, by spans.{told}{also}"]
 
 
-def shown_sizes(points: Sequence[Point]) -> list[Point]:
+def shown_sizes(series: Series) -> list[Point]:
     """Of the points with sizes: the first, one in the middle and the last."""
-    found = [point for point in points if len(sizes(point.parts)) > 1]
+    found = _with_sizes(series)
     if len(found) <= MOST_LINES:
         return found
     return [found[0], found[len(found) // 2], found[-1]]
@@ -114,8 +116,8 @@ def _draw_sizes(panel: Panel, series: Series, top: float) -> None:
     each = panel.axes(_LEFT, top, _WIDTH, _SIZES_HEIGHT)
     whole = panel.axes(_LEFT, top + _SIZES_HEIGHT + _BETWEEN, _WIDTH, _SIZES_HEIGHT)
     most, most_s = 1, 0.0
-    for point, (colour, marker, dashes) in zip(shown_sizes(series.points), _LINES, strict=False):
-        by_size = sizes(point.parts)
+    for point, (colour, marker, dashes) in zip(shown_sizes(series), _LINES, strict=False):
+        by_size = sizes(series.quantity, point.parts)
         most, most_s = max(most, by_size[-1][0]), max(most_s, *(seconds for _, seconds in by_size))
         unit = f" {AXES[series.axis][1]}" if point.label == size(point.x) else ""
         name, _ = fitted(point.label + unit, SMALLEST_PT, _WIDTH / 2)
@@ -171,10 +173,9 @@ def _draw_shares(panel: Panel, points: Sequence[Point], top: float) -> None:
 
 
 def rate_words(parts: Sequence[MeanPart]) -> str:
-    """Of all copies together, "1.5 GB/s"; empty where no copies are told."""
-    copied = sum(part.bytes or 0 for part in parts)
-    took_s = sum(part.seconds for part in parts if part.bytes)
-    return f"{copied / took_s / 1e9:.3g} GB/s" if copied and took_s > 0 else ""
+    """Of all copies of the host's memory together, "1.5 GB/s"; empty where none are told."""
+    rate = copy_rate(parts)
+    return f"{rate / 1e9:.3g} GB/s" if rate else ""
 
 
 def _names(points: Sequence[Point]) -> list[str]:

@@ -37,8 +37,10 @@ class Hook(BaseModel):
     phases: dict[str, str] = {}  # prefix of the detail → leaf; the first that fits replaces `phase`
     # index of the positional argument that is a traced graph (torch.fx.GraphModule), whose size the span states
     graph: int | None = Field(None, ge=0)
+    # work in these phases, on the same thread, keeps a call inside it: it has no `phase` of its own there
+    yields_to: tuple[str, ...] = ()
     # the span's own time is this part of its phase; {detail} and, with `counts_bytes`, {devices} ("cpu to cuda") are
-    # filled in
+    # filled in. A call that does not give {detail} by position is no part
     part: str | None = None
     many: bool = False  # called thousands of times: no spans; calls, own time and bytes are added up in the open span
     within: str | None = None  # of `many`: "module:name" of the hook during whose calls, only, this one is set
@@ -56,9 +58,11 @@ class Hook(BaseModel):
     def _consistent(self) -> "Hook":
         if self.kind == "container" and self.phase is not None:
             raise ValueError("a container has no phase: its own time is unattributed")
-        for leaf in (self.phase, *self.phases.values()):
+        for leaf in (self.phase, *self.phases.values(), *self.yields_to):
             if leaf is not None and leaf not in (*LEAVES, INTERPRETER):
                 raise ValueError(f"unknown phase '{leaf}'; known: {', '.join(sorted((*LEAVES, INTERPRETER)))}")
+        if self.yields_to and self.phase is None and not self.phases:
+            raise ValueError("yields_to says where 'phase' does not hold: there is none")
         if self.phases and self.detail is None:
             raise ValueError("phases are chosen by the detail: name its argument with 'detail'")
         if self.many and (self.kind != "work" or not self.part or not self.within or self.phase or self.disarm):

@@ -110,9 +110,32 @@ def test_the_parts_of_loading_fill_each_bar_and_say_how_fast_the_copies_were() -
     assert sum(widths) == pytest.approx(400)
     said = words(drawing)
     assert said.count("10 GB/s") == 4
-    assert "Right: bytes copied in a second of copying." in said
+    assert "Right: bytes copied from host memory in a second of copying." in said
     for name in ("find files", "open", "deserialise", "copy cpu to cuda", OTHER):
         assert name in said
+
+
+def test_copies_within_the_gpu_fill_the_bar_and_say_no_rate() -> None:
+    parts = (Part("load_weights", "copy cuda to cuda", 0.001, 200, 10**9), Part("load_weights", OTHER, 0.5))
+    start = Repeat("measured", "1", {"load_weights": 0.501}, parts=parts)
+    case = CaseData("m", True, {}, {"checkpoint_mb": 1e3}, (start,), "0.25.1")
+    figure, notes = draw(data(Side("node0", "mine", "here", (case,)), figure=LOAD))
+    console = Console(width=100, record=True, file=io.StringIO())
+    for note in notes:
+        console.print(note)
+    said, printed = words(figure), console.export_text()
+    assert "copy cuda to cuda" in said
+    assert "copied from host memory" not in said
+    row = next(line for line in printed.splitlines() if "copy cuda to cuda" in line)
+    assert row.split()[-2:] == ["1000.0", "–"]
+
+
+def test_numbers_of_another_phase_are_parts_and_no_captured_sizes() -> None:
+    numbers = tuple(Part("load_weights", str(size), 0.1, 1) for size in (8, 16, 8192))
+    start = Repeat("measured", "1", {"load_weights": 0.3}, parts=numbers)
+    said = words(sides(LOAD, CaseData("m", True, {}, {"checkpoint_mb": 1e3}, (start,), "0.25.1")))
+    assert "by captured batch size" not in said
+    assert "what load_weights consists of" in said
 
 
 def test_more_parts_and_cases_than_fit_are_put_together_or_left_to_the_table() -> None:

@@ -62,6 +62,14 @@ def test_every_pin_measures_the_traced_graph_once(name: str):
     assert (hook.name, hook.phase) == ("OutputGraph.call_user_compiler", "dynamo_transform_time")
 
 
+@pytest.mark.parametrize("name", [name for name in pin_names() if name.endswith("-cuda")])
+def test_a_collection_that_a_captured_graph_asks_for_is_part_of_capturing(name: str):
+    [collect] = [
+        hook for hook in load_hooks(load_pin(name).hooks).hook if (hook.module, hook.name) == ("gc", "collect")
+    ]
+    assert (collect.phase, collect.yields_to) == ("gc_freeze", ("graph_capturing",))
+
+
 @pytest.mark.parametrize(
     ("change", "expected"),
     [
@@ -73,6 +81,14 @@ def test_every_pin_measures_the_traced_graph_once(name: str):
         (('phase = "config"', 'waits_for = "child"'), r"field 'hook.0': .*waits_for belongs to kind = 'wait'"),
         (('phase = "config"', 'phases = {a = "config"}'), r"field 'hook.0': .*name its argument with 'detail'"),
         (('phase = "config"', 'detail = 0\nphases = {a = "nope"}'), r"field 'hook.0': .*unknown phase 'nope'"),
+        (
+            ('phase = "config"', 'phase = "config"\nyields_to = ["x"]'),
+            r"field 'hook.0': .*unknown phase 'x'; known: .*",
+        ),
+        (
+            ('phase = "config"', 'yields_to = ["config"]'),
+            r"field 'hook.0': .*yields_to says where 'phase' does not hold",
+        ),
         (('phase = "config"', "detail = -1"), r"field 'hook.0.detail': Input should be greater than or equal to 0"),
         (('phase = "config"', "min_ms = inf"), r"field 'hook.0.min_ms': Input should be a finite number"),
         (('phase = "config"', "min_ms = nan"), r"field 'hook.0.min_ms': Input should be"),
@@ -154,6 +170,7 @@ COLUMNS: dict[str, st.SearchStrategy[Any]] = {
     "child_role": NAMES,
     "starts_child": st.booleans(),
     "context": st.booleans(),
+    "yields_to": st.lists(LEAF_NAMES, max_size=2).map(tuple),
     "detail": st.integers(0, 5),
     "phases": st.dictionaries(NAMES, LEAF_NAMES, max_size=3),
     "min_ms": st.sampled_from((math.inf, math.nan, 0.5)) | st.floats(min_value=0),

@@ -255,13 +255,39 @@ def test_what_cannot_be_added_up_is_noted_once_and_the_rest_is(toy: World, added
     assert all("copy cpu to cuda" in span.attrs["parts"] for span in process.spans if span.name == "load")
 
 
-def test_a_part_of_an_ordinary_span_is_named_by_its_detail_whole_numbers_too(world: World):
+def test_a_part_of_an_ordinary_span_is_named_by_its_detail_if_that_is_given_by_position(world: World):
     world.module("toy", "def capture(self, size=None):\n    pass\n")
     world.hooks({"module": "toy", "name": "capture", "detail": 1, "part": "{detail}"})
-    assert world.run("import toy; toy.capture(0, 512); toy.capture(0, 'x'); toy.capture(0)").code == 0
+    calls = "toy.capture(0, 512); toy.capture(0, 'x'); toy.capture(0); toy.capture(0, size=256)"
+    assert world.run(f"import toy; {calls}").code == 0
     spans = [span for span in world.process().spans if span.name == "capture"]
-    assert [span.attrs["part"] for span in spans] == ["512", "x", "?"]
-    assert [span.attrs.get("detail") for span in spans] == ["512", "x", None]
+    assert [span.attrs.get("part") for span in spans] == ["512", "x", None, None]
+    assert [span.attrs.get("detail") for span in spans] == ["512", "x", None, None]
+
+
+def test_a_call_that_is_added_up_and_gives_no_detail_is_in_no_part(world: World):
+    world.module(
+        "toy",
+        """
+        import time
+        slept_ns = []
+        def work(name=None, inner=None):
+            began = time.monotonic_ns()
+            time.sleep(0.02)
+            slept_ns.append(time.monotonic_ns() - began)
+            if inner: inner()
+        def load():
+            work("a", inner=lambda: work(name="b"))
+            work(name="c")
+        """,
+    )
+    added = {"name": "work", "part": "{detail}", "detail": 0, "many": True, "within": WITHIN, "module": "toy"}
+    world.hooks(LOAD, added)
+    _, inside_ns, after_ns = world.run("import json, toy; toy.load(); print(json.dumps(toy.slept_ns))").value
+    load = span_of(world.process(), "load")
+    assert {name: part["calls"] for name, part in load.attrs["parts"].items()} == {"a": 1}
+    own_ns = load.attrs["parts"]["a"]["ns"]
+    assert 20e6 <= own_ns <= load.end_ns - load.begin_ns - inside_ns - after_ns, "without what lies inside"
 
 
 def test_more_parts_than_a_span_may_have_are_one(world: World):

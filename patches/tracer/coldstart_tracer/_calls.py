@@ -5,7 +5,7 @@ import sys
 
 from coldstart_tracer import _disarm
 from coldstart_tracer._facts import graph_size, read_bytes
-from coldstart_tracer._spans import now, tracer
+from coldstart_tracer._spans import now, phase_around, tracer
 
 _ROLE = "COLDSTART_TRACE_ROLE"
 GENERATOR, _COROUTINE, ASYNC_GENERATOR = 0x20, 0x80, 0x200  # code flags, as in module inspect
@@ -23,10 +23,10 @@ def _attrs(hook, args):
             if detail.startswith(prefix):
                 phase = leaf
                 break
-    if phase:
+    if phase and not ("yields_to" in hook and phase_around(tracer.stack()) in hook["yields_to"]):
         attrs["phase"] = phase
-    if hook.get("part"):
-        attrs["part"] = hook["part"].replace("{detail}", detail or "?")[:100]
+    if hook.get("part") and (part := with_detail(hook["part"], detail)):
+        attrs["part"] = part
     if hook.get("graph") is not None and len(args) > hook["graph"]:
         attrs.update(graph_size(args[hook["graph"]].graph))
     return attrs
@@ -37,9 +37,14 @@ def detail_of(hook, args):
     if hook.get("detail") is None or len(args) <= hook["detail"]:
         return None
     detail = args[hook["detail"]]
-    if isinstance(detail, (str, int)):
-        return str(detail)
-    return getattr(detail, "__name__", type(detail).__name__)
+    return str(detail) if isinstance(detail, (str, int)) else getattr(detail, "__name__", type(detail).__name__)
+
+
+def with_detail(part, detail):
+    """The part's name with its ``{detail}``; None where the call gave none: then it is no part."""
+    if detail is None and "{detail}" in part:
+        return None
+    return part.replace("{detail}", detail or "")[:100]
 
 
 def _is_for_this_process(hook):

@@ -8,7 +8,16 @@ import os
 from _thread import allocate_lock, get_ident
 
 from coldstart_tracer import _disarm
-from coldstart_tracer._calls import DELAYED, GENERATOR, code_flags, detail_of, named_like, note_error, synchronise
+from coldstart_tracer._calls import (
+    DELAYED,
+    GENERATOR,
+    code_flags,
+    detail_of,
+    named_like,
+    note_error,
+    synchronise,
+    with_detail,
+)
 from coldstart_tracer._facts import close_io, open_io, read_bytes_open
 from coldstart_tracer._hooks import owner_of
 from coldstart_tracer._spans import MANY, leave, now, tracer
@@ -162,8 +171,10 @@ class _Added:
         if span.parts is None:
             span.parts = {}
         if part not in span.parts and len(span.parts) >= _MOST_PARTS:
-            part = "more"
-        sums = span.parts.setdefault(part, {"calls": 0, "ns": 0})
+            part = part and "more"
+        sums = {"calls": 0, "ns": 0}  # of no part: told nowhere
+        if part:
+            sums = span.parts.setdefault(part, sums)
         sums["calls"] += 1
         sums["ns"] += max(ended - self.work_ns - self.inside_ns, 0)
         if size is not None:
@@ -177,7 +188,7 @@ class _Added:
 
 
 def _size_and_part(hook, args):
-    """Bytes of the tensor that is copied (None: there is none), and the name of the part."""
+    """Bytes of the tensor that is copied (None: there is none), and the name of the part (None: it is none)."""
     part, size = hook["part"], None
     if "counts_bytes" in hook:
         tensor = args[hook["counts_bytes"]] if len(args) > hook["counts_bytes"] else None
@@ -185,9 +196,7 @@ def _size_and_part(hook, args):
         if "{devices}" in part:
             devices = "?" if size is None else f"{tensor.device.type} to {args[0].device.type}"
             part = part.replace("{devices}", devices)
-    if "{detail}" in part:
-        part = part.replace("{detail}", detail_of(hook, args) or "?")
-    return size, part[:100]
+    return size, with_detail(part, detail_of(hook, args))
 
 
 def _counts(stack):

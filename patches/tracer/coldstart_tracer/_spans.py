@@ -136,6 +136,18 @@ def leave(stack, span):
         del stack[stack.index(span) :]
 
 
+def phase_around(stack):
+    """Phase of the work open on ``stack``, as the partition has it; None right inside a container, wait or import."""
+    for span in reversed(stack):
+        if span.kind == MANY:
+            continue
+        if span.package is not None or span.kind != "work":
+            return None
+        if "phase" in span.attrs:
+            return span.attrs["phase"]
+    return None
+
+
 def note_inside(stack, took_ns):
     """A span of ``took_ns`` has left the stack: it was not the work of the call around it, if that is added up."""
     if stack and stack[-1].kind == MANY:
