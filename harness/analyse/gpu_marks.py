@@ -36,7 +36,7 @@ def _before(number: int, facts: Mapping[str, Any]) -> list[str]:
     limit_w, default_w = facts.get("power_limit_w"), facts.get("power_limit_default_w")
     if limit_w is not None and default_w is not None and limit_w < default_w:
         marks.append(f"gpu power: GPU {number} is limited to {limit_w:.0f} W, by default {default_w:.0f} W")
-    clock, default = facts.get("sm_clock_application_mhz"), facts.get("sm_clock_application_default_mhz")
+    clock, default = (facts.get(f"graphics_clock_application{which}_mhz") for which in ("", "_default"))
     if clock is not None and default is not None and clock < default:
         marks.append(f"gpu clock: GPU {number} is set to {clock} MHz, by default {default} MHz")
     return marks

@@ -30,7 +30,8 @@ def nvml() -> Iterator[bool]:
     try:
         yield True
     finally:
-        pynvml.nvmlShutdown()
+        with suppress(pynvml.NVMLError):  # what was told counts, however the driver is left
+            pynvml.nvmlShutdown()
 
 
 def gpus() -> list[dict[str, str]]:
@@ -97,6 +98,14 @@ def visible_gpus() -> list[dict[str, str]]:
             raise HarnessError(f"{VARIABLE}={value}: names {found['uuid']} twice; name each GPU once")
         chosen.append(found)
     return chosen
+
+
+def gpus_of_start(count: int | None) -> list[dict[str, str]]:
+    """Of ``visible_gpus()`` those that a start takes: the first ``count``, as CUDA numbers them; None: all, 0: none.
+
+    Raises as ``visible_gpus``.
+    """
+    return visible_gpus()[:count] if count != 0 else []
 
 
 def device_variables() -> dict[str, str]:
