@@ -109,6 +109,7 @@ def mig(parent: int, number: int, uuid: str, profile: str = "1g.18gb", memory_gi
     here: dict[str, Answer] = {
         f"{parent}.nvmlDeviceGetMigDeviceHandleByIndex.{number}": word,
         f"{parent}.nvmlDeviceGetMigMode": "1 1",
+        f"{parent}.nvmlDeviceGetMaxMigDeviceCount": 7,
         f"{parent}.nvmlDeviceGetUtilizationRates": Error(pynvml.NVML_ERROR_NOT_SUPPORTED),
         f"nvmlDeviceGetHandleByUUID.{uuid}": word,
     }

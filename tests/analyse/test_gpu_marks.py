@@ -84,3 +84,11 @@ def test_a_machine_of_many_slow_gpus_has_no_more_marks_than_a_record_holds() -> 
     marks = gpu_marks(every, [])
     assert marks[-1] == "gpu: 32 more of this kind"
     assert is_marks(marks)
+
+
+def test_sampling_on_a_gpu_without_persistence_mode_is_marked() -> None:
+    off = USUAL | {"persistence_mode": False}
+    (mark,) = gpu_marks([USUAL, off], [*samples(words.POWER, 70), *samples(words.POWER, 70, gpu=1)])
+    assert mark.startswith("gpu persistence: GPU 1 has persistence mode off, and sampling kept it initialised")
+    assert gpu_marks([off], []) == []
+    assert gpu_marks([USUAL | {"persistence_mode": None}], samples(words.POWER, 70)) == []
