@@ -74,6 +74,14 @@ class _Member:
             self.process.stdin.write(line)
             self.process.stdin.flush()
 
+    def leave(self) -> None:
+        """Nothing more is said to it; it is killed if it has not ended."""
+        if self.process.poll() is None:
+            self.process.kill()
+        assert self.process.stdin is not None
+        with contextlib.suppress(OSError):  # it did not hear the last answer
+            self.process.stdin.close()
+
     def ended(self) -> Ended:
         """How it ended; it has."""
         code = self.process.wait()
@@ -82,19 +90,21 @@ class _Member:
         return Ended(self.name, code, self._error if code > 0 and self._error else "" if code == 0 else by)
 
     def _follow(self, said: IO[bytes]) -> None:
-        for line in said:
-            if line == WAITS:
-                self._events.put(("waits", self._number))
+        with said:
+            for line in said:
+                if line == WAITS:
+                    self._events.put(("waits", self._number))
         self.process.wait()
         self._events.put(("ended", self._number))
 
     def _tell(self, said: IO[bytes]) -> None:
-        for line in said:
-            text = line.decode(errors="replace").rstrip()
-            if text.startswith(ERROR):  # is told when both have ended
-                self._error = text.removeprefix(ERROR)
-            elif text:
-                self._say(f"{self.name}: {text}")
+        with said:
+            for line in said:
+                text = line.decode(errors="replace").rstrip()
+                if text.startswith(ERROR):  # is told when both have ended
+                    self._error = text.removeprefix(ERROR)
+                elif text:
+                    self._say(f"{self.name}: {text}")
 
 
 def run_members(
@@ -118,8 +128,7 @@ def run_members(
         raise
     finally:
         for member in members:
-            if member.process.poll() is None:
-                member.process.kill()
+            member.leave()
 
 
 def _meet(
