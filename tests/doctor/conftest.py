@@ -5,6 +5,7 @@ import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -80,4 +81,6 @@ def set_gpus(
         monkeypatch.setattr(module, "driver_versions", lambda: versions)
     monkeypatch.setattr(detect, "compute_capability", lambda _: capability)
     monkeypatch.setattr("harness.state.machine.driver_versions", lambda: versions)
+    absent = SimpleNamespace(is_complete=False)  # whichever engines this machine has
+    monkeypatch.setattr("harness.engine.default_pin.engine_of", lambda _: absent)
     monkeypatch.setattr(readings, "gpu_use", lambda *_: use)
