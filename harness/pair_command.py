@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 
 from harness.engine.default_pin import default_pin
 from harness.engine.detect import VARIABLE, visible_gpus
+from harness.engine.gpu_parts import whole_of
 from harness.errors import HarnessError, MeasurementFailed
 from harness.figure_cases import Asked, asked_figures, notes_on
 from harness.figure_command import Call, case_of, plot, print_verdicts, set_up_all
@@ -24,6 +25,9 @@ from harness.pair_member import MODULE, Slot
 from harness.progress import console, say
 from harness.spec.figure_groups import figures_of
 from harness.workspace import Workspace
+
+# What one may take until its next start beside a start and its wait for a quiet machine: to bring its state about.
+LATE_S = 60.0
 
 
 @dataclass(frozen=True)
@@ -70,6 +74,7 @@ def asked_pair(call: Call, options: Options, workspace: Workspace) -> Pair:
             f"--parallel needs two GPUs that a start may use, here {'is one' if gpus else 'are none'}; "
             f"see python3 -m harness doctor, or {VARIABLE}"
         )
+    _check_apart(gpus[0], gpus[1])
     pin, options = call.pin or default_pin(), replace(options, parallel=True)
     halves = []
     for index, gpu in enumerate(gpus[:2]):
@@ -83,6 +88,17 @@ def asked_pair(call: Call, options: Options, workspace: Workspace) -> Pair:
     ]
     notes = [*notes_on([half.asked for half in halves], call.pin), *where, "both at once (--parallel)"]
     return Pair((halves[0], halves[1]), pin, options, tuple(notes))
+
+
+def _check_apart(one: dict[str, str], other: dict[str, str]) -> None:
+    """Parts of one GPU share its link, power and copy engines. Raises HarnessError."""
+    both, whole = f"{one['uuid']} and {other['uuid']}", whole_of(one)
+    if whole is None or whole_of(other) is None:
+        raise HarnessError(f"--parallel needs two GPUs; the driver does not tell which GPUs {both} are parts of")
+    if whole == whole_of(other):
+        raise HarnessError(
+            f"--parallel needs two GPUs; {both} are of one, {whole}: choose one of another GPU with {VARIABLE}"
+        )
 
 
 def pair_figure(call: Call, options: Options, dry_run: bool, as_json: bool, workspace: Workspace) -> None:
@@ -108,7 +124,8 @@ def run_pair(call: Call, options: Options, workspace: Workspace) -> None:
     with measuring(workspace.root, f"figure {call.name}, both slots at once"):
         _make_all(pair, workspace)
         tasks = [_task(pair, half, workspace) for half in pair.halves]
-        for ended in run_members(tasks, workspace.root, say, lambda pids: note_members(workspace.root, pids)):
+        limit_s = pair.halves[0].asked.figure.timeout_s + pair.options.quiet_wait_s + LATE_S
+        for ended in run_members(tasks, workspace.root, say, lambda pids: note_members(workspace.root, pids), limit_s):
             if ended.code:
                 kind = HarnessError if ended.code == HarnessError.exit_code else MeasurementFailed
                 problems.append(kind(f"{ended.name}: {ended.error}"))

@@ -64,9 +64,9 @@ def gpu(index: int, name: str = "NVIDIA H200", uuid: str | None = None, memory_g
         "ClockInfo.2": 3201,
         "MaxClockInfo.1": 1980,
         "MaxClockInfo.2": 3201,
-        "ApplicationsClock.1": 1980,
+        "ApplicationsClock.0": 1980,
         "ApplicationsClock.2": 3201,
-        "DefaultApplicationsClock.1": 1980,
+        "DefaultApplicationsClock.0": 1980,
         "DefaultApplicationsClock.2": 3201,
         "PowerManagementLimit": 700_000,
         "PowerManagementDefaultLimit": 700_000,
@@ -109,6 +109,7 @@ def mig(parent: int, number: int, uuid: str, profile: str = "1g.18gb", memory_gi
     here: dict[str, Answer] = {
         f"{parent}.nvmlDeviceGetMigDeviceHandleByIndex.{number}": word,
         f"{parent}.nvmlDeviceGetMigMode": "1 1",
+        f"{parent}.nvmlDeviceGetMaxMigDeviceCount": 7,
         f"{parent}.nvmlDeviceGetUtilizationRates": Error(pynvml.NVML_ERROR_NOT_SUPPORTED),
         f"nvmlDeviceGetHandleByUUID.{uuid}": word,
     }

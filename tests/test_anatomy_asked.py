@@ -38,7 +38,10 @@ def test_the_paper_s_gpu_engine_has_serving_hooks_too():
 @pytest.mark.parametrize(
     ("typed", "said"),
     [
-        ({"engine": "vllm-0.31.0-cpu"}, "has no serving hooks; --engine takes vllm-0.10.1.1-cuda, vllm-0.32.0-cpu"),
+        (
+            {"engine": "vllm-0.31.0-cpu"},
+            "has no serving hooks; --engine takes vllm-0.10.1.1-cuda, vllm-0.25.1-cuda, vllm-0.32.0-cpu",
+        ),
         ({"engine": "nothing"}, "unknown engine pin 'nothing'"),
         ({"models": ("a", "b")}, "takes one model"),
         ({"models": ("nothing",)}, "nothing"),

@@ -10,6 +10,7 @@ from harness.measure.case import Options
 from harness.spec.figure import Figure, figure_numbers, load_figure
 from harness.spec.state import StartState
 from harness.workspace import Workspace
+from tests.nvml import Nvml, gpu
 
 CPU = "vllm-0.32.0-cpu"
 HERE = Workspace()
@@ -81,8 +82,8 @@ def test_figures_10_11_and_13_share_their_starts_from_memory():
 
 @pytest.mark.parametrize("number", ["6", "8", "9", "15"])
 @pytest.mark.parametrize("pin", ["vllm-0.10.1.1-cuda", "vllm-0.25.1-cuda"])
-def test_both_cuda_pins_have_what_needs_a_gpu(number: str, pin: str, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr("harness.figure_cases.visible_gpus", lambda: ["a GPU"])
+def test_both_cuda_pins_have_what_needs_a_gpu(number: str, pin: str, nvml: Nvml):
+    nvml.add(gpu(0))
     (figure,) = asked_figures(number, None, Options(), pin, HERE)
     declared = load_figure(number, HERE)
     assert [point.model for point in figure.points] == [

@@ -20,7 +20,7 @@ from harness.spec.figure import load_figure
 from harness.workspace import Workspace
 from tests.checkout import Checkout, Done, add_fake_engine, make_checkout
 from tests.measure.fake_engine import FakeEngine, is_gone
-from tests.nvml import Nvml, gpu, uuid_of
+from tests.nvml import Nvml, gpu, mig, uuid_of
 
 PAIR = ("10", "--engine", "fake", "--parallel")
 SLOTS = ("gpu0", "gpu1")
@@ -223,6 +223,25 @@ def test_fewer_than_two_gpus_are_one_line(fake: FakeEngine, nvml: Nvml, visible:
     done = run(fake, nvml, *PAIR, CUDA_VISIBLE_DEVICES=visible)
     assert done.code == 2
     assert f"--parallel needs two GPUs that a start may use, here {here}" in done.error
+
+
+@pytest.mark.parametrize(
+    ("visible", "line"),
+    [
+        (
+            "MIG-a,MIG-b",
+            rf"--parallel needs two GPUs; MIG-a and MIG-b are of one, {uuid_of(0)}: .*CUDA_VISIBLE_DEVICES",
+        ),
+        ("0,MIG-b", rf"--parallel needs two GPUs; {uuid_of(0)} and MIG-b are of one, .*"),
+        ("1,MIG-c", rf"--parallel needs two GPUs; the driver does not tell which GPUs {uuid_of(1)} and MIG-c are .*"),
+    ],
+)
+def test_parts_of_one_gpu_are_not_two_gpus(fake: FakeEngine, nvml: Nvml, visible: str, line: str) -> None:
+    nvml.add(mig(0, 0, "MIG-a"), mig(0, 1, "MIG-b"))
+    done = run(fake, nvml, *PAIR, CUDA_VISIBLE_DEVICES=visible)
+    assert done.code == 2
+    assert re.fullmatch(line, done.error)
+    assert fake.starts() == []
 
 
 def test_a_dry_run_says_which_gpu_goes_to_which_slot_and_starts_nothing(fake: FakeEngine, nvml: Nvml) -> None:

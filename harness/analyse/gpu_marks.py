@@ -23,7 +23,12 @@ def gpu_marks(gpus: Sequence[Mapping[str, Any]], samples: Iterable[Sample]) -> l
     marks = [
         mark
         for number, facts in enumerate(gpus)
-        for mark in (*_before(number, facts), *_link(number, facts, use.get(number, {})), *_during(number, use))
+        for mark in (
+            *_before(number, facts),
+            *_kept(number, facts, use),
+            *_link(number, facts, use.get(number, {})),
+            *_during(number, use),
+        )
     ]
     more = len(marks) - MOST
     return marks if more <= 0 else [*marks[:MOST], f"gpu: {more} more of this kind"]
@@ -36,10 +41,20 @@ def _before(number: int, facts: Mapping[str, Any]) -> list[str]:
     limit_w, default_w = facts.get("power_limit_w"), facts.get("power_limit_default_w")
     if limit_w is not None and default_w is not None and limit_w < default_w:
         marks.append(f"gpu power: GPU {number} is limited to {limit_w:.0f} W, by default {default_w:.0f} W")
-    clock, default = facts.get("sm_clock_application_mhz"), facts.get("sm_clock_application_default_mhz")
+    clock, default = (facts.get(f"graphics_clock_application{which}_mhz") for which in ("", "_default"))
     if clock is not None and default is not None and clock < default:
         marks.append(f"gpu clock: GPU {number} is set to {clock} MHz, by default {default} MHz")
     return marks
+
+
+def _kept(number: int, facts: Mapping[str, Any], use: Mapping[int, Mapping[str, Series]]) -> list[str]:
+    """Whether the sampler, which has the driver open, did what the start would have had to do itself."""
+    if facts.get("persistence_mode") is not False or not use.get(number):
+        return []
+    return [
+        f"gpu persistence: GPU {number} has persistence mode off, and sampling kept it initialised: "
+        "cuda_context is without its initialisation"
+    ]
 
 
 def _link(number: int, facts: Mapping[str, Any], use: Mapping[str, Series]) -> list[str]:

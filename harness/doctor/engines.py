@@ -9,7 +9,7 @@ from harness.engine.patch_record import RECORD, read_record
 from harness.engine.patch_set import patch_set_of
 from harness.engine.patch_state import examine, installed_version
 from harness.engine.wheel_check import fit
-from harness.engine.wheel_source import Source, source_of
+from harness.engine.wheel_source import Source, source_of, typed_again
 from harness.errors import HarnessError
 from harness.record.plain import printable
 from harness.record.wheelhouse import WheelhouseError
@@ -48,7 +48,8 @@ def _of_wheelhouse(pin: Pin, source: Source, state: str, check: Check) -> Check:
         return replace(check, status="cannot", found=f"{state}; wheelhouse: {printable('; '.join(found.lines()), 160)}")
     reused = ", ".join(f"{name} {version}" for name, version in found.reused.items() if name == "torch")
     told = f"{state}; the wheelhouse fits" + (f", {reused} is reused" if reused else "")
-    return replace(check, found=told, fix=f"python3 -m harness engines install --pin {pin.name}", automatic=True)
+    fix = f"python3 -m harness engines install --pin {pin.name}{typed_again()}"
+    return replace(check, found=told, fix=fix, automatic=True)
 
 
 def _of_files(engine: Engine, name: str, needed: str) -> Check:
@@ -80,6 +81,6 @@ def _of_files(engine: Engine, name: str, needed: str) -> Check:
 def _broken(engine: Engine, name: str, found: str, needed: str) -> Check:
     """What installing does not repair, because it takes the environment for complete."""
     command = "python3 -m harness engines"
-    fix = f"{command} remove {engine.pin.name} && {command} install --pin {engine.pin.name}"
+    fix = f"{command} remove {engine.pin.name} && {command} install --pin {engine.pin.name}{typed_again()}"
     found = found.replace(f"{engine.folder.parent}/", "")
     return Check(name, "missing", f"damaged: {printable(found, 160)}", needed, fix)

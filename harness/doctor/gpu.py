@@ -7,12 +7,14 @@ import pynvml
 
 from harness.doctor.check import Check
 from harness.engine.detect import DriverError, driver_versions, gpus, visible_gpus
+from harness.engine.gpu_bus import on_the_bus
+from harness.engine.gpu_parts import split
+from harness.engine.pin_fit import NO_CUDA, TO_HAVE_CUDA
 from harness.errors import HarnessError
 from harness.record.plain import printable
 from harness.state import readings
 
 NAME = "gpu"
-_NVIDIA = "0x10de"  # PCI's number of the vendor
 _VISIBLE = "CUDA_VISIBLE_DEVICES"
 
 
@@ -33,6 +35,7 @@ def look_at_gpus() -> Gpus:
     try:
         visible = visible_gpus()
         known = visible or gpus()
+        versions = driver_versions()
     except DriverError as error:  # a GPU has fallen off the bus, say
         hidden = not os.environ.get(_VISIBLE, "as they are").strip()
         return Gpus(Check(NAME, "cannot", printable(str(error), 160), needed), broken=not hidden)
@@ -43,12 +46,17 @@ def look_at_gpus() -> Gpus:
         return Gpus(Check(NAME, "warn", found, needed, f"unset {_VISIBLE}"))
     if not visible:
         return Gpus(_no_gpu(needed))
-    versions, use = driver_versions(), readings.gpu_use()
+    use = readings.gpu_use()
     names, uuids = (tuple(gpu[fact] for gpu in visible) for fact in ("name", "uuid"))
     memory = use.memory_bytes // len(names) if use else None
     size = f" of {memory / 2**30:.0f} GiB" if memory else ""
+    if versions["cuda_version"] is None:
+        found = printable(f"{names[0]}{size}; driver {versions['driver_version']}, but {NO_CUDA}", 160)
+        return Gpus(Check(NAME, "cannot", found, f"{needed} ({TO_HAVE_CUDA})"))
     driver = f"driver {versions['driver_version']}, CUDA {versions['cuda_version']}"
     found = printable(f"{', '.join(dict.fromkeys(names))}{size}; {driver}", 160)
+    if why := split(visible[0]):
+        return Gpus(Check(NAME, "missing", printable(why, 160), needed, "nvidia-smi -L"), names, uuids, memory)
     return Gpus(Check(NAME, "ok", found, needed), names, uuids, memory)
 
 
@@ -59,7 +67,7 @@ def _no_gpu(needed: str) -> Check:
         pynvml.nvmlShutdown()
     except pynvml.NVMLError as error:
         match error.value:
-            case pynvml.NVML_ERROR_DRIVER_NOT_LOADED if _on_the_bus():
+            case pynvml.NVML_ERROR_DRIVER_NOT_LOADED if on_the_bus():
                 return Check(
                     NAME, "missing", "the driver's kernel module is not loaded", needed, "sudo modprobe nvidia"
                 )
@@ -69,22 +77,12 @@ def _no_gpu(needed: str) -> Check:
             case pynvml.NVML_ERROR_NO_PERMISSION:
                 found = "the driver does not let this user ask it (no permission)"
                 return Check(NAME, "missing", found, "a user, or a container, that may open them", "ls -l /dev/nvidia*")
-            case pynvml.NVML_ERROR_LIBRARY_NOT_FOUND if _on_the_bus():
+            case pynvml.NVML_ERROR_LIBRARY_NOT_FOUND if on_the_bus():
                 found = "one on the bus, but no driver: libnvidia-ml.so.1 is not there"
                 return Check(NAME, "cannot", found, f"{needed} (in a container: --gpus all)")
             case pynvml.NVML_ERROR_LIBRARY_NOT_FOUND | pynvml.NVML_ERROR_DRIVER_NOT_LOADED:
                 pass  # a machine without a GPU, whose image may well hold the driver's library
             case _:
                 return Check(NAME, "cannot", f"the driver answers: {printable(str(error), 80)}", needed)
-    found = "one on the bus, but the driver tells of none" if _on_the_bus() else "none"
+    found = "one on the bus, but the driver tells of none" if on_the_bus() else "none"
     return Check(NAME, "cannot", found, needed)
-
-
-def _on_the_bus() -> bool:
-    for vendor in readings.SYS.glob("bus/pci/devices/*/vendor"):
-        try:
-            if vendor.read_text().strip() == _NVIDIA and vendor.with_name("class").read_text().startswith("0x03"):
-                return True
-        except OSError:
-            continue
-    return False

@@ -79,7 +79,7 @@ def _rights() -> Check:
 
 
 def _quiet(needed_bytes: int) -> Check:
-    marks = [mark for mark in quiet.look_around(needed_bytes).marks if not mark.startswith("memory:")]
+    marks = [mark for mark in quiet.look_around(needed_bytes, gpus=1).marks if not mark.startswith("memory:")]
     needed = "an idle machine: a start that something disturbs is marked, and counts all the same"
     if not marks:
         return Check("quiet", "ok", "nothing disturbs", needed)

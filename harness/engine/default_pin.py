@@ -1,8 +1,10 @@
 """The engine that this machine measures with unless another one is named, and whether a named one can work here."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from harness.engine import detect
+from harness.engine.environment import engine_of
+from harness.engine.gpu_parts import check_whole
 from harness.engine.pin_fit import Fit, Host, Reused, choose, fit
 from harness.engine.wheel_source import named_wheelhouse, source_of
 from harness.errors import HarnessError
@@ -32,6 +34,7 @@ def this_host() -> Host:
         gpus=tuple((gpu["name"], detect.compute_capability(gpu["uuid"])) for gpu in visible),
         python=source_of().version,
         reused=_reused_torch(),
+        unasked=None if visible else detect.unasked(),
     )
 
 
@@ -47,17 +50,35 @@ def _reused_torch() -> Reused | None:
 def fits_here(host: Host) -> list[Fit]:
     """Every CUDA pin, held against the host."""
     pins = [load_pin(name) for name in pin_names()]
-    return [fit(pin, host) for pin in pins if pin.device == "cuda"]
+    return [_fit(pin, host) for pin in pins if pin.device == "cuda"]
+
+
+def _fit(pin: Pin, host: Host) -> Fit:
+    """One that is installed already has its Python and torch, as the wheelhouse that it came from gave them."""
+    engine = engine_of(pin)
+    if named_wheelhouse() is None and engine.is_complete:
+        host = replace(host, python=engine.python_version, reused=None)
+    return fit(pin, host)
 
 
 def choice(host: Host) -> Choice:
-    """A named wheelhouse's pin; else the paper's CUDA pin if it fits, the newest CUDA pin that does, the CPU pin."""
+    """A named wheelhouse's pin; else the paper's CUDA pin if it fits, the newest CUDA pin that does, the CPU pin.
+
+    Among CUDA pins that fit, those that are installed come first.
+    """
     if house := named_wheelhouse():
         return Choice(house.pin, "the wheelhouse's")
+    if host.unasked is not None:
+        why = f"the driver of the NVIDIA GPU answers: {host.unasked}; see python3 -m harness doctor"
+        return Choice(DEFAULT_CPU_PIN, why, usual=False)
     if not host.gpus:
         return Choice(DEFAULT_CPU_PIN, "no NVIDIA GPU that a start may use")
     fits = fits_here(host)
-    chosen = choose(fits)
+    first = choose(fits)
+    chosen = choose([each for each in fits if engine_of(each.pin).is_complete]) or first
+    if chosen is not None and first is not None and chosen is not first:
+        why = f"it is installed and fits; {first.pin.name} fits too, and is not installed (--engine takes it)"
+        return Choice(chosen.pin.name, why, usual=False)
     if chosen is not None and chosen.pin.name == DEFAULT_CUDA_PIN:
         return Choice(chosen.pin.name, "the paper's, and it fits")
     against = "; ".join(f"{each.pin.name}: {each.line}" for each in fits if not each.fits)
@@ -81,16 +102,19 @@ def check_fit(pin: Pin) -> None:
     """Make sure that a start of this pin can work here, as far as that can be known before.
 
     Raises:
-        HarnessError: no GPU, a driver that is too old, no kernels for this GPU; the wrong Python or torch.
+        HarnessError: no GPU, a driver that is too old, no kernels for this GPU; the wrong Python or torch; a split GPU.
     """
     if pin.device != "cuda":
         return
     host = this_host()
     if not host.gpus:
         raise HarnessError(
-            f"engine {pin.name} needs an NVIDIA GPU and its driver, found none; try --engine {DEFAULT_CPU_PIN}"
+            f"engine {pin.name} needs an NVIDIA GPU and its driver, found none"
+            f"{f' that can be asked (the driver answers: {host.unasked})' if host.unasked else ''}; "
+            f"try --engine {DEFAULT_CPU_PIN}"
         )
-    if not (found := fit(pin, host)).fits:
+    check_whole(detect.visible_gpus()[0])
+    if not (found := _fit(pin, host)).fits:
         other = choice(host).pin
         what = f"try --engine {other}" if other != pin.name else "see python3 -m harness doctor"
         raise HarnessError(f"engine {pin.name} cannot run here: {found.line}; {what}")

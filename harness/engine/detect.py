@@ -8,7 +8,9 @@ from typing import Any
 
 import pynvml
 
+from harness.engine.gpu_bus import on_the_bus
 from harness.errors import HarnessError
+from harness.record.plain import printable
 
 VARIABLE = "CUDA_VISIBLE_DEVICES"
 _NO_GPU = "NoDevFiles"  # what Slurm sets it to in a job without GPUs
@@ -30,7 +32,8 @@ def nvml() -> Iterator[bool]:
     try:
         yield True
     finally:
-        pynvml.nvmlShutdown()
+        with suppress(pynvml.NVMLError):  # what was told counts, however the driver is left
+            pynvml.nvmlShutdown()
 
 
 def gpus() -> list[dict[str, str]]:
@@ -99,6 +102,14 @@ def visible_gpus() -> list[dict[str, str]]:
     return chosen
 
 
+def gpus_of_start(count: int | None) -> list[dict[str, str]]:
+    """Of ``visible_gpus()`` those that a start takes: the first ``count``, as CUDA numbers them; None: all, 0: none.
+
+    Raises as ``visible_gpus``.
+    """
+    return visible_gpus()[:count] if count != 0 else []
+
+
 def device_variables() -> dict[str, str]:
     """The variables that make an engine use exactly ``visible_gpus()``, in that order; none without GPUs.
 
@@ -160,16 +171,49 @@ def _name(handle: Any) -> str:
 
 
 def driver_versions() -> dict[str, str | None]:
-    """Version of the NVIDIA driver and the newest CUDA it supports; None without a driver."""
+    """Version of the NVIDIA driver and the newest CUDA it supports; None without a driver.
+
+    ``cuda_version`` alone is None where ``libcuda.so.1``, which NVML asks for it, is not there: in a container that was
+    given the driver's utilities only.
+
+    Raises:
+        DriverError: the driver does not tell.
+    """
     with nvml() as there:
         if not there:
             return {"driver_version": None, "cuda_version": None}
         try:
-            cuda = pynvml.nvmlSystemGetCudaDriverVersion_v2()  # 13000 is 13.0
-            driver = str(pynvml.nvmlSystemGetDriverVersion())
+            return {"driver_version": str(pynvml.nvmlSystemGetDriverVersion()), "cuda_version": _cuda_version()}
         except pynvml.NVMLError as error:
             raise DriverError(f"the NVIDIA driver does not tell its version: {error}; look at nvidia-smi") from None
-        return {"driver_version": driver, "cuda_version": f"{cuda // 1000}.{cuda % 1000 // 10}"}
+
+
+def _cuda_version() -> str | None:
+    try:
+        cuda = int(pynvml.nvmlSystemGetCudaDriverVersion_v2())  # 13000 is 13.0
+    except pynvml.NVMLError as error:
+        if error.value in (pynvml.NVML_ERROR_LIBRARY_NOT_FOUND, pynvml.NVML_ERROR_FUNCTION_NOT_FOUND):
+            return None
+        raise
+    return f"{cuda // 1000}.{cuda % 1000 // 10}"
+
+
+def unasked() -> str | None:
+    """The driver's words where there is an NVIDIA GPU, and a driver that does not let itself be asked; else None.
+
+    Whoever hides all GPUs does not want to hear of their driver: None.
+    """
+    first = os.environ.get(VARIABLE, "all").split(",")[0].strip()
+    if first in ("", _NO_GPU) or first.startswith("-"):
+        return None
+    try:
+        pynvml.nvmlInit()
+    except pynvml.NVMLError as error:
+        none = error.value == pynvml.NVML_ERROR_LIBRARY_NOT_FOUND or not on_the_bus()
+        return None if none else printable(str(error), 80)
+    with suppress(pynvml.NVMLError):
+        pynvml.nvmlShutdown()
+    return None
 
 
 def compute_capability(uuid: str) -> str | None:

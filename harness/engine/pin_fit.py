@@ -12,6 +12,8 @@ from harness.spec.pin import DEFAULT_CUDA_PIN, Pin
 
 # The oldest driver that runs programs built with any CUDA of this major version ("minor version compatibility").
 OLDEST_DRIVER = {"11": "450", "12": "525", "13": "580"}
+NO_CUDA = "libcuda.so.1, the driver's CUDA, is not here"
+TO_HAVE_CUDA = "in a container: NVIDIA_DRIVER_CAPABILITIES=compute,utility"
 
 
 @dataclass(frozen=True)
@@ -32,6 +34,7 @@ class Host:
     gpus: tuple[tuple[str, str | None], ...]  # name and compute capability (9.0; None: not told) of the visible ones
     python: str  # 3.11, that engines are made with
     reused: Reused | None = None
+    unasked: str | None = None  # why a driver that is there does not let itself be asked for its GPUs
 
 
 @dataclass(frozen=True)
@@ -70,6 +73,8 @@ def choose(fits: Sequence[Fit]) -> Fit | None:
 
 def _driver(pin: Pin, host: Host) -> str | None:
     """A driver runs every CUDA of its own major version and of older ones."""
+    if host.driver is not None and host.cuda is None:
+        return f"{NO_CUDA} ({TO_HAVE_CUDA})"
     if pin.cuda is None or host.cuda is None or _major(host.cuda) >= _major(pin.cuda):
         return None
     oldest = OLDEST_DRIVER.get(pin.cuda.partition(".")[0])

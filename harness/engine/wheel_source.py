@@ -5,6 +5,7 @@ HARNESS_WHEELHOUSE and HARNESS_REUSE_PYTHON: whatever a command starts installs 
 """
 
 import os
+import shlex
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -52,6 +53,12 @@ def install_from(wheelhouse: Path | None, reuse_python: Path | None) -> None:
         if value is not None:
             os.environ[name] = os.path.abspath(value)
     source_of()
+
+
+def typed_again() -> str:
+    """What a command that shall install from the same place must have behind it; empty: nothing."""
+    given = (("--wheelhouse", os.environ.get(WHEELHOUSE)), ("--reuse-python", os.environ.get(REUSE_PYTHON)))
+    return "".join(f" {option} {shlex.quote(value)}" for option, value in given if value)
 
 
 def named_wheelhouse() -> Wheelhouse | None:

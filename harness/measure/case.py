@@ -14,6 +14,7 @@ from harness.measure.address import Address, free_port
 from harness.measure.one_run import Case
 from harness.measure.preparation import Surroundings
 from harness.measure.start import OfflineStart, ServerStart, Start
+from harness.record.slotfacts import gpus_asked_for
 from harness.record.store import case_id
 from harness.spec.arguments import spelt
 from harness.spec.figure import Figure, Mode
@@ -114,7 +115,12 @@ def make_case(
         state=setting.state,
         traced=pin.traced,
         around=Surroundings(
-            place, engine.library_folders, setting.direct, quiet_wait_s, setting.drop_caches, pin.device == "cuda"
+            place,
+            engine.library_folders,
+            setting.direct,
+            quiet_wait_s,
+            setting.drop_caches,
+            gpus=gpus_asked_for(setting.parameters) if pin.device == "cuda" else 0,
         ),
         samples=samples_of(figure, pin),
     )
@@ -147,8 +153,11 @@ def declared_definition(figure: Figure, pin: Pin, model: str, setting: Setting) 
 
 
 def samples_of(figure: Figure, pin: Pin) -> tuple[str, ...]:
-    """What is sampled while a start runs: what the figure says, and the GPUs of every start that uses some."""
-    return (*figure.samples, *(("gpu",) if pin.device == "cuda" else ()))
+    """What is sampled while a start runs: what the figure says, and the GPUs of every traced start that uses some.
+
+    Of a release only how long its start takes is told: it has no timeline that samples could be drawn under.
+    """
+    return (*figure.samples, *(("gpu",) if pin.device == "cuda" and pin.traced else ()))
 
 
 def _start(model: Path, engine: Engine, setting: Setting) -> Start:

@@ -19,7 +19,7 @@ from typing import Any
 
 import pynvml
 
-from harness.engine.detect import nvml, visible_gpus
+from harness.engine.detect import gpus_of_start, nvml
 from harness.errors import HarnessError
 from harness.record import gpu as words
 from harness.state.gpu_facts import clock_reasons, memory_used_bytes
@@ -32,6 +32,7 @@ _NEVER = (
     pynvml.NVML_ERROR_NO_PERMISSION,
     pynvml.NVML_ERROR_FUNCTION_NOT_FOUND,
     pynvml.NVML_ERROR_INVALID_ARGUMENT,
+    pynvml.NVML_ERROR_ARGUMENT_VERSION_MISMATCH,
 )
 Answers = dict[str, float]
 Question = Callable[[Any], Answers]
@@ -102,10 +103,10 @@ class GpuSamples:
 
 
 @contextmanager
-def gpu_samples(exec_ns: int) -> Iterator[GpuSamples]:
-    """Sample while the block runs; ``exec_ns`` is when the engine was started."""
+def gpu_samples(exec_ns: int, count: int | None = None) -> Iterator[GpuSamples]:
+    """Sample while the block runs; ``exec_ns``: when the engine was started, ``count``: as ``gpus_of_start``."""
     samples, stop = GpuSamples(exec_ns), threading.Event()
-    thread = _thread(_sample_all, samples, stop)
+    thread = _thread(_sample_all, samples, stop, count)
     try:
         yield samples
     finally:
@@ -120,11 +121,11 @@ def _thread(work: Callable[..., None], *arguments: Any) -> threading.Thread:
     return thread
 
 
-def _sample_all(samples: GpuSamples, stop: threading.Event) -> None:
+def _sample_all(samples: GpuSamples, stop: threading.Event, count: int | None) -> None:
     """Open the driver, begin a thread for each GPU's traffic, ask for the rest here."""
     with suppress(pynvml.NVMLError, HarnessError), nvml() as there:
         at_once, counted = [], []
-        for number, gpu in enumerate(visible_gpus() if there else ()):
+        for number, gpu in enumerate(gpus_of_start(count) if there else ()):
             part = whole = pynvml.nvmlDeviceGetHandleByUUID(gpu["uuid"])
             if gpu["uuid"].startswith("MIG-"):
                 whole = pynvml.nvmlDeviceGetDeviceHandleFromMigDeviceHandle(part)
@@ -144,16 +145,16 @@ class _Gpu:
         self.number = number
         self._asked = asked
 
-    def answers(self) -> Answers:
-        """What it tells now. A question that it never answers is not asked again."""
-        found: Answers = {}
+    def answers(self) -> Iterator[tuple[int, Answers]]:
+        """What it tells now, each answer with its own time in ns. What it never answers is not asked again."""
         for handle, question in list(self._asked):
             try:
-                found |= question(handle)
+                found = question(handle)
             except pynvml.NVMLError as error:
                 if error.value in _NEVER:
                     self._asked.remove((handle, question))
-        return found
+            else:
+                yield time.monotonic_ns(), found
 
 
 def _sample(samples: GpuSamples, stop: threading.Event, gpus: list[_Gpu]) -> None:
@@ -162,6 +163,6 @@ def _sample(samples: GpuSamples, stop: threading.Event, gpus: list[_Gpu]) -> Non
     number = 0
     while not stop.wait(max(0.0, began + number * INTERVAL_S - time.monotonic())):
         for gpu in gpus:
-            answers = gpu.answers()
-            samples.add(time.monotonic_ns(), gpu.number, answers)
+            for at_ns, answers in gpu.answers():
+                samples.add(at_ns, gpu.number, answers)
         number = max(number + 1, int((time.monotonic() - began) / INTERVAL_S) + 1)

@@ -150,7 +150,7 @@ def _start(case: Case, sandbox: Sandbox, folder: Path) -> tuple[Exit, Outcome]:
         with (
             process_tree(command, environment, log, run_in, case.timeout_s, scratch) as tree,
             core_samples(tree.exec_ns) if "cores" in case.samples else nullcontext() as cores,
-            gpu_samples(tree.exec_ns) if "gpu" in case.samples else nullcontext() as gpus,
+            gpu_samples(tree.exec_ns, case.around.gpus) if "gpu" in case.samples else nullcontext() as gpus,
         ):
             ready: Ready | None = case.start.follow(tree, scratch, spans)
     assert tree.exit is not None

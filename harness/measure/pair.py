@@ -1,9 +1,9 @@
 """Two processes of this program that measure at once, each on its own GPU: their starts begin together, both are ended.
 
 Before each start a member says on its standard output that it waits, and goes on when an answer comes on its standard
-input: once the other one waits too, or has ended. When that input is closed, this process is gone, and so a member ends
-(``harness/measure/pair_link.py``). Members have sessions of their own: Ctrl-C reaches this process only, which tells
-each of them once.
+input: once the other one waits too, has ended, or did not come for too long (somebody stopped it by hand). When that
+input is closed, this process is gone, and so a member ends (``harness/measure/pair_link.py``). Members have sessions of
+their own: Ctrl-C reaches this process only, which tells each of them once.
 """
 
 import contextlib
@@ -12,12 +12,13 @@ import queue
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Literal
 
-from harness.measure.pair_link import ALONE, TOGETHER, WAITS
+from harness.measure.pair_link import ALONE, LATE, TOGETHER, WAITS
 
 ERROR = "error: "  # begins the last line of a program of ours that fails
 END_S = 60.0  # an engine's processes are given 5 s to end, and are killed then
@@ -73,6 +74,14 @@ class _Member:
             self.process.stdin.write(line)
             self.process.stdin.flush()
 
+    def leave(self) -> None:
+        """Nothing more is said to it; it is killed if it has not ended."""
+        if self.process.poll() is None:
+            self.process.kill()
+        assert self.process.stdin is not None
+        with contextlib.suppress(OSError):  # it did not hear the last answer
+            self.process.stdin.close()
+
     def ended(self) -> Ended:
         """How it ended; it has."""
         code = self.process.wait()
@@ -81,27 +90,30 @@ class _Member:
         return Ended(self.name, code, self._error if code > 0 and self._error else "" if code == 0 else by)
 
     def _follow(self, said: IO[bytes]) -> None:
-        for line in said:
-            if line == WAITS:
-                self._events.put(("waits", self._number))
+        with said:
+            for line in said:
+                if line == WAITS:
+                    self._events.put(("waits", self._number))
         self.process.wait()
         self._events.put(("ended", self._number))
 
     def _tell(self, said: IO[bytes]) -> None:
-        for line in said:
-            text = line.decode(errors="replace").rstrip()
-            if text.startswith(ERROR):  # is told when both have ended
-                self._error = text.removeprefix(ERROR)
-            elif text:
-                self._say(f"{self.name}: {text}")
+        with said:
+            for line in said:
+                text = line.decode(errors="replace").rstrip()
+                if text.startswith(ERROR):  # is told when both have ended
+                    self._error = text.removeprefix(ERROR)
+                elif text:
+                    self._say(f"{self.name}: {text}")
 
 
 def run_members(
-    tasks: Sequence[Task], root: Path, say: Callable[[str], None], started: Callable[[list[int]], None]
+    tasks: Sequence[Task], root: Path, say: Callable[[str], None], started: Callable[[list[int]], None], limit_s: float
 ) -> list[Ended]:
     """Run the members until all have ended; one that fails does not keep the others from going on.
 
-    ``started`` is told their pids. Whatever ends this call ends them and all their processes, before it returns.
+    ``started`` is told their pids. ``limit_s``: how long one that waits is kept waiting for the others. Whatever ends
+    this call ends them and all their processes, before it returns.
     """
     events: queue.Queue[_Event] = queue.Queue()
     members: list[_Member] = []
@@ -109,30 +121,40 @@ def run_members(
         for number, task in enumerate(tasks):
             members.append(_Member(task, number, root, say, events))
         started([member.process.pid for member in members])
-        _meet(members, events)
+        _meet(members, events, say, limit_s)
         return [member.ended() for member in members]
     except BaseException:
         _end(members, say)
         raise
     finally:
         for member in members:
-            if member.process.poll() is None:
-                member.process.kill()
+            member.leave()
 
 
-def _meet(members: Sequence[_Member], events: "queue.Queue[_Event]") -> None:
-    """Let those that wait go on together, until all have ended."""
-    alive, waiting = set(range(len(members))), set[int]()
+def _meet(
+    members: Sequence[_Member], events: "queue.Queue[_Event]", say: Callable[[str], None], limit_s: float
+) -> None:
+    """Let those that wait go on together, until all have ended. One that is late is not waited for until it comes."""
+    alive, waiting, late = set(range(len(members))), set[int](), set[int]()
+    began_s = 0.0  # since when somebody waits
     while alive:
-        what, number = events.get()
-        if what == "waits":
-            waiting.add(number)
+        try:
+            what, number = events.get(timeout=max(0.0, began_s + limit_s - time.monotonic()) if waiting else None)
+        except queue.Empty:
+            for each in sorted(alive - waiting - late):
+                say(f"{members[each].name}: does not come to its start within {limit_s:.0f} s; the other one goes on")
+            late = alive - waiting
         else:
-            alive.discard(number)
-            waiting.discard(number)
-        if waiting and waiting == alive:
+            late.discard(number)
+            if what == "waits":
+                began_s = began_s if waiting else time.monotonic()
+                waiting.add(number)
+            else:
+                alive.discard(number)
+                waiting.discard(number)
+        if waiting and waiting == alive - late:
             for each in waiting:
-                members[each].answer(TOGETHER if len(alive) > 1 else ALONE)
+                members[each].answer(TOGETHER if len(waiting) > 1 else LATE if late else ALONE)
             waiting = set()
 
 

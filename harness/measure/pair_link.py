@@ -5,7 +5,7 @@ import queue
 import signal
 import threading
 
-WAITS, TOGETHER, ALONE = b"waits\n", b"together\n", b"alone\n"
+WAITS, TOGETHER, ALONE, LATE = b"waits\n", b"together\n", b"alone\n", b"late\n"
 
 
 class Link:
@@ -25,9 +25,15 @@ class Link:
         threading.Thread(target=self._listen, daemon=True).start()
 
     def meet(self) -> str:
-        """Wait until the other one is about to start an engine too, or has ended. Returns the mark of the run."""
+        """Wait until the other one is about to start an engine too, has ended, or did not come for too long.
+
+        Returns the mark of the run.
+        """
         os.write(self._output, WAITS)
-        if self._answers.get() == TOGETHER:
+        answer = self._answers.get()
+        if answer == LATE:
+            return f"parallel: {self._other} did not come to its next start in time, so that this one began without it"
+        if answer == TOGETHER:
             return f"parallel: began at once with a start of {self._other}, on another GPU of this machine"
         return f"parallel: {self._other} had no start left, so that this one ran alone"
 

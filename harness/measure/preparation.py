@@ -62,7 +62,7 @@ class Surroundings:
     direct: bool = False  # the load format reads past the page cache
     quiet_wait_s: float = 0.0  # how long to wait for a quiet machine at most; 0: it is not looked at
     drop_caches: bool = False  # drop all of the machine's page cache before each cold start
-    gpus: bool = True  # the start uses the visible GPUs, if there are any
+    gpus: int | None = None  # how many of the visible GPUs the start uses, the first ones; None: all of them
     # Called right before each start of a case that is measured at once with another one; returns the run's mark.
     together: Callable[[], str] | None = None
 
@@ -109,10 +109,12 @@ def prepared(
     probed = probe(place.disk) if cold and place else None
     size = sum(path.stat().st_size for path in place.files) if place else 0
     waitable = WAITABLE_BESIDE if around.together else WAITABLE
-    quiet = wait_until_quiet(size, around.quiet_wait_s, announce, waitable) if around.quiet_wait_s > 0 else None
+    quiet = None
+    if around.quiet_wait_s > 0:
+        quiet = wait_until_quiet(size, around.quiet_wait_s, announce, waitable, around.gpus)
     if around.drop_caches and (cold or state.libraries == "cold"):
         drop_all_caches(announce)
-    gpus = tuple(gpu_facts()) if around.gpus else ()
+    gpus = tuple(gpu_facts(around.gpus))
     libraries, model = _brought_about(state, around, place, cold)
     with ExitStack() as stack:
         room = HELD_SHARE * psutil.virtual_memory().available

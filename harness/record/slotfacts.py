@@ -27,14 +27,17 @@ def storage(manifest: Manifest) -> list[str]:
 
 def gpus_of_a_start(manifest: Manifest) -> int:
     """How many GPUs its starts take, by their parameters: 1 where they say nothing."""
-    most = 1
-    for case in manifest["cases"]:
-        product = 1
-        for name in _GPUS_OF_A_START:
-            value = case["parameters"].get(name)
-            product *= value if type(value) is int and value > 0 else 1
-        most = max(most, product)
+    most = max((gpus_asked_for(case["parameters"]) for case in manifest["cases"]), default=1)
     return min(most, max(len(listed(manifest["node"], "gpu_uuids")), 1))
+
+
+def gpus_asked_for(parameters: Mapping[str, Any]) -> int:
+    """How many GPUs an engine with these arguments takes: 1 where they say nothing."""
+    product = 1
+    for name in _GPUS_OF_A_START:
+        value = parameters.get(name)
+        product *= value if type(value) is int and value > 0 else 1
+    return product
 
 
 def at_once(manifest: Manifest) -> bool:

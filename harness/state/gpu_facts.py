@@ -12,11 +12,11 @@ from typing import Any
 
 import pynvml
 
-from harness.engine.detect import DriverError, driver_versions, mig_facts, nvml, visible_gpus
+from harness.engine.detect import DriverError, driver_versions, gpus_of_start, mig_facts, nvml
 from harness.record.gpu import reasons_of
 from harness.record.plain import printable
 
-_SM, _MEMORY = pynvml.NVML_CLOCK_SM, pynvml.NVML_CLOCK_MEM
+_SM, _MEMORY, _GRAPHICS = pynvml.NVML_CLOCK_SM, pynvml.NVML_CLOCK_MEM, pynvml.NVML_CLOCK_GRAPHICS
 _COMPUTE_MODES = {0: "default", 1: "exclusive thread", 2: "prohibited", 3: "exclusive process"}
 _WHY = {
     pynvml.NVML_ERROR_NOT_SUPPORTED: "not supported",
@@ -25,6 +25,13 @@ _WHY = {
     pynvml.NVML_ERROR_FUNCTION_NOT_FOUND: "driver too old",
     pynvml.NVML_ERROR_NO_DATA: "no data",
 }
+# How drivers say that they do not know the newer question of memory: no such function, or no such version of it.
+_NO_SECOND_VERSION = (
+    pynvml.NVML_ERROR_FUNCTION_NOT_FOUND,
+    pynvml.NVML_ERROR_NOT_SUPPORTED,
+    pynvml.NVML_ERROR_INVALID_ARGUMENT,
+    pynvml.NVML_ERROR_ARGUMENT_VERSION_MISMATCH,
+)
 # Facts of the whole GPU, also where a start uses a part of it.
 _OF_WHOLE: dict[str, Callable[[Any], Any]] = {
     "pcie_generation": pynvml.nvmlDeviceGetCurrPcieLinkGeneration,  # lower while the GPU is idle
@@ -33,8 +40,9 @@ _OF_WHOLE: dict[str, Callable[[Any], Any]] = {
     "pcie_width_max": pynvml.nvmlDeviceGetMaxPcieLinkWidth,
     "sm_clock_mhz": lambda gpu: pynvml.nvmlDeviceGetClockInfo(gpu, _SM),
     "sm_clock_max_mhz": lambda gpu: pynvml.nvmlDeviceGetMaxClockInfo(gpu, _SM),
-    "sm_clock_application_mhz": lambda gpu: pynvml.nvmlDeviceGetApplicationsClock(gpu, _SM),
-    "sm_clock_application_default_mhz": lambda gpu: pynvml.nvmlDeviceGetDefaultApplicationsClock(gpu, _SM),
+    # Set for graphics and memory alone, as nvidia-smi shows them; the SM's clock follows that of graphics.
+    "graphics_clock_application_mhz": lambda gpu: pynvml.nvmlDeviceGetApplicationsClock(gpu, _GRAPHICS),
+    "graphics_clock_application_default_mhz": lambda gpu: pynvml.nvmlDeviceGetDefaultApplicationsClock(gpu, _GRAPHICS),
     "memory_clock_mhz": lambda gpu: pynvml.nvmlDeviceGetClockInfo(gpu, _MEMORY),
     "memory_clock_max_mhz": lambda gpu: pynvml.nvmlDeviceGetMaxClockInfo(gpu, _MEMORY),
     "memory_clock_application_mhz": lambda gpu: pynvml.nvmlDeviceGetApplicationsClock(gpu, _MEMORY),
@@ -77,8 +85,8 @@ class _Asked:
                 self.facts[name], self.not_told[name] = None, why(error)
 
 
-def gpu_facts() -> list[dict[str, Any]]:
-    """Facts of every GPU that CUDA_VISIBLE_DEVICES lets a start use, in its order; none without a driver.
+def gpu_facts(count: int | None = None) -> list[dict[str, Any]]:
+    """Facts of the GPUs that a start uses (``gpus_of_start``), in its order; none without a driver.
 
     Of each: ``name``, ``uuid``, ``mig`` (of a part: ``parent_uuid``, ``profile``; else None), ``driver_version``,
     ``cuda_version``, what the tables above name, and ``not_told``. ``memory_used_bytes`` and ``processes`` are those of
@@ -91,7 +99,7 @@ def gpu_facts() -> list[dict[str, Any]]:
         if not there:
             return []
         try:
-            chosen, versions = visible_gpus(), driver_versions()
+            chosen, versions = gpus_of_start(count), driver_versions()
         except DriverError:
             return []  # whoever asks for the GPUs by name says it; a record has nothing to tell of them
         return [_facts(gpu, versions) for gpu in chosen]
@@ -130,7 +138,9 @@ def memory_used_bytes(handle: Any) -> int:
     """Memory in use without what the driver keeps for itself; with it where the driver does not tell them apart."""
     try:
         return int(pynvml.nvmlDeviceGetMemoryInfo(handle, version=pynvml.nvmlMemory_v2).used)
-    except (pynvml.NVMLError_FunctionNotFound, pynvml.NVMLError_NotSupported):
+    except pynvml.NVMLError as error:
+        if error.value not in _NO_SECOND_VERSION:
+            raise
         return int(pynvml.nvmlDeviceGetMemoryInfo(handle).used)
 
 

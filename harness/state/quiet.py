@@ -54,13 +54,15 @@ class Quiet:
     waited_s: float
 
 
-def look_around(needed_bytes: int = 0, sample_s: float = SAMPLE_S) -> Noise:
-    """The machine now; its cores are watched for ``sample_s``. ``needed_bytes``: memory that the start will use.
+def look_around(needed_bytes: int = 0, sample_s: float = SAMPLE_S, gpus: int | None = None) -> Noise:
+    """The machine now; its cores are watched for ``sample_s``.
+
+    ``needed_bytes``: memory that the start will use; ``gpus``: how many of the visible GPUs, None: all.
 
     Raises:
         HarnessError: CUDA_VISIBLE_DEVICES names no GPU here.
     """
-    cpus, gpus = os.sched_getaffinity(0), readings.gpu_use()
+    cpus, use = os.sched_getaffinity(0), readings.gpu_use(gpus)
     before = readings.core_times()
     time.sleep(sample_s)
     cores = readings.spent(before, readings.core_times(), cpus)
@@ -74,34 +76,38 @@ def look_around(needed_bytes: int = 0, sample_s: float = SAMPLE_S) -> Noise:
         "temperature_c": readings.temperature_c(),
         "memory_available_bytes": readings.memory_available_bytes(),
         "swap_used_bytes": readings.swap_used_bytes(),
-        "gpu_processes": len(gpus.pids) if gpus else None,
-        "gpu_memory_used_bytes": gpus.used_bytes if gpus else None,
-        "gpu_memory_bytes": gpus.memory_bytes if gpus else None,
+        "gpu_processes": len(use.pids) if use else None,
+        "gpu_memory_used_bytes": use.used_bytes if use else None,
+        "gpu_memory_bytes": use.memory_bytes if use else None,
     }
     slow = [driver for governor, driver in governors if governor == "powersave" and driver not in DYNAMIC_DRIVERS]
     return Noise(_marks(facts, max(needed_bytes, MEMORY_AVAILABLE_BYTES), slow), facts)
 
 
 def wait_until_quiet(
-    needed_bytes: int, limit_s: float, announce: Callable[[str], None], waitable: tuple[str, ...] = WAITABLE
+    needed_bytes: int,
+    limit_s: float,
+    announce: Callable[[str], None],
+    waitable: tuple[str, ...] = WAITABLE,
+    gpus: int | None = None,
 ) -> Quiet:
     """Wait, ``limit_s`` at most, while something disturbs that can end by itself; what remains is in the marks.
 
     ``announce`` is told once, when the wait begins: the marks, the busiest other processes, those on the GPUs. Who they
     are is for the terminal of whoever shares the machine with them: no record has it. ``waitable``: the kinds of marks
-    that are waited for; the others stand in the record all the same.
+    that are waited for; the others stand in the record all the same. ``gpus``: as ``look_around``.
     """
 
     def passing() -> list[str]:
         return [mark for mark in noise.marks if mark.partition(":")[0] in waitable]
 
-    noise = look_around(needed_bytes)
+    noise = look_around(needed_bytes, gpus=gpus)
     if limit_s <= 0 or not passing():
         return Quiet(noise, 0.0)
     began = time.monotonic()
-    announce(f"waiting up to {limit_s:.0f} s for a quiet machine: {'; '.join((*passing(), *_who(noise)))}")
+    announce(f"waiting up to {limit_s:.0f} s for a quiet machine: {'; '.join((*passing(), *_who(noise, gpus)))}")
     while passing() and (left_s := limit_s - (time.monotonic() - began)) > 0:
-        noise = look_around(needed_bytes, min(CALM_S, left_s))
+        noise = look_around(needed_bytes, min(CALM_S, left_s), gpus)
     return Quiet(noise, round(time.monotonic() - began, 3))
 
 
@@ -133,14 +139,14 @@ def _gib(size: int) -> str:
     return f"{size / 2**30:.2f} GiB"
 
 
-def _who(noise: Noise) -> list[str]:
+def _who(noise: Noise, gpus: int | None) -> list[str]:
     """Whom the owner of the machine may want to end; printable, whatever they call themselves."""
     kinds = {mark.partition(":")[0] for mark in noise.marks}
     who = []
     if "cpu" in kinds:
         who += [f"busiest: {', '.join(found)}" for found in [_busiest()] if found]
-    if "gpu" in kinds and (gpus := readings.gpu_use()) and gpus.pids:
-        who.append(f"on the GPUs: pid {', '.join(map(str, gpus.pids[:5]))}")
+    if "gpu" in kinds and (use := readings.gpu_use(gpus)) and use.pids:
+        who.append(f"on the GPUs: pid {', '.join(map(str, use.pids[:5]))}")
     return who
 
 

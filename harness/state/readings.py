@@ -12,7 +12,8 @@ from pathlib import Path
 
 import pynvml
 
-from harness.engine.detect import DriverError, nvml, visible_gpus
+from harness.engine.detect import DriverError, gpus_of_start, nvml
+from harness.state.gpu_facts import memory_used_bytes
 
 PROC, SYS = Path("/proc"), Path("/sys")
 
@@ -143,12 +144,12 @@ class GpuUse:
     """What occupies the GPUs that a start would use."""
 
     pids: tuple[int, ...]  # of processes that compute; a container may hide those of others
-    used_bytes: int  # memory in use, whoever uses it; the driver's own part too
+    used_bytes: int  # memory in use, whoever uses it; the driver's own part only where it does not tell them apart
     memory_bytes: int  # of all these GPUs
 
 
-def gpu_use() -> GpuUse | None:
-    """Use of the GPUs that CUDA_VISIBLE_DEVICES lets a start have; None without one, or where the driver tells none.
+def gpu_use(count: int | None = None) -> GpuUse | None:
+    """Use of the GPUs of a start (``gpus_of_start``); None without one, or where the driver tells none.
 
     Raises:
         HarnessError: CUDA_VISIBLE_DEVICES names no GPU here.
@@ -157,11 +158,11 @@ def gpu_use() -> GpuUse | None:
     used = memory = 0
     with nvml() as there:
         try:
-            chosen = visible_gpus() if there else []
+            chosen = gpus_of_start(count) if there else []
             for gpu in chosen:
                 handle = pynvml.nvmlDeviceGetHandleByUUID(gpu["uuid"])
-                of_gpu = pynvml.nvmlDeviceGetMemoryInfo(handle)
-                used, memory = used + int(of_gpu.used), memory + int(of_gpu.total)
+                used += memory_used_bytes(handle)
+                memory += int(pynvml.nvmlDeviceGetMemoryInfo(handle).total)
                 with suppress(pynvml.NVMLError):  # who computes may be hidden, what is used is told all the same
                     pids.update(process.pid for process in pynvml.nvmlDeviceGetComputeRunningProcesses_v3(handle))
         except (pynvml.NVMLError, DriverError):

@@ -13,8 +13,8 @@ USUAL: dict[str, Any] = {
     "uuid": "GPU-0",
     "power_limit_w": 700.0,
     "power_limit_default_w": 700.0,
-    "sm_clock_application_mhz": 1980,
-    "sm_clock_application_default_mhz": 1980,
+    "graphics_clock_application_mhz": 1980,
+    "graphics_clock_application_default_mhz": 1980,
     "pcie_generation": 1,  # it is idle before the start
     "pcie_generation_max": 5,
     "pcie_width": 16,
@@ -43,7 +43,7 @@ def test_what_was_not_told_is_no_mark() -> None:
     ("changes", "mark"),
     [
         ({"power_limit_w": 350.0}, "gpu power: GPU 0 is limited to 350 W, by default 700 W"),
-        ({"sm_clock_application_mhz": 1410}, "gpu clock: GPU 0 is set to 1410 MHz, by default 1980 MHz"),
+        ({"graphics_clock_application_mhz": 1410}, "gpu clock: GPU 0 is set to 1410 MHz, by default 1980 MHz"),
         ({"pcie_width": 8}, "gpu link: GPU 0 at PCIe width x8 at most, x16 is possible"),
         ({"not_told": {"ecc": "GPU is lost"}}, "gpu: GPU 0 is lost: the driver tells nothing of it"),
     ],
@@ -80,7 +80,15 @@ def test_marks_name_the_gpu_that_they_are_of() -> None:
 
 
 def test_a_machine_of_many_slow_gpus_has_no_more_marks_than_a_record_holds() -> None:
-    every = [USUAL | {"power_limit_w": 1.0, "sm_clock_application_mhz": 1, "pcie_width": 1} for _ in range(16)]
+    every = [USUAL | {"power_limit_w": 1.0, "graphics_clock_application_mhz": 1, "pcie_width": 1} for _ in range(16)]
     marks = gpu_marks(every, [])
     assert marks[-1] == "gpu: 32 more of this kind"
     assert is_marks(marks)
+
+
+def test_sampling_on_a_gpu_without_persistence_mode_is_marked() -> None:
+    off = USUAL | {"persistence_mode": False}
+    (mark,) = gpu_marks([USUAL, off], [*samples(words.POWER, 70), *samples(words.POWER, 70, gpu=1)])
+    assert mark.startswith("gpu persistence: GPU 1 has persistence mode off, and sampling kept it initialised")
+    assert gpu_marks([off], []) == []
+    assert gpu_marks([USUAL | {"persistence_mode": None}], samples(words.POWER, 70)) == []

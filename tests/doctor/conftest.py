@@ -5,6 +5,7 @@ import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -40,7 +41,7 @@ def workspace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Workspace:
         folder = tmp_path / "figures" / declaration.parent.name
         folder.mkdir(parents=True)
         shutil.copy2(declaration, folder)
-    monkeypatch.setattr(machine.quiet, "look_around", lambda *_: quiet.Noise((), {}))
+    monkeypatch.setattr(machine.quiet, "look_around", lambda *_, **__: quiet.Noise((), {}))
     set_gpus(monkeypatch)
     monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
     return Workspace(tmp_path)
@@ -80,4 +81,6 @@ def set_gpus(
         monkeypatch.setattr(module, "driver_versions", lambda: versions)
     monkeypatch.setattr(detect, "compute_capability", lambda _: capability)
     monkeypatch.setattr("harness.state.machine.driver_versions", lambda: versions)
-    monkeypatch.setattr(readings, "gpu_use", lambda: use)
+    absent = SimpleNamespace(is_complete=False)  # whichever engines this machine has
+    monkeypatch.setattr("harness.engine.default_pin.engine_of", lambda _: absent)
+    monkeypatch.setattr(readings, "gpu_use", lambda *_: use)

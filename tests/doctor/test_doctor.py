@@ -197,7 +197,7 @@ def test_on_a_disk_of_a_server_nothing_can_be_proved_and_in_memory_nothing_be_ev
 
 def test_noise_is_told_with_what_waits_for_its_end(ask: Ask, monkeypatch: pytest.MonkeyPatch) -> None:
     busy = quiet.Noise(("cpu: 90% of the cores busy before the start, limit 10%",), {})
-    monkeypatch.setattr(quiet, "look_around", lambda *_: busy)
+    monkeypatch.setattr(quiet, "look_around", lambda *_, **__: busy)
     told = ask()
     assert told.checks["quiet"]["status"] == "warn"
     assert told.checks["quiet"]["fix"] == "bash run_figure.sh 2 --quiet-wait 600"

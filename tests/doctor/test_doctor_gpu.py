@@ -10,14 +10,14 @@ from harness.doctor import gpu
 from harness.doctor.figures import _other_slot
 from harness.doctor.needs import Look
 from harness.doctor_command import run_doctor
+from harness.engine import gpu_bus
 from harness.engine.detect import DriverError
 from harness.errors import HarnessError
 from harness.spec.figure import load_figure
 from harness.spec.pin import DEFAULT_CPU_PIN, DEFAULT_CUDA_PIN
-from harness.state import readings
 from harness.workspace import Workspace
 from tests.doctor.conftest import Told, set_gpus
-from tests.nvml import Nvml
+from tests.nvml import Error, Nvml, mig
 from tests.nvml import gpu as device
 
 Ask = Callable[..., Told]
@@ -102,7 +102,7 @@ def on_the_bus(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     device.mkdir(parents=True)
     (device / "vendor").write_text("0x10de\n")
     (device / "class").write_text("0x030200\n")
-    monkeypatch.setattr(readings, "SYS", tmp_path / "sys")
+    monkeypatch.setattr(gpu_bus, "SYS", tmp_path / "sys")
 
 
 @pytest.mark.usefixtures("on_the_bus")
@@ -139,7 +139,7 @@ def test_a_driver_that_cannot_be_asked_is_one_line_with_what_to_do_and_the_cpu_e
 def test_a_machine_without_a_gpu_whose_image_holds_the_drivers_library_has_none(
     ask: Ask, nvml: Nvml, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(readings, "SYS", tmp_path / "sys")
+    monkeypatch.setattr(gpu_bus, "SYS", tmp_path / "sys")
     nvml.load(monkeypatch)
     nvml.fail(pynvml.NVML_ERROR_DRIVER_NOT_LOADED)
     assert ask().checks["gpu"]["found"] == "none"
@@ -180,3 +180,24 @@ def test_weights_that_do_not_fit_into_the_gpu_are_named(
     told = ask()
     assert told.figures["2"]["status"] == "cannot"
     assert "llama3-3b takes 6.0 GiB of a GPU, which has 3.6 GiB" in told.figures["2"]["why"]
+
+
+def test_a_container_that_lacks_the_drivers_cuda_is_one_line_with_what_to_do(
+    ask: Ask, nvml: Nvml, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    nvml.load(monkeypatch)
+    nvml.add(device(0))
+    nvml.say("nvmlSystemGetCudaDriverVersion_v2", Error(pynvml.NVML_ERROR_LIBRARY_NOT_FOUND))
+    told = ask()
+    check = told.checks["gpu"]
+    assert check["status"] == "cannot"
+    assert "but libcuda.so.1, the driver's CUDA, is not here" in check["found"]
+    assert "NVIDIA_DRIVER_CAPABILITIES=compute,utility" in check["needed"]
+    assert told.ok
+
+
+def test_a_split_gpu_is_told_with_its_parts(nvml: Nvml) -> None:
+    nvml.add(device(0), mig(0, 0, "MIG-a"))
+    check = gpu.look_at_gpus().check
+    assert (check.status, check.fix) == ("missing", "nvidia-smi -L")
+    assert check.found == "GPU 0 is split (MIG); choose a part: CUDA_VISIBLE_DEVICES=MIG-a"

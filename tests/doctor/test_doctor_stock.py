@@ -170,6 +170,7 @@ def test_a_wheelhouse_that_was_named_is_told_to_fit_or_why_it_does_not(
     monkeypatch.setenv("HARNESS_WHEELHOUSE", str(tmp_path / "wheelhouse"))
     check = engine_check(tiny.pin(), workspace)
     assert (check.status, check.found, check.automatic) == ("missing", "absent; the wheelhouse fits", True)
+    assert (check.fix or "").endswith(f" --wheelhouse {tmp_path / 'wheelhouse'}")
     (tmp_path / "wheelhouse" / house.files[0].name).unlink()
     check = engine_check(tiny.pin(), workspace)
     assert (check.status, check.found, check.fix) == (

@@ -64,6 +64,18 @@ def test_nvml_is_closed_when_a_gpu_is_lost_meanwhile(
     assert calls == ["init", "shutdown"]
 
 
+def test_a_driver_that_cannot_be_left_has_told_all_the_same(
+    nvml: Callable[..., list[str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    nvml([("GPU-a", "One")])
+
+    def fail() -> None:
+        raise pynvml.NVMLError(pynvml.NVML_ERROR_UNINITIALIZED)
+
+    monkeypatch.setattr(pynvml, "nvmlShutdown", fail)
+    assert gpus() == [{"uuid": "GPU-a", "name": "One"}]
+
+
 def test_the_default_engines_are_pins_for_the_hardware_they_are_chosen_for() -> None:
     assert load_pin(DEFAULT_CPU_PIN).device == "cpu"
     assert load_pin(DEFAULT_CUDA_PIN).device == "cuda"

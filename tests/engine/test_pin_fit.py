@@ -2,6 +2,7 @@
 
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from hypothesis import given
@@ -44,13 +45,23 @@ def pins(monkeypatch: pytest.MonkeyPatch) -> None:
     known = {each.name: each for each in (PAPERS, CURRENT)}
     monkeypatch.setattr(default, "pin_names", lambda: [*known, DEFAULT_CPU_PIN])
     monkeypatch.setattr(default, "load_pin", lambda name: known.get(name) or load_pin(name))
+    installed(monkeypatch)
     for name in (WHEELHOUSE, REUSE_PYTHON):
         monkeypatch.delenv(name, raising=False)
+
+
+def installed(monkeypatch: pytest.MonkeyPatch, *names: str, python: str = PYTHON) -> None:
+    """Which engines are there, made with this Python."""
+    monkeypatch.setattr(
+        default, "engine_of", lambda pin: SimpleNamespace(is_complete=pin.name in names, python_version=python)
+    )
 
 
 def machine(monkeypatch: pytest.MonkeyPatch, cuda: str | None, capability: str | None = "9.0") -> None:
     gpus = [{"uuid": "GPU-a", "name": "NVIDIA H200"}] if cuda else []
     monkeypatch.setattr(detect, "visible_gpus", lambda: gpus)
+    monkeypatch.setattr(detect, "unasked", lambda: None)
+    monkeypatch.setattr(default, "check_whole", lambda _: None)
     monkeypatch.setattr(detect, "driver_versions", lambda: {"driver_version": "580.65", "cuda_version": cuda})
     monkeypatch.setattr(detect, "compute_capability", lambda _: capability)
 
@@ -195,3 +206,50 @@ def test_the_torch_of_a_reused_python_does_not_matter_where_the_wheelhouse_bring
     machine(monkeypatch, "13.0")
     wheelhouse(monkeypatch, torch="2.7.1")
     check_fit(CURRENT)
+
+
+@pytest.mark.usefixtures("pins")
+@pytest.mark.parametrize(
+    ("there", "name"),
+    [
+        ((), PAPERS.name),
+        ((PAPERS.name,), PAPERS.name),
+        ((PAPERS.name, CURRENT.name), PAPERS.name),
+        ((CURRENT.name,), CURRENT.name),
+    ],
+)
+def test_of_pins_that_fit_one_that_is_installed_comes_first_and_the_papers_of_equals(
+    monkeypatch: pytest.MonkeyPatch, there: tuple[str, ...], name: str
+) -> None:
+    machine(monkeypatch, "13.0")
+    installed(monkeypatch, *there)
+    note = f"engine {CURRENT.name}: it is installed and fits; {PAPERS.name} fits too, and is not installed"
+    assert default.default_pin() == name
+    assert (note_on_default() or "").startswith(note if name == CURRENT.name else "")
+    assert (note_on_default() is None) == (name == PAPERS.name)
+
+
+@pytest.mark.usefixtures("pins")
+def test_one_that_is_installed_and_does_not_fit_is_not_taken(monkeypatch: pytest.MonkeyPatch) -> None:
+    machine(monkeypatch, "12.8")
+    installed(monkeypatch, CURRENT.name)
+    assert (default.default_pin(), note_on_default()) == (PAPERS.name, None)
+
+
+@pytest.mark.usefixtures("pins")
+def test_one_from_a_wheelhouse_keeps_its_python_in_the_next_command(monkeypatch: pytest.MonkeyPatch) -> None:
+    machine(monkeypatch, "13.0")
+    monkeypatch.setattr(default, "source_of", lambda: SimpleNamespace(version="3.13", reused=None))
+    with pytest.raises(HarnessError, match=r"this is 3\.13"):
+        check_fit(CURRENT)
+    installed(monkeypatch, CURRENT.name, python="3.12")
+    check_fit(CURRENT)
+    assert default.default_pin() == CURRENT.name
+
+
+def test_a_driver_without_its_cuda_fits_no_pin_and_says_what_to_do() -> None:
+    found = fit(PAPERS, Host("580.65", None, (("NVIDIA H200", "9.0"),), "3.11"))
+    assert not found.fits
+    assert found.line == (
+        "libcuda.so.1, the driver's CUDA, is not here (in a container: NVIDIA_DRIVER_CAPABILITIES=compute,utility)"
+    )

@@ -13,7 +13,7 @@ from harness.measure.case import Options, Setting, declared_definition, declared
 from harness.measure.one_run import Case
 from harness.measure.start import OfflineStart, ServerStart
 from harness.spec.figure import Figure, Mode
-from harness.spec.pin import DEFAULT_CPU_PIN, load_pin
+from harness.spec.pin import DEFAULT_CPU_PIN, load_pin, release_names
 from harness.spec.state import StartState
 
 PIN = load_pin(DEFAULT_CPU_PIN)
@@ -158,7 +158,21 @@ def test_the_gpus_of_a_start_that_uses_some_are_sampled_and_that_defines_it() ->
     on_gpu = case(pin={"device": "cuda"})
     assert (on_gpu.samples, on_gpu.definition["samples"]) == (("gpu",), ["gpu"])
     assert case({"samples": ("cores",)}, pin={"device": "cuda"}).samples == ("cores", "gpu")
-    assert (case().around.gpus, on_gpu.around.gpus) == (False, True)
+    assert (case().around.gpus, on_gpu.around.gpus) == (0, 1)
+
+
+def test_a_start_takes_as_many_gpus_as_its_parameters_say() -> None:
+    split = {"parameters": {"tensor_parallel_size": 2, "pipeline_parallel_size": 2, "max_model_len": 64}}
+    assert case(split, pin={"device": "cuda"}).around.gpus == 4
+    assert case(split).around.gpus == 0
+
+
+def test_a_release_on_a_gpu_is_not_sampled_because_it_has_no_timeline(tmp_path: Path) -> None:
+    release = load_pin(next(name for name in release_names() if load_pin(name).device == "cuda"))
+    assert not release.traced
+    setting = Setting(FIGURE.case_parameters("tiny", "cuda")[0], FIGURE.state)
+    made = make_case(FIGURE, MODEL, Engine(release, tmp_path), setting, MODEL.path)
+    assert (made.samples, made.definition.get("samples"), made.around.gpus) == ((), None, 1)
 
 
 def test_an_engine_is_asked_in_its_own_words_and_the_record_keeps_the_figure_s() -> None:

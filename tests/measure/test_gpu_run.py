@@ -50,7 +50,7 @@ def test_a_start_without_samples_has_the_facts_and_a_start_without_gpus_none(fak
     run = fake.start()
     assert len(run.gpus) == 1
     assert not (fake.folder(run) / GPU.name).exists()
-    assert fake.start("measured", around=Surroundings(None, None, gpus=False)).gpus == []
+    assert fake.start("measured", around=Surroundings(None, None, gpus=0)).gpus == []
 
 
 @pytest.mark.parametrize("code", [pynvml.NVML_ERROR_DRIVER_NOT_LOADED, pynvml.NVML_ERROR_NO_PERMISSION])
@@ -93,3 +93,38 @@ def test_a_slot_carries_the_samples_and_the_facts(fake: FakeEngine, nvml: Nvml, 
     use = gpu_use_by_run(slot)
     assert sorted(str(run) for _, run in use) == ["1", "warmup-0"]
     assert all(set(gpus[0]) >= {words.SM_CLOCK, words.MEMORY_USED} for gpus in use.values())
+
+
+def test_an_untraced_start_on_a_gpu_can_be_collected(fake: FakeEngine, nvml: Nvml, tmp_path: Path) -> None:
+    nvml.add(gpu(0))
+    for kind in ("warmup", "measured"):
+        assert fake.start(kind, traced=False).counts
+    collect("1", "node0", tmp_path / "node0", [CaseRuns(fake.case().name, fake.store(), "s1")])
+    assert "gpu.csv" not in read_slot(tmp_path / "node0").tables
+
+
+def test_of_eight_gpus_only_those_of_the_start_are_told_sampled_and_marked(
+    fake: FakeEngine, nvml: Nvml, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    nvml.add(*(gpu(index) for index in range(8)))
+    for busy in range(8):
+        nvml.say(f"{busy}.nvmlDeviceGetComputeRunningProcesses_v3", f"1 {4000 + busy} {1 << 30}")
+        nvml.say(f"{busy}.nvmlDeviceGetCurrentClocksEventReasons", pynvml.nvmlClocksEventReasonHwThermalSlowdown)
+    for idle in (2, 3):
+        nvml.add(gpu(idle))
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "3,2,0,1,4,5,6,7")
+    run = fake.start(samples=("gpu",), around=Surroundings(None, (), quiet_wait_s=0.01, gpus=2))
+    assert [facts["uuid"] for facts in run.gpus] == [uuid_of(3), uuid_of(2)]
+    assert {number for _, number, *_ in read_table(GPU, fake.folder(run) / GPU.name)} <= {0, 1}
+    assert [mark for mark in run.marks if mark.startswith("gpu")] == []
+    assert run.noise["before"]["gpu_memory_bytes"] == 2 * 141 << 30
+    every = fake.start("measured", around=Surroundings(None, (), quiet_wait_s=0.01))
+    assert any(mark.startswith("gpu: 6 processes of others") for mark in every.marks)
+
+
+def test_a_start_on_the_cpu_does_not_wait_for_gpus_and_is_not_marked_by_them(fake: FakeEngine, nvml: Nvml) -> None:
+    nvml.add(gpu(0))
+    nvml.say("0.nvmlDeviceGetComputeRunningProcesses_v3", f"1 4242 {1 << 30}")
+    run = fake.start(around=Surroundings(None, (), quiet_wait_s=0.01, gpus=0))
+    assert [mark for mark in run.marks if mark.startswith("gpu")] == []
+    assert run.noise["before"]["gpu_processes"] is None

@@ -64,6 +64,30 @@ def test_what_is_not_told_leaves_no_rows_and_is_asked_once(nvml: Nvml, monkeypat
     assert sum(handle is first for handle, _ in asked) == 1
 
 
+@pytest.mark.parametrize("code", [pynvml.NVML_ERROR_INVALID_ARGUMENT, pynvml.NVML_ERROR_ARGUMENT_VERSION_MISMATCH])
+def test_a_question_that_the_driver_does_not_know_is_asked_once(
+    nvml: Nvml, monkeypatch: pytest.MonkeyPatch, code: int
+) -> None:
+    nvml.add(gpu(0))
+    nvml.say("0.nvmlDeviceGetPowerUsage", Error(code))
+    nvml.say("0.nvmlDeviceGetMemoryInfo_v2", Error(code))
+    asked = []
+    real = pynvml.nvmlDeviceGetPowerUsage
+    monkeypatch.setattr(pynvml, "nvmlDeviceGetPowerUsage", lambda of: asked.append(of) or real(of))
+    samples = sampled(lambda samples: told(samples).get(0) == set(words.QUANTITIES) - {words.POWER})
+    assert len(asked) == 1
+    assert {value for _, _, name, value in samples.rows() if name == words.MEMORY_USED} == {604 << 20}
+
+
+def test_each_answer_has_its_own_time(nvml: Nvml) -> None:
+    nvml.add(gpu(0))
+    for counter in (0, 1):
+        nvml.say(f"0.nvmlDeviceGetPcieThroughput.{counter}.sleep", 20)
+    rows = sampled(lambda samples: {words.PCIE_RX, words.PCIE_TX} <= told(samples).get(0, set())).rows()
+    first = {name: time_s for time_s, _, name, _ in reversed(rows)}
+    assert abs(first[words.PCIE_TX] - first[words.PCIE_RX]) >= 0.02
+
+
 def test_a_gpu_that_is_lost_meanwhile_leaves_what_was_sampled_and_the_other_goes_on(nvml: Nvml) -> None:
     nvml.add(gpu(0), gpu(1))
     with gpu_samples(time.monotonic_ns()) as samples:

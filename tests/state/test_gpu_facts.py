@@ -45,7 +45,9 @@ def test_a_gpu_that_is_lost_tells_nothing_and_stops_nothing(nvml: Nvml, monkeypa
     nvml.add(gpu(0), gpu(1))
     nvml.lose("1")
     assert gpu_facts() == []  # which GPUs there are is not told
-    monkeypatch.setattr("harness.state.gpu_facts.visible_gpus", lambda: [{"name": "it was here", "uuid": uuid_of(1)}])
+    monkeypatch.setattr(
+        "harness.state.gpu_facts.gpus_of_start", lambda _: [{"name": "it was here", "uuid": uuid_of(1)}]
+    )
     (facts,) = gpu_facts()  # it fell off the bus right after it was named
     assert set(facts["not_told"].values()) == {"GPU is lost"}
     assert facts["memory_bytes"] is None

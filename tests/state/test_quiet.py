@@ -34,7 +34,7 @@ def heated(machine: FakeMachine, millidegrees: int) -> None:
 
 
 def used_gpu(monkeypatch: pytest.MonkeyPatch, pids: tuple[int, ...], used_gib: int) -> None:
-    monkeypatch.setattr(readings, "gpu_use", lambda: readings.GpuUse(pids, used_gib << 30, 80 << 30))
+    monkeypatch.setattr(readings, "gpu_use", lambda *_: readings.GpuUse(pids, used_gib << 30, 80 << 30))
 
 
 @pytest.mark.usefixtures("machine")
@@ -147,8 +147,8 @@ class Looks:
         monkeypatch.setattr(quiet, "_busiest", list)
         monkeypatch.setattr(time, "monotonic", lambda: self.now_s)
 
-    def _look(self, needed_bytes: int, sample_s: float = quiet.SAMPLE_S) -> Noise:
-        assert needed_bytes == 7
+    def _look(self, needed_bytes: int, sample_s: float = quiet.SAMPLE_S, gpus: int | None = None) -> Noise:
+        assert (needed_bytes, gpus) == (7, None)
         self.samples_s.append(sample_s)
         self.now_s += sample_s
         return Noise(self.marks.pop(0) if len(self.marks) > 1 else self.marks[0], {})
@@ -165,7 +165,7 @@ def test_what_no_waiting_cures_is_not_waited_for(monkeypatch: pytest.MonkeyPatch
 def test_what_can_end_is_waited_for_until_it_has_and_marks_nothing(monkeypatch: pytest.MonkeyPatch, kind: str) -> None:
     noisy = (f"{kind}: too much", "swap: s")
     looks, said = Looks(monkeypatch, noisy, noisy, noisy, ("swap: s",)), []
-    monkeypatch.setattr(readings, "gpu_use", lambda: None)
+    monkeypatch.setattr(readings, "gpu_use", lambda *_: None)
     found = wait_until_quiet(7, 60, said.append)
     assert (found.noise.marks, found.waited_s) == (("swap: s",), 3.0)
     assert said == [f"waiting up to 60 s for a quiet machine: {kind}: too much"]

@@ -22,6 +22,14 @@ def test_of_a_machine_that_tells_nothing_every_fact_is_absent() -> None:
     assert (readings.core_times(), readings.process_times(), readings.governors([0, 1])) == ({}, {}, [])
 
 
+OLDER = (
+    pynvml.NVML_ERROR_FUNCTION_NOT_FOUND,
+    pynvml.NVML_ERROR_NOT_SUPPORTED,
+    pynvml.NVML_ERROR_INVALID_ARGUMENT,
+    pynvml.NVML_ERROR_ARGUMENT_VERSION_MISMATCH,
+)
+
+
 def test_a_guests_time_counts_once(machine: FakeMachine) -> None:
     machine.spend(1, user=2, guest=3, idle=4, irq=1, steal=0.5)
     assert readings.core_times()[1] == CoreTime(work_s=5, interrupt_s=1, idle_s=4, steal_s=0.5)
@@ -103,8 +111,8 @@ def test_a_process_may_call_itself_whatever_it_likes(machine: FakeMachine) -> No
 @pytest.mark.parametrize(
     ("visible", "use"),
     [
-        ("0", GpuUse((11,), 604 << 20, 80 << 30)),
-        ("2,1", GpuUse((21, 22), 1208 << 20, 160 << 30)),
+        ("0", GpuUse((11,), 4 << 20, 80 << 30)),
+        ("2,1", GpuUse((21, 22), 8 << 20, 160 << 30)),
         ("", None),
     ],
 )
@@ -122,7 +130,22 @@ def test_only_gpus_that_a_start_may_use_are_looked_at(
 def test_processes_that_may_not_be_seen_leave_the_memory_that_is_used(nvml: Nvml, code: int) -> None:
     nvml.add(gpu(0, memory_gib=80))
     nvml.say("0.nvmlDeviceGetComputeRunningProcesses_v3", Error(code))
+    assert readings.gpu_use() == GpuUse((), 4 << 20, 80 << 30)
+
+
+@pytest.mark.parametrize("code", OLDER)
+def test_a_driver_that_does_not_tell_its_own_part_apart_has_it_in_what_is_used(nvml: Nvml, code: int) -> None:
+    nvml.add(gpu(0, memory_gib=80))
+    nvml.say("0.nvmlDeviceGetMemoryInfo_v2", Error(code))
     assert readings.gpu_use() == GpuUse((), 604 << 20, 80 << 30)
+
+
+def test_of_visible_gpus_those_of_the_start_are_looked_at(nvml: Nvml, monkeypatch: pytest.MonkeyPatch) -> None:
+    nvml.add(*(gpu(index, memory_gib=80) for index in range(8)))
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "4,3,2")
+    nvml.say("3.nvmlDeviceGetComputeRunningProcesses_v3", "1 11 5")
+    used = [readings.gpu_use(count) for count in (0, 1, 2)]
+    assert used == [None, GpuUse((), 4 << 20, 80 << 30), GpuUse((11,), 8 << 20, 160 << 30)]
 
 
 def test_a_driver_that_does_not_tell_is_no_fault(nvml: Nvml) -> None:
