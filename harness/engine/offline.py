@@ -94,9 +94,9 @@ class Offline:
             run([*pip, *offline_options(self.source.wheelhouse, Path(wanted.name))], environment)
         if self.reused:
             self.reused.show_to(folder)
-            self._require_order(folder, run)
+            self.require_order(folder, run)
 
-    def _require_order(self, folder: Path, run: Run) -> None:
+    def require_order(self, folder: Path, run: Run) -> None:
         """Make sure that the environment finds what it reuses, and its own packages before anything else.
 
         Raises as ``run``.
