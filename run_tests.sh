@@ -7,11 +7,11 @@ source harness/find_python.sh
 if [[ "${1:-}" == "--setup-only" ]]; then
   shift
   python=$(find_python "$@")
-  "$python" harness/bootstrap.py "$@"
+  "$python" -B harness/bootstrap.py "$@"
   exec .venv/bin/python -m harness engines install "$@"
 fi
 python=$(find_python)
-"$python" harness/bootstrap.py
+"$python" -B harness/bootstrap.py
 .venv/bin/python -m harness engines install
 .venv/bin/ruff check .
 .venv/bin/ruff format --check .

@@ -13,6 +13,7 @@ import shutil
 import subprocess
 import sys
 import sysconfig
+from importlib.util import find_spec
 from pathlib import Path
 from typing import NoReturn
 
@@ -21,6 +22,7 @@ REQUIREMENTS = ROOT / "requirements.txt"
 VENV = ROOT / ".venv"
 STAMP = VENV / ".complete"
 SUPPORTED = ((3, 11), (3, 12))
+_OTHER = f", or set HARNESS_PYTHON to a Python that has them; this is {sys.executable}"
 
 
 def _pinned() -> "dict[str, str]":
@@ -96,12 +98,17 @@ def _make_environment(arguments: "list[str]") -> None:
     version = sys.version_info[:2]
     if version not in SUPPORTED:
         _stop(f"Python {version[0]}.{version[1]} is not supported; install Python 3.11 or 3.12, or set HARNESS_PYTHON")
+    wheelhouse, reused = _option(arguments, "--wheelhouse"), _option(arguments, "--reuse-python")
     _check_tools()
     if _venv_is_complete():  # also in a checkout that cannot be written
         return
-    wheelhouse = _option(arguments, "--wheelhouse")
+    if find_spec("ensurepip") is None or find_spec("venv") is None:
+        _stop(
+            f"venv and ensurepip not found: .venv/ is made with them; install them (apt install python3-venv){_OTHER}"
+        )
     if wheelhouse:
-        _go_on_with_its_python(Path(wheelhouse), _option(arguments, "--reuse-python"), arguments)
+        wheelhouse = os.path.abspath(wheelhouse)
+        _go_on_with_its_python(Path(wheelhouse), reused, arguments)
     try:
         lock = (ROOT / ".setup.lock").open("w")
     except OSError as error:
@@ -112,7 +119,9 @@ def _make_environment(arguments: "list[str]") -> None:
             return
         print("Making the harness's environment in .venv/ (about half a minute) …", file=sys.stderr, flush=True)
         shutil.rmtree(VENV, ignore_errors=True)
-        _run([sys.executable, "-m", "venv", str(VENV)], "python3 -m venv failed (on Debian: apt install python3-venv)")
+        # Into a Python that is reused nothing is written, bytecode of its standard library neither.
+        quiet = {**os.environ, "PYTHONDONTWRITEBYTECODE": "1"} if reused else None
+        _run([sys.executable, "-m", "venv", str(VENV)], f"{sys.executable} -m venv failed", quiet)
         pip = [str(VENV / "bin" / "python"), "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
         if wheelhouse:
             _install_offline(pip, Path(wheelhouse))
@@ -156,7 +165,8 @@ def _go_on_with_its_python(wheelhouse: Path, reused: "str | None", arguments: "l
         if reused is None or _said([reused, "-c", asked]) != house.python:
             other = f"; {reused} is not that either" if reused else "; --reuse-python names one, or HARNESS_PYTHON"
             _stop(f"{wheelhouse}: its wheels are for Python {house.python}, this is {here}{other}")
-        os.execv(reused, [reused, str(Path(__file__).resolve()), *arguments])
+        python = shutil.which(reused) or reused  # a bare name is one of PATH
+        os.execv(python, [python, "-B", str(Path(__file__).resolve()), *arguments])
 
 
 def _said(command: "list[str]") -> str:
@@ -186,7 +196,9 @@ def _check_tools() -> None:
                 f"{tool} not found: the engine compiles C++ and is patched with git; install it (apt install {package})"
             )
     if not (Path(sysconfig.get_path("include")) / "Python.h").exists():
-        _stop("Python.h not found: the engine compiles against it; install the headers (apt install python3-dev)")
+        _stop(
+            f"Python.h not found: the engine compiles against it; install the headers (apt install python3-dev){_OTHER}"
+        )
 
 
 def _run(command: "list[str]", message: str, environment: "dict[str, str] | None" = None) -> None:

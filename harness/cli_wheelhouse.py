@@ -73,9 +73,7 @@ def join(
 @wheelhouse.command()
 def check(
     folder: Annotated[Path, typer.Argument(metavar="DIR", help="A wheelhouse.")],
-    reuse_python: Annotated[
-        Path | None, typer.Option(metavar="PYTHON", help="Whether it also has what the wheelhouse left out.")
-    ] = None,
+    reuse_python: ReusePython = None,
     as_json: _Json = False,
 ) -> None:
     """What is missing, surplus, damaged, or for another Python, lock or machine. Exit 1: it does not fit."""

@@ -1,7 +1,8 @@
 # Sourced by run_figure.sh and run_tests.sh. find_python prints the Python to build environments with: HARNESS_PYTHON if
-# set, else the first of python3, python3.12, python3.11, and the one of --reuse-python (an argument, or
-# HARNESS_REUSE_PYTHON), that is a supported version. If there is none it says so in one
-# line and exits with 2; in shell, because an old Python could not even read the code that refuses it.
+# set, else the first of python3, python3.12, python3.11 that is a supported version. The one of --reuse-python (an
+# argument, or HARNESS_REUSE_PYTHON) comes first, since a wheelhouse is for its version, and what engines are made with is
+# looked for in it; the system's python3 may be another version, or have neither venv nor headers. If there is none it says
+# so in one line and exits with 2; in shell, because an old Python could not even read the code that refuses it.
 set -euo pipefail
 find_python() {
   local candidates=(python3 python3.12 python3.11) candidate found reused="${HARNESS_REUSE_PYTHON:-}" before=""
@@ -10,7 +11,7 @@ find_python() {
     [[ "$candidate" != --reuse-python=* ]] || reused=${candidate#*=}
     before=$candidate
   done
-  [[ -z "$reused" ]] || candidates+=("$reused")
+  [[ -z "$reused" ]] || candidates=("$reused" "${candidates[@]}")
   if [[ -n "${HARNESS_PYTHON:-}" ]]; then
     candidates=("$HARNESS_PYTHON")
   fi

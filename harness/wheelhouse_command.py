@@ -21,7 +21,7 @@ from harness.spec.pin import load_build
 
 _SIZE = re.compile(r"([0-9]{1,6})([kMG])B?")
 _UNITS = {"k": 10**3, "M": 10**6, "G": 10**9}
-_SMALLEST = 10**3
+_SMALLEST = 10**6  # of any engine that makes fewer pieces than a manifest may have
 _NAMED = 12  # packages in a line for people
 
 
@@ -39,6 +39,7 @@ def run_build(
     Raises:
         HarnessError: wrong use, or a wheel that cannot be had.
     """
+    dest = dest.absolute()
     with json_errors(as_json):
         asked = Asked(
             build=load_build(pin or default_pin()),
@@ -61,6 +62,7 @@ def run_join(sources: Sequence[Path], dest: Path, as_json: bool) -> int:
     Raises:
         HarnessError: pieces are missing or damaged (each is named), or something else is there.
     """
+    dest = dest.absolute()
     with json_errors(as_json):
         try:
             done = join(sources, dest)
@@ -85,6 +87,7 @@ def run_check(folder: Path, reuse: Path | None, as_json: bool) -> int:
     Raises:
         HarnessError: it is no wheelhouse, or of an engine that this checkout does not declare.
     """
+    folder = folder.absolute()
     with json_errors(as_json):
         try:
             house = read_wheelhouse(folder)
@@ -111,7 +114,7 @@ def size_of(text: str) -> int:
     found = _SIZE.fullmatch(text.strip())
     size = int(found[1]) * _UNITS[found[2]] if found else 0
     if size < _SMALLEST:
-        raise HarnessError(f"--split {printable(text, 40)}: write a size as 60M or 2G, of at least 1k")
+        raise HarnessError(f"--split {printable(text, 40)}: write a size as 60M or 2G, of at least 1M")
     return size
 
 

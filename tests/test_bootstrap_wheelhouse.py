@@ -49,8 +49,9 @@ class Bare:
         }
         (self.root / "wheels" / MANIFEST).write_text(Wheelhouse(**{**values, **changed}).text())  # type: ignore[arg-type]
 
-    def make(self, *arguments: str, **variables: str) -> Done:
-        code = f"import sys; sys.executable = {str(self.python)!r}; sys.argv = ['bootstrap.py', *{list(arguments)!r}]\n"
+    def make(self, *arguments: str, before: str = "", **variables: str) -> Done:
+        code = f"{before}import sys; sys.executable = {str(self.python)!r}\n"
+        code += f"sys.argv = ['bootstrap.py', *{list(arguments)!r}]\n"
         code += "import runpy; runpy.run_path('harness/bootstrap.py', run_name='__main__')"
         asks = {"PIP_INDEX_URL": "http://127.0.0.1:9/simple", "PIP_CONSTRAINT": "/not/there"}
         environment = {"PATH": os.environ["PATH"], **asks, **variables}
@@ -93,7 +94,7 @@ def test_a_wheelhouse_that_does_not_fit_is_one_line_and_nothing_is_made(
     bare.house(**changed)
     done = bare.make(HARNESS_WHEELHOUSE="wheels")
     assert done.code == 2
-    assert done.error.startswith(f"wheels: {says}")
+    assert done.error.startswith(f"{bare.root}/wheels: {says}")
     assert not (bare.root / ".venv").exists()
 
 
@@ -101,13 +102,13 @@ def test_a_missing_or_damaged_wheel_is_named_and_nothing_is_made(bare: Bare) -> 
     wheel = bare.root / "wheels" / "tinytool-0.1-py3-none-any.whl"
     wheel.write_bytes(b"")
     assert bare.make(HARNESS_WHEELHOUSE="wheels").error == (
-        "wheels: damaged: tinytool-0.1-py3-none-any.whl; nothing was installed"
+        f"{bare.root}/wheels: damaged: tinytool-0.1-py3-none-any.whl; nothing was installed"
     )
     wheel.unlink()
     assert bare.make(HARNESS_WHEELHOUSE="wheels").error == (
-        "wheels: missing: tinytool-0.1-py3-none-any.whl; nothing was installed"
+        f"{bare.root}/wheels: missing: tinytool-0.1-py3-none-any.whl; nothing was installed"
     )
-    assert bare.make("--wheelhouse", "nowhere").error.startswith("nowhere/wheelhouse.json: cannot be read")
+    assert bare.make("--wheelhouse", "nowhere").error.startswith(f"{bare.root}/nowhere/wheelhouse.json: cannot be read")
 
 
 def test_the_reused_python_makes_the_environment_if_the_wheels_are_for_it(bare: Bare) -> None:
@@ -117,18 +118,40 @@ def test_the_reused_python_makes_the_environment_if_the_wheels_are_for_it(bare: 
     other.chmod(0o755)
     assert bare.make("2", "--wheelhouse", "wheels", "--reuse-python", str(other)).code == 0
     assert (bare.root / "called").read_text().split() == [
-        f"{bare.root}/harness/bootstrap.py", "2", "--wheelhouse", "wheels", "--reuse-python", *str(other).split()
+        "-B", f"{bare.root}/harness/bootstrap.py", "2", "--wheelhouse", "wheels", "--reuse-python", *str(other).split()
     ]  # fmt: skip
     wrong = bare.make("--wheelhouse", "wheels", "--reuse-python", sys.executable)
     assert wrong.error.endswith(f"this is {HERE}; {sys.executable} is not that either")
     assert not bare.made
 
 
-def test_the_reused_python_is_taken_where_no_other_is_supported(fresh: Checkout, tmp_path: Path) -> None:
+def test_a_reused_python_of_path_is_found_by_its_name(bare: Bare) -> None:
+    bare.house(python="3.99")
+    folder = bare.root / "bin"
+    folder.mkdir()
+    (folder / "other").write_text(f'#!/bin/sh\n[ "$1" = -c ] && echo 3.99 || echo "$0" > {bare.root}/called\n')
+    (folder / "other").chmod(0o755)
+    path = f"{folder}:{os.environ['PATH']}"
+    assert bare.make("2", "--wheelhouse", "wheels", "--reuse-python", "other", PATH=path).code == 0
+    assert (bare.root / "called").read_text() == f"{folder}/other\n"
+
+
+def test_a_python_without_venv_is_one_line_before_anything_is_made(bare: Bare) -> None:
+    before = "import importlib.util as u; u.find_spec = lambda name: None\n"
+    done = bare.make("--wheelhouse", "wheels", before=before)
+    assert done.error.startswith("venv and ensurepip not found: .venv/ is made with them; install them")
+    assert "set HARNESS_PYTHON to a Python that has them" in done.error
+    assert not (bare.root / ".venv").exists()
+
+
+@pytest.mark.parametrize("system", [0, 1])
+def test_the_reused_python_is_taken_before_the_systems_supported_or_not(
+    fresh: Checkout, tmp_path: Path, system: int
+) -> None:
     path = tool_folder(tmp_path / "tools")
     for name in ("python3", "python3.11", "python3.12"):
         (path / name).unlink(missing_ok=True)
-        (path / name).write_text("#!/bin/sh\nexit 1\n")
+        (path / name).write_text(f"#!/bin/sh\nexit {system}\n")
         (path / name).chmod(0o755)
     script = 'source harness/find_python.sh; python=$(find_python "$@"); echo $python'
     for more, variables in (

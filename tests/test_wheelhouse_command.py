@@ -4,8 +4,9 @@ import json
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 
-from harness import wheelhouse_command
+from harness import cli_wheelhouse, wheelhouse_command
 from harness.errors import HarnessError
 from harness.wheelhouse_command import run_build, run_check, run_join, size_of
 from tests.tiny_wheelhouse import HERE, PLATFORM, TinyIndex
@@ -38,7 +39,10 @@ def test_a_build_says_what_it_holds_and_what_was_left_out(tiny: TinyIndex, capsy
     ]
 
 
-def test_pieces_are_joined_or_the_missing_ones_named(tiny: TinyIndex, capsys: pytest.CaptureFixture[str]) -> None:
+def test_pieces_are_joined_or_the_missing_ones_named(
+    tiny: TinyIndex, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(wheelhouse_command, "_SMALLEST", 1000)
     assert build(tiny, "pieces", split="1k", as_json=True) == 0
     told = last(capsys)
     assert (told["wheels"], told["pieces"]) == (5, 5)
@@ -72,14 +76,29 @@ def test_a_check_lists_everything_and_exits_with_1_unless_it_fits(
         run_check(tiny.root, None, as_json=False)
 
 
+def test_the_python_to_reuse_may_be_named_by_the_environment_as_everywhere(
+    tiny: TinyIndex, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[object] = []
+
+    def check(*arguments: object) -> int:
+        asked.append(arguments)
+        return 0
+
+    monkeypatch.setattr(wheelhouse_command, "run_check", check)
+    monkeypatch.setenv("HARNESS_REUSE_PYTHON", "python3.12")
+    done = CliRunner().invoke(cli_wheelhouse.wheelhouse, ["check", str(tiny.root)])
+    assert (done.exit_code, asked) == (0, [(tiny.root, Path("python3.12"), False)])
+
+
 @pytest.mark.parametrize(
-    ("text", "size"), [("60M", 60_000_000), ("2G", 2_000_000_000), ("1k", 1000), ("5MB", 5_000_000)]
+    ("text", "size"), [("60M", 60_000_000), ("2G", 2_000_000_000), ("5000k", 5_000_000), ("1MB", 1_000_000)]
 )
 def test_sizes_are_written_with_a_unit(text: str, size: int) -> None:
     assert size_of(text) == size
 
 
-@pytest.mark.parametrize("text", ["60", "0M", "-1M", "M", "1.5G", "1T", "9999999M", ""])
+@pytest.mark.parametrize("text", ["60", "0M", "999k", "-1M", "M", "1.5G", "1T", "9999999M", ""])
 def test_a_size_that_cannot_be_meant_is_one_line(text: str) -> None:
     with pytest.raises(HarnessError, match="write a size as 60M or 2G"):
         size_of(text)

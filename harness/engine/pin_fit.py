@@ -3,12 +3,13 @@
 Pure: what the machine has is given (``Host``), what a pin needs stands in its ``pin.yaml``.
 """
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from packaging.version import Version
 
-from harness.spec.pin import DEFAULT_CUDA_PIN, Pin
+from harness.spec.pin import DEFAULT_CUDA_PIN, Build, Pin
 
 # The oldest driver that runs programs built with any CUDA of this major version ("minor version compatibility").
 OLDEST_DRIVER = {"11": "450", "12": "525", "13": "580"}
@@ -106,13 +107,35 @@ def _python(pin: Pin, host: Host) -> str | None:
 
 
 def _torch(pin: Pin, host: Host) -> str | None:
-    """A reused Python must bring the pin's torch, whichever build of it."""
+    """A reused Python must bring the pin's torch, in a build for its device."""
     if host.reused is None:
         return None
     wanted, found = pin.torch.partition("==")[2], host.reused.torch
-    if found is not None and found.partition("+")[0] == wanted:
+    other = found is not None and is_other_build(pin, found)
+    if found is not None and found.partition("+")[0] == wanted and not other:
         return None
+    wanted += its_build(pin) if other else ""
     return f"it needs torch {wanted}, {host.reused.python} has {f'torch {found}' if found else 'none'}"
+
+
+def is_other_build(build: Build, version: str) -> bool:
+    """Whether the local part of a package's version says that it was built for another device than a CUDA build's.
+
+    ``+cpu``, and ``+cu128`` for a pin of CUDA 13. Whoever builds torch may write there what they like: anything else,
+    and no local part (as the index has torch), says nothing.
+    """
+    local = version.partition("+")[2]
+    if build.device != "cuda":
+        return False
+    major = re.fullmatch(r"cu([0-9]+)[0-9]", local)
+    wanted = build.cuda if isinstance(build, Pin) else None
+    return local == "cpu" or (major is not None and wanted is not None and int(major[1]) != _major(wanted))
+
+
+def its_build(build: Build) -> str:
+    """What of a CUDA build's packages must be the same, to be put behind the wanted version."""
+    cuda = build.cuda if isinstance(build, Pin) else None
+    return f" for CUDA {_major(cuda)}" if cuda else " for CUDA"
 
 
 def _chain(pin: Pin, host: Host) -> str:

@@ -4,6 +4,7 @@ import json
 import os
 import shutil
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -38,6 +39,7 @@ from harness.record.wheelhouse import (
 from harness.spec.pin import Build
 
 Announce = Callable[[str], None]
+MOST_PIECES = 10_000  # a manifest of so many is well below what is read of one
 _LOCK, _TAKEN = ".lock", ".taken.json"  # beside the wheels while they are collected
 
 
@@ -65,10 +67,11 @@ def build_wheelhouse(asked: Asked, announce: Announce) -> Wheelhouse:
     torch = separate_torch(asked.build, lock_wants)
     engine, excluded = without([*lock_wants, *([torch] if torch else [])], asked.exclude)
     wants = merged([*engine, *(harness_wants() if asked.with_harness else [])])
+    making = dest.with_name(f".{dest.name}.building")
     if (there := _finished(asked, dest, excluded)) is not None:
+        _remove_leftover(making)
         announce(f"{dest} is that wheelhouse already")
         return there
-    making = dest.with_name(f".{dest.name}.building")
     try:
         making.mkdir(parents=True, exist_ok=True)
         with FileLock(making / _LOCK, timeout=0):
@@ -81,7 +84,18 @@ def build_wheelhouse(asked: Asked, announce: Announce) -> Wheelhouse:
         raise HarnessError(
             f"{error.filename or dest}: cannot be written ({error.strerror}); name another folder"
         ) from None
-    return read_wheelhouse(dest)
+    try:
+        return read_wheelhouse(dest)
+    except WheelhouseError as error:
+        raise HarnessError(str(error)) from None
+
+
+def _remove_leftover(making: Path) -> None:
+    """What a call that was interrupted at its very end has left, unless it is still at work."""
+    with suppress(Timeout):
+        if making.is_dir():
+            with FileLock(making / _LOCK, timeout=0):
+                shutil.rmtree(making, ignore_errors=True)
 
 
 def _check_pythons(asked: Asked) -> None:
@@ -110,6 +124,8 @@ def _finished(asked: Asked, dest: Path, excluded: Mapping[str, tuple[str, ...]])
     same = same and dict(found.excluded) == dict(excluded) and bool(found.pieces) == (asked.split_bytes is not None)
     if not same or found.requirements_sha256 != _requirements_sha256(asked):
         raise HarnessError(f"{dest} is a wheelhouse of something else; name a new folder")
+    if asked.split_bytes and found.pieces[0].bytes != min(asked.split_bytes, sum(file.bytes for file in found.files)):
+        raise HarnessError(f"{dest} has the same wheels in pieces of another size; name a new folder")
     wrong = problems(dest, found.pieces or found.files)
     if wrong.stop:
         raise HarnessError(f"{dest}: {'; '.join(wrong.lines())}; remove the folder and repeat")
@@ -217,6 +233,11 @@ def _place(asked: Asked, wheelhouse: Wheelhouse, making: Path, dest: Path) -> No
         (making / _LOCK).unlink()
         making.rename(dest)
         return
+    count = sum(file.bytes for file in wheelhouse.files) // asked.split_bytes + 1
+    if count > MOST_PIECES:
+        raise HarnessError(
+            f"--split: {count} pieces are more than the {MOST_PIECES} that are read again; make them larger"
+        )
     pieces = making / ".pieces"
     shutil.rmtree(pieces, ignore_errors=True)
     pieces.mkdir()

@@ -1,11 +1,12 @@
 """Whether a wheelhouse is what an engine needs here: found out, and told, before anything is installed."""
 
 import platform
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from harness.engine.pin_fit import is_other_build, its_build
 from harness.engine.reused_python import ReusedPython
 from harness.engine.wheel_lock import Target, locked, same_version, separate_torch
 from harness.engine.wheel_source import HERE
@@ -17,7 +18,7 @@ from harness.spec.pin import Build
 
 @dataclass(frozen=True)
 class Lacking:
-    """A package that was left out of the wheelhouse and that the reused Python does not have in that version."""
+    """A package that was left out and that the reused Python does not have in that version and build."""
 
     name: str
     wanted: str
@@ -38,6 +39,7 @@ class Fit:
     unlisted: tuple[str, ...] = ()  # packages of the lock that the manifest does not have
     lacking: tuple[Lacking, ...] = ()
     reused: dict[str, str] = field(default_factory=dict)  # package → its version in the reused Python
+    not_counted: tuple[str, ...] = ()  # where else what is lacking may be
 
     @property
     def fits(self) -> bool:
@@ -48,7 +50,8 @@ class Fit:
         """For people: everything that is not as it should be, one line for each kind."""
         unlisted = [f"not in it: {', '.join(self.unlisted)}"] if self.unlisted else []
         lacking = [f"not in the reused Python: {', '.join(map(str, self.lacking))}"] if self.lacking else []
-        return [printable(line) for line in (*self.wrong, *self.files.lines(), *unlisted, *lacking)]
+        elsewhere = [f"not counted: {'; '.join(self.not_counted)}"] if self.not_counted else []
+        return [printable(line) for line in (*self.wrong, *self.files.lines(), *unlisted, *lacking, *elsewhere)]
 
     def document(self) -> dict[str, Any]:
         """As ``--json`` has it."""
@@ -64,6 +67,7 @@ class Fit:
             "damaged": list(self.files.damaged),
             "surplus": list(self.files.surplus),
             "lacking": [vars(each) for each in self.lacking],
+            "not_counted": list(self.not_counted),
             "reused": self.reused,
         }
 
@@ -77,7 +81,7 @@ def fit(folder: Path, build: Build, reused: ReusedPython | None, contents: bool 
         HarnessError, WheelhouseError: there is none, or the lock cannot be read.
     """
     house = read_wheelhouse(folder)
-    wrong = tuple(_wrong(house, build, reused.version if reused else HERE))
+    wrong = tuple(_wrong(house, build, reused))
     if wrong:
         return Fit(house, wrong)
     target = Target(house.python, house.platform)
@@ -89,13 +93,19 @@ def fit(folder: Path, build: Build, reused: ReusedPython | None, contents: bool 
     there = {file.package: file.version for file in engine}
     unlisted = [f"{n}=={v}" for n, v in versions.items() if n not in left_out and not same_version(there.get(n), v)]
     has = {name: reused.packages[name][0] for name in left_out if reused and name in reused.packages}
-    lacking = [
-        Lacking(name, version, has.get(name))
-        for name, version in left_out.items()
-        if not same_version(has.get(name), version)
-    ]
+    lacking = tuple(_lacking(build, left_out, has))
+    not_counted = reused.not_counted([each.name for each in lacking]) if reused and lacking else ()
     found = problems(folder, engine, house.files, contents)
-    return Fit(house, (), found, tuple(unlisted), tuple(lacking), dict(sorted(has.items())))
+    return Fit(house, (), found, tuple(unlisted), lacking, dict(sorted(has.items())), tuple(not_counted))
+
+
+def _lacking(build: Build, left_out: Mapping[str, str], has: Mapping[str, str]) -> Iterator[Lacking]:
+    for name, version in left_out.items():
+        found = has.get(name)
+        if not same_version(found, version):
+            yield Lacking(name, version, found)
+        elif found and is_other_build(build, found):
+            yield Lacking(name, version + its_build(build), found)
 
 
 def require_fit(found: Fit, folder: Path, reused: ReusedPython | None) -> None:
@@ -108,8 +118,9 @@ def require_fit(found: Fit, folder: Path, reused: ReusedPython | None) -> None:
     raise HarnessError(f"wheelhouse {folder}: {'; '.join(found.lines())}{hint}; nothing was installed")
 
 
-def _wrong(house: Wheelhouse, build: Build, python: str) -> Sequence[str]:
+def _wrong(house: Wheelhouse, build: Build, reused: ReusedPython | None) -> Sequence[str]:
     wrong = []
+    python = reused.version if reused else HERE
     if house.pin != build.name:
         wrong.append(f"of engine {house.pin}, not {build.name}")
     elif house.lock_sha256 != build.lock_sha256:
@@ -117,13 +128,15 @@ def _wrong(house: Wheelhouse, build: Build, python: str) -> Sequence[str]:
     if house.pieces:
         wrong.append("in pieces: put them together first (python3 -m harness wheelhouse join)")
     if house.python != python:
-        wrong.append(f"for Python {house.python}, this is {python}")
+        wrong.append(f"for Python {house.python}, {reused.python if reused else 'this'} is {python}")
     target = Target(house.python, house.platform)
     if target.machine != platform.machine():
         wrong.append(f"for {target.machine}, this is {platform.machine()}")
     library, version = platform.libc_ver()
     if library == "glibc" and _numbers(version) < _numbers(house.glibc):
         wrong.append(f"needs glibc {house.glibc}, this is {version}")
+    if reused and reused.lacks:
+        wrong.append(f"{reused.python} has no {', no '.join(reused.lacks)}: install them, or name another Python")
     return wrong
 
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
-from harness.engine.reused_python import ReusedPython, reused_python
+from harness.engine.reused_python import ReusedPython, interpreter, reused_python
 from harness.errors import HarnessError
 from harness.record.wheelhouse import Wheelhouse, WheelhouseError, read_wheelhouse
 
@@ -44,14 +44,15 @@ def source_of(environment: Mapping[str, str] | None = None) -> Source:
     folder, python = environment.get(WHEELHOUSE), environment.get(REUSE_PYTHON)
     if python and not folder:
         raise HarnessError("--reuse-python belongs to --wheelhouse: from an index, every engine gets its own packages")
-    return Source(Path(folder) if folder else None, Path(os.path.abspath(python)) if python else None)
+    return Source(Path(os.path.abspath(folder)) if folder else None, interpreter(python) if python else None)
 
 
 def install_from(wheelhouse: Path | None, reuse_python: Path | None) -> None:
     """What was typed, for this process and those that it starts. Raises HarnessError: half of it."""
-    for name, value in ((WHEELHOUSE, wheelhouse), (REUSE_PYTHON, reuse_python)):
-        if value is not None:
-            os.environ[name] = os.path.abspath(value)
+    if wheelhouse is not None:
+        os.environ[WHEELHOUSE] = os.path.abspath(wheelhouse)
+    if reuse_python is not None:
+        os.environ[REUSE_PYTHON] = str(interpreter(reuse_python))
     source_of()
 
 

@@ -4,14 +4,17 @@ The pieces are the wheels' bytes one after the other, in the manifest's order. S
 the wheels as soon as it has arrived: joining takes no second copy of it, and a delivery may be removed after it.
 """
 
+import fcntl
 import hashlib
-import shutil
+import os
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from itertools import accumulate
 from pathlib import Path
 from typing import BinaryIO
 
+from harness.record.atomic import write_text
 from harness.record.wheelhouse import MANIFEST, File, Wheelhouse, WheelhouseError, is_whole, read_wheelhouse
 
 _CHUNK = 1 << 20
@@ -68,19 +71,45 @@ def join(sources: Sequence[Path], dest: Path) -> Joined:
 
     Raises:
         WheelhouseError: no manifest, manifests that differ, a wheelhouse without pieces, a ``dest`` that is something
-            else, or wheels that are not what the manifest says.
+            else or that another process joins, or wheels that are not what the manifest says.
         OSError: something cannot be read or written.
     """
     dest = dest.absolute()
+    dest.parent.mkdir(parents=True, exist_ok=True)
+    with _alone(dest):
+        return _join([source.absolute() for source in sources], dest)
+
+
+@contextmanager
+def _alone(dest: Path) -> Iterator[None]:
+    """Two joins would mark pieces that the other one is still writing."""
+    path = dest.with_name(f".{dest.name}.joining.lock")
+    with path.open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            mine = path.exists() and os.path.samestat(os.fstat(lock.fileno()), path.stat())  # not one just removed
+        except BlockingIOError:
+            mine = False
+        except OSError:  # a file system without locks
+            mine = True
+        if not mine:
+            raise WheelhouseError(f"{dest}: another process is joining it; wait until that ends or stop it")
+        try:
+            yield
+        finally:
+            path.unlink(missing_ok=True)
+
+
+def _join(sources: Sequence[Path], dest: Path) -> Joined:
     making = dest.with_name(f".{dest.name}.joining")
-    wheelhouse = _manifest([*sources, *([making] if (making / MANIFEST).exists() else [])])
+    wheelhouse = _manifest(sources, making)
     whole = replace(wheelhouse, pieces=())
     if dest.exists() and (not dest.is_dir() or any(dest.iterdir())):
         if (dest / MANIFEST).is_file() and read_wheelhouse(dest) == whole:
             return Joined(whole, wheelhouse.pieces)
         raise WheelhouseError(f"{dest}: is there and is not this wheelhouse; name a new folder")
     making.mkdir(parents=True, exist_ok=True)
-    (making / MANIFEST).write_text(wheelhouse.text(), encoding="utf-8")
+    write_text(making / MANIFEST, wheelhouse.text())
     missing, damaged = list[str](), list[str]()
     starts = [0, *accumulate(piece.bytes for piece in wheelhouse.pieces)]
     for piece, start in zip(wheelhouse.pieces, starts, strict=False):
@@ -94,17 +123,21 @@ def join(sources: Sequence[Path], dest: Path) -> Joined:
         _write(good, start, whole.files, making)
         (making / (piece.name + _HAVE)).touch()
     if not missing and not damaged:
-        _complete(whole, making, dest)
+        _complete(wheelhouse, making, dest)
     return Joined(whole, wheelhouse.pieces, tuple(missing), tuple(damaged))
 
 
-def _manifest(sources: Sequence[Path]) -> Wheelhouse:
-    """The manifest that all sources have that have one."""
-    having = [source for source in sources if (source / MANIFEST).exists()]
+def _manifest(sources: Sequence[Path], making: Path) -> Wheelhouse:
+    """The manifest that all sources have that have one, and what an earlier call left in ``making``."""
+    having = [source for source in (*sources, making) if (source / MANIFEST).exists()]
     if not having:
         raise WheelhouseError(f"{MANIFEST} is in none of {', '.join(map(str, sources))}; it belongs to the pieces")
     found = [read_wheelhouse(source) for source in having]
     for source, each in zip(having, found, strict=True):
+        if each != found[0] and source == making:
+            raise WheelhouseError(
+                f"{making} holds pieces of another wheelhouse than {having[0]}; delete it, or name another --dest"
+            )
         if each != found[0]:
             raise WheelhouseError(f"{source} and {having[0]} are of different wheelhouses; join them one by one")
     if not found[0].pieces:
@@ -127,6 +160,8 @@ def _write(piece: Path, start: int, files: Sequence[File], making: Path) -> None
             with path.open("r+b") as wheel:
                 wheel.seek(max(start - begin, 0))
                 start += _copied(source, wheel, end - max(start, begin))
+                wheel.flush()
+                os.fsync(wheel.fileno())  # before the piece is marked as had: the machine may stop in between
             if start < end:  # the piece is at its end
                 return
 
@@ -139,14 +174,32 @@ def _copied(source: BinaryIO, target: BinaryIO, most: int) -> int:
     return copied
 
 
-def _complete(whole: Wheelhouse, making: Path, dest: Path) -> None:
-    for file in whole.files:
+def _complete(wheelhouse: Wheelhouse, making: Path, dest: Path) -> None:
+    files = wheelhouse.files
+    for file in files:
         (making / file.name).touch()  # an empty one is in no piece
-    wrong = [file.name for file in whole.files if not is_whole(making / file.name, file)]
+    wrong = [file.name for file in files if not is_whole(making / file.name, file)]
     if wrong:
-        shutil.rmtree(making)
-        raise WheelhouseError(f"pieces are as listed, but {', '.join(wrong)} is not; build the wheelhouse again")
-    (making / MANIFEST).write_text(whole.text(), encoding="utf-8")
-    for piece in making.glob(f"part-*{_HAVE}"):
-        piece.unlink()
+        again = _covering(wheelhouse, wrong)
+        for name in again:
+            (making / (name + _HAVE)).unlink(missing_ok=True)
+        raise WheelhouseError(
+            f"{', '.join(wrong)} is not as listed; repeat with {', '.join(again) or 'all pieces'}, "
+            "and if that changes nothing, build the wheelhouse again"
+        )
+    write_text(making / MANIFEST, replace(wheelhouse, pieces=()).text())
+    for mark in making.glob(f"part-*{_HAVE}"):
+        mark.unlink()
     making.rename(dest)  # in the place of an empty folder, never of another one
+
+
+def _covering(wheelhouse: Wheelhouse, names: Sequence[str]) -> list[str]:
+    """The pieces that hold something of these wheels."""
+    ends = list(accumulate(file.bytes for file in wheelhouse.files))
+    places = [(end - file.bytes, end) for file, end in zip(wheelhouse.files, ends, strict=True) if file.name in names]
+    found, start = [], 0
+    for piece in wheelhouse.pieces:
+        if any(start < end and start + piece.bytes > begin for begin, end in places):
+            found.append(piece.name)
+        start += piece.bytes
+    return found

@@ -1,21 +1,24 @@
-"""Engines from a wheelhouse, by real pip and without an index: on top of a Python that stays as it is, or alone."""
+"""Engines from a wheelhouse, by real pip and without an index, on top of a Python that stays as it is."""
 
 import hashlib
 import json
+import os
 import subprocess
 import sys
-import zipfile
 from pathlib import Path
 
 import pytest
 
-from harness.engine import environment
 from harness.engine.environment import Engine, engine_of, ensure_engine
+from harness.engine.offline import offline_of
+from harness.engine.reused_python import reused_python
+from harness.engine.steps import STEPS
+from harness.engine.wheel_source import source_of
 from harness.errors import HarnessError
 from harness.record.pieces import join
 from harness.workspace import Workspace
 from tests.tiny_wheelhouse import HERE, TinyIndex
-from tests.wheels import make_wheel
+from tests.wheels import make_wheel, unpack_wheel
 
 Listing = dict[str, str]
 
@@ -35,9 +38,7 @@ class Offline(TinyIndex):
 
     def give(self, name: str, version: str, site: Path) -> None:
         """Unpack a wheel there."""
-        make_wheel(self.root / "given", name, version)
-        with zipfile.ZipFile(self.root / "given" / f"{name}-{version}-py3-none-any.whl") as archive:
-            archive.extractall(site)
+        unpack_wheel(self.root, name, version, site)
 
 
 @pytest.fixture
@@ -76,9 +77,31 @@ def listing(folder: Path) -> Listing:
     return {str(path): hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
 
 
-def ask(engine: Engine, code: str) -> str:
+def ask(engine: Engine, code: str, **variables: str) -> str:
     command = [str(engine.python), "-c", code]
-    return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+    environment = {**os.environ, **variables}
+    return subprocess.run(command, capture_output=True, text=True, check=True, env=environment).stdout.strip()
+
+
+def test_an_environment_that_would_import_the_reused_pythons_copy_of_its_own_package_is_refused(
+    offline: Offline,
+) -> None:
+    engine = offline.make()
+    made = offline_of(offline.pin(), source_of())
+    assert made
+    said: list[tuple[int, str]] = []
+    made.require_order(engine.folder, lambda command, environment: said.append(STEPS.run(command, environment)))
+    assert said.pop() == (0, "")
+    site = site_of(offline.root / "py")
+    first = engine.site_packages / "zz.pth"
+    first.write_text(f"import sys; sys.path.insert(0, {str(site)!r})\n")
+    made.require_order(engine.folder, lambda command, environment: said.append(STEPS.run(command, environment)))
+    assert "its own come last" in said.pop()[1]
+    # A whole package behind is taken before a part of one in front.
+    first.unlink()
+    (engine.site_packages / "tinylib" / "__init__.py").unlink()
+    made.require_order(engine.folder, lambda command, environment: said.append(STEPS.run(command, environment)))
+    assert f"tinylib is taken from {site}/tinylib/__init__.py, not from {engine.site_packages}" in said.pop()[1]
 
 
 def test_an_engine_is_installed_without_an_index_on_top_of_a_python_that_stays_as_it_is(offline: Offline) -> None:
@@ -95,6 +118,13 @@ def test_an_engine_is_installed_without_an_index_on_top_of_a_python_that_stays_a
     # Its own tinylib comes first, although the reused Python has another one.
     imported = "import tinyvllm, tinytorch, tinycuda, tinylib; print(tinytorch.__version__, tinylib.__version__)"
     assert ask(engine, imported) == "2.0+cu130 3.1"
+    # Whatever HOME is: what lies below it is searched neither before nor after.
+    users = offline.root / "home" / ".local" / "lib" / f"python{HERE}" / "site-packages"
+    for name in ("tinytorch", "tinylib", "tinyhome"):
+        offline.give(name, "7.7", users)
+    assert ask(engine, imported, HOME=str(offline.root / "home")) == "2.0+cu130 3.1"
+    found = "import importlib.util as u; print(u.find_spec('tinyhome'))"
+    assert ask(engine, found, HOME=str(offline.root / "home")) == "None"
     assert (
         ask(engine, "import importlib.metadata as m; print(m.version('tinylib'), m.version('vllm'))") == "3.1 1.0+cpu"
     )
@@ -134,7 +164,7 @@ def test_without_the_python_that_is_reused_it_is_asked_for(offline: Offline, mon
     )
 
 
-def test_an_engine_whose_reused_package_was_exchanged_is_no_longer_complete(offline: Offline) -> None:
+def test_an_engine_whose_reused_package_has_another_version_is_no_longer_complete(offline: Offline) -> None:
     engine = pretend_installed(offline)
     assert engine.is_complete
     metadata = site_of(offline.root / "py") / "tinytorch-2.0+cu130.dist-info" / "METADATA"
@@ -142,7 +172,7 @@ def test_an_engine_whose_reused_package_was_exchanged_is_no_longer_complete(offl
     assert not engine.is_complete
 
 
-def test_another_python_to_reuse_means_a_new_installation_and_none_keeps_it(
+def test_an_engine_on_top_of_one_python_is_not_complete_for_another_and_is_for_who_names_none(
     offline: Offline, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     engine = pretend_installed(offline)
@@ -152,6 +182,22 @@ def test_another_python_to_reuse_means_a_new_installation_and_none_keeps_it(
     assert engine.is_complete
     monkeypatch.delenv("HARNESS_WHEELHOUSE")
     assert engine.is_complete
+
+
+def test_an_engine_from_a_wheelhouse_is_never_exchanged_for_one_from_an_index(
+    offline: Offline, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    engine = pretend_installed(offline)
+    metadata = site_of(offline.root / "py") / "tinytorch-2.0+cu130.dist-info" / "METADATA"
+    metadata.write_text(metadata.read_text().replace("2.0+cu130", "2.0+cu126"))
+    python = f"{offline.root}/py/bin/python-that-copies"
+    monkeypatch.delenv("HARNESS_REUSE_PYTHON")
+    monkeypatch.delenv("HARNESS_WHEELHOUSE")
+    assert offline.refuse() == (
+        f"engine fake was installed from a wheelhouse, and tinytorch 2.0+cu130 of {python} is now 2.0+cu126; "
+        f"repeat with --wheelhouse DIR --reuse-python {python}, or remove it: python3 -m harness engines remove fake"
+    )
+    assert engine.python.exists()
 
 
 def pretend_installed(offline: Offline) -> Engine:
@@ -191,22 +237,22 @@ def test_a_python_is_reused_only_with_a_wheelhouse(offline: Offline, monkeypatch
 def test_packages_of_a_python_that_is_no_virtual_environment_are_seen_too(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    base = getattr(sys, "_base_executable", sys.executable)
-    code = "import importlib.metadata as m; print(m.version('pip'))"
-    asked = subprocess.run([base, "-c", code], capture_output=True, text=True)
-    if asked.returncode or sys.prefix == sys.base_prefix:
-        pytest.skip("needs a virtual environment made by a Python with pip")
-    pip = asked.stdout.strip()
+    base = Path(getattr(sys, "_base_executable", sys.executable))
+    has = reused_python(base).packages
+    name = next((each for each in sorted(has) if each.isidentifier() and each not in ("pip", "setuptools")), None)
+    if name is None or sys.prefix == sys.base_prefix:
+        pytest.skip("needs a virtual environment made by a Python with a package that environments do not get")
+    version = has[name][0]
     tiny = Offline(tmp_path, monkeypatch)
-    tiny.lines[f"pip=={pip}"] = make_wheel(tiny.index, "pip", pip)
-    tiny.lock("tinyvllm==1.0", "tinylib==3.1", f"pip=={pip}")
+    tiny.lines[f"{name}=={version}"] = make_wheel(tiny.index, name, version)
+    tiny.lock("tinyvllm==1.0", "tinylib==3.1", f"{name}=={version}")
     with monkeypatch.context() as quickly:
         quickly.setattr("harness.engine.wheel_download.STEPS.run", tiny.copying_pip)
-        tiny.build(exclude=("pip",), with_harness=False)
+        tiny.build(exclude=(name,), with_harness=False)
     tiny.unreachable(monkeypatch)
     monkeypatch.setenv("HARNESS_WHEELHOUSE", str(tmp_path / "wheelhouse"))
-    monkeypatch.setenv("HARNESS_REUSE_PYTHON", base)
-    monkeypatch.setattr(environment, "_check_against_lock", lambda _: None)
+    monkeypatch.setenv("HARNESS_REUSE_PYTHON", str(base))
     engine = tiny.make()
-    assert engine.reused == {"pip": pip}
-    assert ask(engine, "import pip, tinyvllm, tinytorch; print(pip.__version__)") == pip
+    assert engine.reused == {name: version}
+    code = f"import importlib.metadata as m, tinyvllm, tinytorch; print(m.version({name!r}), tinytorch.__version__)"
+    assert ask(engine, code) == f"{version} 2.0"

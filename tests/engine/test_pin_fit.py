@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from harness.engine import default_pin as default
 from harness.engine import detect
 from harness.engine.default_pin import check_fit, note_on_default
-from harness.engine.pin_fit import Host, Reused, choose, fit
+from harness.engine.pin_fit import Host, Reused, choose, fit, is_other_build
 from harness.engine.reused_python import ReusedPython
 from harness.engine.wheel_source import REUSE_PYTHON, WHEELHOUSE, Source
 from harness.errors import HarnessError
@@ -90,7 +90,22 @@ def test_what_fits_is_told_link_by_link() -> None:
             host(capability="7.0"),
             "torch 2.11.0 has kernels for compute capability 7.5 to 12.0, NVIDIA H200 is 7.0",
         ),
-        (PAPERS, host(reused=torch_of("2.11.0+cu130")), "it needs torch 2.7.1, /opt/python has torch 2.11.0+cu130"),
+        (PAPERS, host(reused=torch_of("2.11.0")), "it needs torch 2.7.1, /opt/python has torch 2.11.0"),
+        (
+            PAPERS,
+            host(reused=torch_of("2.11.0+cu130")),
+            "it needs torch 2.7.1 for CUDA 12, /opt/python has torch 2.11.0+cu130",
+        ),
+        (
+            CURRENT,
+            host(reused=torch_of("2.11.0+cu128")),
+            "it needs torch 2.11.0 for CUDA 13, /opt/python has torch 2.11.0+cu128",
+        ),
+        (
+            CURRENT,
+            host(reused=torch_of("2.11.0+cpu")),
+            "it needs torch 2.11.0 for CUDA 13, /opt/python has torch 2.11.0+cpu",
+        ),
         (PAPERS, host(reused=torch_of(None)), "it needs torch 2.7.1, /opt/python has none"),
         (
             CURRENT,
@@ -116,6 +131,20 @@ def test_what_does_not_fit_says_which_link_breaks(pin: Pin, where: Host, why: st
 )
 def test_drivers_and_gpus_that_are_newer_within_their_major_version_fit(cuda: str, capability: str | None) -> None:
     assert fit(PAPERS, host(cuda, capability)).fits
+
+
+@pytest.mark.parametrize("version", ["2.11.0", "2.11.0+cu130", "2.11.0+cu132", "2.11.0+nv25.9", "2.11.0+cu"])
+def test_a_torch_of_the_pins_cuda_or_of_whoever_does_not_tell_fits(version: str) -> None:
+    assert fit(CURRENT, host(reused=torch_of(version))).fits
+
+
+@pytest.mark.parametrize("version", ["2.0", "2.0+cpu", "2.0+cu118"])
+def test_a_build_for_another_device_is_told_of_cuda_pins_alone(version: str) -> None:
+    cpu = load_pin(DEFAULT_CPU_PIN)
+    assert not is_other_build(cpu, version)
+    assert is_other_build(PAPERS, version) == (version != "2.0")
+    unknown = PAPERS.model_copy(update={"cuda": None})
+    assert is_other_build(unknown, version) == (version == "2.0+cpu")
 
 
 def test_every_visible_gpu_must_fit() -> None:
@@ -180,7 +209,7 @@ def wheelhouse(monkeypatch: pytest.MonkeyPatch, *left_out: str, torch: str) -> N
     """A wheelhouse of the current pin, on top of a Python with this torch."""
     excluded = {"torch": left_out} if left_out else {}
     house = Wheelhouse(CURRENT.name, "", None, "3.12", "manylinux_2_28_x86_64", "2.28", excluded, ())
-    reused = ReusedPython(Path("/opt/python"), "3.12", (), {"torch": (torch, ())}, is_venv=False)
+    reused = ReusedPython(Path("/opt/python"), "3.12", (), {"torch": (torch, Path())})
     monkeypatch.setattr(default, "named_wheelhouse", lambda: house)
     monkeypatch.setattr(default, "source_of", lambda: Source(Path("wheels"), reused.python))
     monkeypatch.setattr(Source, "reused", property(lambda _: reused))
@@ -192,7 +221,9 @@ def test_a_wheelhouse_decides_for_its_pin_which_must_fit(monkeypatch: pytest.Mon
     wheelhouse(monkeypatch, "torch==2.11.0", torch="2.11.0+cu130")
     assert (default.default_pin(), note_on_default()) == (CURRENT.name, None)
     check_fit(CURRENT)
-    with pytest.raises(HarnessError, match=f"{PAPERS.name} cannot run here: it needs torch 2.7.1, /opt/python has"):
+    with pytest.raises(
+        HarnessError, match=f"{PAPERS.name} cannot run here: it needs torch 2.7.1 for CUDA 12, /opt/python"
+    ):
         check_fit(PAPERS)
     machine(monkeypatch, "12.8")
     with pytest.raises(HarnessError, match=f"^engine {CURRENT.name} cannot run here: driver .*; see .* doctor"):

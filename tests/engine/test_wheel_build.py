@@ -2,6 +2,7 @@
 
 import json
 import zipfile
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -32,7 +33,7 @@ def wheel(name: str, version: str = "1.0") -> str:
 
 def has(**packages: str) -> ReusedPython:
     """A Python that has these packages."""
-    return ReusedPython(Path("/py"), HERE, (Path("/py/site"),), {n: (v, ()) for n, v in packages.items()}, False)
+    return ReusedPython(Path("/py"), HERE, (Path("/py/site"),), {n: (v, Path()) for n, v in packages.items()})
 
 
 def test_a_wheelhouse_holds_what_engine_torch_and_harness_need_and_says_for_which_each_is(tiny: TinyIndex) -> None:
@@ -72,6 +73,20 @@ def test_what_is_left_out_must_be_in_the_reused_python_in_the_locks_version(tiny
         "not in the reused Python: tinycuda 12.8 (found: none), tinytorch 2.0 (found: 1.9+cu130)"
     ]
     assert not fit(folder, tiny.pin(), None).fits
+    bare = replace(good_python := has(tinytorch="2.0", tinycuda="12.8"), lacks=("Python.h, which",))
+    assert fit(folder, tiny.pin(), good_python).fits
+    assert fit(folder, tiny.pin(), bare).lines() == ["/py has no Python.h, which: install them, or name another Python"]
+
+
+@pytest.mark.parametrize(
+    ("local", "fits"), [("", True), ("+cu130", True), ("+nv25.9", True), ("+cpu", False), ("+cu128", False)]
+)
+def test_what_is_left_out_must_be_built_for_the_pins_cuda(tiny: TinyIndex, local: str, fits: bool) -> None:
+    pin = tiny.pin().model_copy(update={"device": "cuda", "cuda": "13.0"})
+    tiny.build(build=pin, exclude=("tinytorch",), with_harness=False)
+    found = fit(tiny.root / "wheelhouse", pin, has(tinytorch=f"2.0{local}"))
+    lacking = [] if fits else [f"not in the reused Python: tinytorch 2.0 for CUDA 13 (found: 2.0{local})"]
+    assert (found.fits, found.lines()) == (fits, lacking)
 
 
 def test_an_interrupted_build_goes_on_with_what_it_has(tiny: TinyIndex, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -104,6 +119,24 @@ def test_a_finished_wheelhouse_is_kept_and_another_folder_refused(tiny: TinyInde
         tiny.build()
     with pytest.raises(HarnessError, match="is there and is no wheelhouse"):
         tiny.build(dest=tiny.index)
+
+
+def test_finished_pieces_are_kept_if_they_have_the_size_and_what_was_left_over_is_removed(tiny: TinyIndex) -> None:
+    first = tiny.build(split_bytes=500)
+    left = tiny.root / ".wheelhouse.building"
+    left.mkdir()
+    (left / "tinytool-0.1-py3-none-any.whl").touch()
+    assert tiny.build(split_bytes=500) == first
+    assert not left.exists()
+    with pytest.raises(HarnessError, match="has the same wheels in pieces of another size; name a new folder"):
+        tiny.build(split_bytes=600)
+
+
+def test_more_pieces_than_a_manifest_may_have_are_refused(tiny: TinyIndex, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(wheel_build, "MOST_PIECES", 3)
+    with pytest.raises(HarnessError, match="pieces are more than the 3 that are read again; make them larger"):
+        tiny.build(split_bytes=500)
+    assert not (tiny.root / "wheelhouse").exists()
 
 
 def test_a_wheel_with_another_hash_than_the_locks_is_refused(tiny: TinyIndex) -> None:

@@ -1,6 +1,7 @@
 """Wheelhouses in pieces: what was cut comes together again, from however many deliveries, or says what is missing."""
 
 import hashlib
+import shutil
 import tempfile
 from dataclasses import replace
 from pathlib import Path
@@ -9,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from harness.record.pieces import join, split
+from harness.record.pieces import _alone, join, split
 from harness.record.wheelhouse import MANIFEST, File, Wheelhouse, WheelhouseError, problems, read_wheelhouse
 
 CONTENTS = st.lists(st.binary(max_size=40), min_size=1, max_size=5)
@@ -120,7 +121,9 @@ def test_pieces_of_two_wheelhouses_are_not_mixed(tmp_path: Path) -> None:
         join([tmp_path / "pieces", tmp_path / "two" / "pieces"], tmp_path / "joined")
     (tmp_path / "pieces" / "part-000").unlink()
     join([tmp_path / "pieces"], tmp_path / "joined")  # begun
-    with pytest.raises(WheelhouseError, match="of different wheelhouses"):
+    with pytest.raises(
+        WheelhouseError, match=r"/\.joined\.joining holds pieces of another .*; delete it, or name another"
+    ):
         join([tmp_path / "two" / "pieces"], tmp_path / "joined")
 
 
@@ -136,9 +139,35 @@ def test_pieces_without_their_manifest_and_whole_wheels_are_refused(cut: Wheelho
 def test_a_manifest_whose_wheels_are_not_what_its_pieces_make_is_told(cut: Wheelhouse, tmp_path: Path) -> None:
     wrong = replace(cut, files=(replace(cut.files[0], sha256="f" * 64), cut.files[1]))
     (tmp_path / "pieces" / MANIFEST).write_text(wrong.text())
-    with pytest.raises(WheelhouseError, match=r"but tiny0-1.0-py3-none-any.whl is not; build the wheelhouse again"):
+    with pytest.raises(
+        WheelhouseError, match=r"tiny0-1.0-py3-none-any.whl is not as listed; .*build the wheelhouse again"
+    ):
         join([tmp_path / "pieces"], tmp_path / "joined")
     assert not (tmp_path / "joined").exists()
+
+
+@pytest.mark.usefixtures("cut")
+def test_only_the_pieces_of_a_wheel_that_was_damaged_meanwhile_are_needed_again(tmp_path: Path) -> None:
+    (tmp_path / "later").mkdir()
+    (tmp_path / "pieces" / "part-004").rename(tmp_path / "later" / "part-004")  # the end of the second wheel
+    join([tmp_path / "pieces"], tmp_path / "joined")
+    (tmp_path / ".joined.joining" / "tiny0-1.0-py3-none-any.whl").write_bytes(b"abcdefghi-")
+    with pytest.raises(
+        WheelhouseError, match=r"tiny0-1.0.* is not as listed; repeat with part-000, part-001, part-002,"
+    ):
+        join([tmp_path / "later", tmp_path / "pieces"], tmp_path / "joined")
+    for name in ("part-003", "part-004"):
+        shutil.rmtree(tmp_path / "later", ignore_errors=True)
+        (tmp_path / "pieces" / name).unlink(missing_ok=True)
+    assert join([tmp_path / "pieces"], tmp_path / "joined").complete
+
+
+@pytest.mark.usefixtures("cut")
+def test_two_processes_do_not_join_into_one_folder(tmp_path: Path) -> None:
+    with _alone(tmp_path / "joined"), pytest.raises(WheelhouseError, match="another process is joining it"):
+        join([tmp_path / "pieces"], tmp_path / "joined")
+    assert join([tmp_path / "pieces"], tmp_path / "joined").complete
+    assert [path.name for path in tmp_path.iterdir() if path.name.startswith(".")] == []
 
 
 @pytest.mark.parametrize(
