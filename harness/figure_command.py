@@ -28,7 +28,7 @@ from harness.measure.conditions import measuring
 from harness.measure.model_place import model_place
 from harness.measure.one_run import Case
 from harness.measure.session import CaseSession, open_session
-from harness.progress import console, lost_run, measure_missing, why_missing
+from harness.progress import console, lost_run, measure_missing, say, why_missing
 from harness.record.collect import CaseRuns, Gap, collect, failed_starts
 from harness.record.slotcheck import SlotError
 from harness.show.claims_print import claims_table
@@ -151,7 +151,7 @@ def print_verdicts(figures: list[str], workspace: Workspace) -> None:
 
 def set_up(pin: Pin, workspace: Workspace) -> Engine:
     """The engine's environment, patched; that of a release as it was published."""
-    engine = ensure_engine(pin, workspace, announce=console.print)
+    engine = ensure_engine(pin, workspace, announce=say)
     if not pin.traced:
         patching.refuse_tracer(engine.vllm_dir)
         return engine
