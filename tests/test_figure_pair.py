@@ -196,7 +196,7 @@ def test_nothing_else_measures_meanwhile_and_a_killed_one_leaves_nothing_running
     fake.behave("ok")
     done = run(fake, nvml, *PAIR, "--smoke")  # waits for what the killed one's engines take to end
     assert done.code == 0, done.err
-    assert all(map(is_gone, pids))
+    assert all(is_gone(pid, within_s=5) for pid in pids)
 
 
 @pytest.mark.parametrize(

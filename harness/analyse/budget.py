@@ -88,7 +88,8 @@ def choose(costs: Costs, candidates: Sequence[Candidate], budget_s: float, itera
     now = _complete(costs, min(iterations, LEAST_FOR_AN_INTERVAL))
     new = [each for each in candidates if not decided_by(each.needs, now, each.needs.least)]
     old = [each for each in candidates if each not in new]
-    phases = [(new, True), (new, False), ([*new, *old], True)]
+    everything = [*new, *old]
+    phases = [(new, True), (new, False), (everything, True), (everything, False)]
     others = {each.claim for each in candidates if each.needs.repeats == 1}
     first: Chosen | None = None
     for numbers in (range(iterations, LEAST_FOR_AN_INTERVAL - 1, -1), range(1, 2)):

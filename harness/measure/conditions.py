@@ -1,6 +1,7 @@
 """What must hold while something is measured: nothing else is, results can be written, a told end leaves no process."""
 
 import errno
+import os
 import shutil
 import signal
 from collections.abc import Iterable, Iterator
@@ -31,7 +32,7 @@ def check_writable(folders: Iterable[Path]) -> None:
     for folder in folders:
         try:
             folder.mkdir(parents=True, exist_ok=True)
-            probe = folder / ".writable"
+            probe = folder / f".writable-{os.getpid()}"  # two slots that are measured at once try the same folders
             probe.touch()
             probe.unlink()
             if shutil.disk_usage(folder).free < NEEDED_BYTES:

@@ -133,6 +133,13 @@ CASES = st.dictionaries(
 )
 
 
+def test_what_an_interval_is_known_of_gets_another_repeat_where_the_whole_does_not_fit() -> None:
+    costs = {"a": Cost(0.0, 1.0, stored=2), "b": Cost(0.0, 3.0)}
+    found = choose(costs, [candidate("part", ["a", "b"], 1)], 2.0, 3)
+    assert found is not None
+    assert (found.cases, found.iterations, found.seconds) == (("a",), 3, 1.0)
+
+
 @given(st.data(), CASES, st.floats(0, 3600), st.integers(1, 5))
 def test_a_choice_fits_its_budget_and_decides_what_it_says(
     data: st.DataObject, costs: dict[str, Cost], budget_s: float, iterations: int

@@ -50,7 +50,7 @@ def alternating(lengths_ns: list[int]) -> Partition:
         leaf = ("config", "imports:main")[number % 2]
         segments.append(Segment(begin_ns, begin_ns + length_ns, 7, "main", leaf, None, ()))
         begin_ns += length_ns
-    return Partition((begin_ns - 1_000) / 1e9, {}, {}, {}, segments, [])
+    return Partition((begin_ns - 1_000) / 1e9, {}, {}, {}, segments, [], [])
 
 
 @given(lengths_ns=st.lists(st.integers(1, 40_000_000), min_size=1, max_size=60))
