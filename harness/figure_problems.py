@@ -1,17 +1,19 @@
-"""What goes wrong with one of several figures or slots does not keep the others from theirs: it is told afterwards."""
+"""What goes wrong with one of several figures, slots or stages keeps no other from its own: it is told afterwards."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from typing import TypeVar
 
 from harness.errors import HarnessError
-from harness.figure_cases import Asked
 from harness.progress import console
 from harness.record.plain import printable
 
+Each = TypeVar("Each")
 
-def for_each(asked: list[Asked], step: Callable[[Asked], None]) -> list[HarnessError]:
-    """Do the step for every figure: one that it fails for does not keep the others from theirs. Returns why it did."""
+
+def for_each(several: Iterable[Each], step: Callable[[Each], None]) -> list[HarnessError]:
+    """Do the step for every one: one that it fails for does not keep the others from theirs. Returns why it did."""
     problems = []
-    for each in asked:
+    for each in several:
         try:
             step(each)
         except HarnessError as error:

@@ -23,9 +23,10 @@ from harness.engine.environment import Engine, engine_of
 from harness.errors import HarnessError
 from harness.figure_cases import asked_figures
 from harness.figure_command import Call, run_figure, set_up
+from harness.figure_problems import for_each, raise_last
 from harness.gpu_check_models import heavy_models
 from harness.gpu_check_pack import pack_check, summary_of
-from harness.gpu_check_starts import stages_of
+from harness.gpu_check_starts import STORAGE, stages_of
 from harness.measure.case import Options
 from harness.measure.conditions import check_writable, measuring
 from harness.measure.h2d import transfers_of
@@ -65,7 +66,7 @@ class _Stages:
     def by_name(self) -> dict[str, Callable[[], None]]:
         """All of them, in their order."""
         figures = {name: partial(self._figures, each) for name, each in stages_of(self.check).items()}
-        return {INSTALL: self._install, **figures, "storage": self._storage, "pack": self._pack}
+        return {INSTALL: self._install, **figures, STORAGE: self._storage, "pack": self._pack}
 
     def _install(self) -> None:
         engine = set_up(self.pin, self.workspace)
@@ -75,7 +76,7 @@ class _Stages:
         say(f"engine {self.pin.name}: installed, patched; torch {engine.installed_version('torch')}")
 
     def _figures(self, stages: tuple[FigureStage, ...]) -> None:
-        _each([partial(self._figure, stage) for stage in stages])
+        raise_last(for_each(stages, self._figure))
 
     def _figure(self, stage: FigureStage) -> None:
         options = Options(
@@ -91,13 +92,13 @@ class _Stages:
             say("; ".join(note for each in asked for note in each.notes))  # why this engine cannot
 
     def _storage(self) -> None:
-        if "storage" not in summary_of(self.check, self.pin, self.workspace).missing:
+        if STORAGE not in summary_of(self.check, self.pin, self.workspace).missing:
             say("storage: every start and every copy is stored")
             return
         storage, engine = self.check.storage, installed(engine_of(self.pin, self.workspace))
         with heavy_models(storage.ram.models, storage.scale, engine, self.workspace) as folders:
-            figures = [partial(self._figure, stage) for stage in (storage.ram, storage.ssd)]
-            _each([*figures, partial(self._transfers, engine, folders[0])])
+            problems = for_each((storage.ram, storage.ssd), self._figure)
+            raise_last([*problems, *for_each(folders[:1], partial(self._transfers, engine))])
 
     def _transfers(self, engine: Engine, model: Path) -> None:
         largest = max(model.glob("*.safetensors"), key=lambda path: path.stat().st_size)
@@ -146,15 +147,3 @@ def _problems(stages: Mapping[str, Callable[[], None]], names: Sequence[str]) ->
             yield error
             if name == INSTALL:
                 return
-
-
-def _each(steps: Sequence[Callable[[], None]]) -> None:
-    """Every step, whatever becomes of the others. Raises the first one's HarnessError."""
-    problems: list[HarnessError] = []
-    for step in steps:
-        try:
-            step()
-        except HarnessError as error:
-            problems.append(error)
-    if problems:
-        raise problems[0]

@@ -3,13 +3,14 @@
 from collections.abc import Iterable, Sequence
 from statistics import fmean, median
 
+from harness.analyse.part_means import CAPTURING
 from harness.analyse.regression import fit
 from harness.record.gpu_check import CheckedStart, Copy, Number
 from harness.spec.gpu_check import Targets
 
 # A marked span waits for the GPU before it ends: that wait is in its phase, what it keeps from overlapping in none.
 _NOT_IN_HOOKS = "without the waits for the GPU at the ends of spans (benchmarks/tracer_overhead.py has the whole)"
-LOADING, CAPTURING = "load_weights", "graph_capturing"
+LOADING = "load_weights"
 COPYING = "copy cpu to cuda"
 PINNED, PAGEABLE, MAPPED = "pinned", "pageable", "mapped"
 

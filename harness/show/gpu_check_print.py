@@ -8,7 +8,8 @@ from rich.console import Console, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from harness.analyse.gpu_check import CAPTURING, LOADING, MAPPED, PAGEABLE, PINNED, rate_of
+from harness.analyse.gpu_check import LOADING, MAPPED, PAGEABLE, PINNED, rate_of
+from harness.analyse.part_means import CAPTURING
 from harness.record.gpu_check import CheckedStart, CheckSummary
 from harness.record.plain import printable
 
