@@ -21,6 +21,7 @@ from harness.workspace import Workspace
 from tests.checkout import Checkout, Done, add_fake_engine, make_checkout
 from tests.measure.fake_engine import FakeEngine, is_gone
 from tests.nvml import Nvml, gpu, mig, uuid_of
+from tests.processes import all_ended
 
 PAIR = ("10", "--engine", "fake", "--parallel")
 SLOTS = ("gpu0", "gpu1")
@@ -196,7 +197,7 @@ def test_nothing_else_measures_meanwhile_and_a_killed_one_leaves_nothing_running
     fake.behave("ok")
     done = run(fake, nvml, *PAIR, "--smoke")  # waits for what the killed one's engines take to end
     assert done.code == 0, done.err
-    assert all(is_gone(pid, within_s=5) for pid in pids)
+    assert all_ended(pids, within_s=5)
 
 
 @pytest.mark.parametrize(

@@ -12,6 +12,7 @@ import pytest
 
 from harness.engine.guardian import MARK, Guardian, end_members, guarded, members
 from harness.workspace import ROOT
+from tests.processes import all_ended, runs
 
 # Each process notes itself in the current folder. What /proc shows of an environment lies behind the arguments, so that
 # a long process name overwrites it; here the environment is simply empty.
@@ -55,23 +56,6 @@ def wait_for(folder: Path, pids: int) -> list[int]:
         time.sleep(0.01)
 
 
-def all_gone(pids: list[int], within_s: float) -> bool:
-    """Whether none of the processes runs any more; whoever adopted a zombie has to wait for it."""
-    deadline = time.monotonic() + within_s
-    while any(runs(pid) for pid in pids):
-        if time.monotonic() > deadline:
-            return False
-        time.sleep(0.02)
-    return True
-
-
-def runs(pid: int) -> bool:
-    try:
-        return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
-    except psutil.NoSuchProcess:
-        return False
-
-
 @pytest.fixture(autouse=True)
 def _no_zombies() -> object:
     """Other tests may have made this process the one that adopts orphans."""
@@ -110,8 +94,8 @@ def test_a_killed_harness_takes_its_engine_with_it(
         assert runs(guardian)
         harness.send_signal(signal.SIGKILL)
         harness.wait()
-        assert all_gone(pids, within_s=9)
-        assert all_gone([guardian], within_s=2)
+        assert all_ended(pids, within_s=9)
+        assert all_ended([guardian], within_s=2)
     finally:
         for pid in pids:
             if runs(pid):
@@ -136,7 +120,7 @@ def test_a_guardian_that_is_dismissed_ends_and_touches_nothing() -> None:
 def test_a_guardian_that_was_killed_is_no_error() -> None:
     guardian = Guardian(None)
     os.kill(guardian.pid, signal.SIGKILL)
-    assert all_gone([guardian.pid], within_s=2)
+    assert all_ended([guardian.pid], within_s=2)
     guardian.watch(1)
     guardian.let_go()
     assert not psutil.pid_exists(guardian.pid)
