@@ -5,13 +5,14 @@ from pathlib import Path
 from typing import Any
 
 from harness.analyse.dataset import captured
+from harness.analyse.parts import parts_from
 from harness.errors import HarnessError
 from harness.record.gpu_check import CheckedStart
 from harness.record.run import Run
 from harness.record.slot import Slot, find_slots, read_slot
 from harness.record.slotcheck import SlotError
 from harness.record.store import CaseStore
-from harness.record.tables import PARTS, read_table
+from harness.record.tables import PARTS, cells_of, read_table
 from harness.spec.gpu_check import FigureStage, GpuCheck
 from harness.workspace import Workspace
 
@@ -61,10 +62,12 @@ def _starts(
 
 
 def _parts(path: Path) -> list[dict[str, Any]]:
-    """Rows of a run's parts.csv; a run whose spans state none has no such file."""
+    """Rows of a run's parts.csv; a run whose spans state none has no such file. Raises SlotError: they are no parts."""
     if not path.exists():
         return []
-    return [dict(zip(PARTS.columns, row, strict=True)) for row in read_table(PARTS, path)]
+    rows = read_table(PARTS, path)
+    parts_from(rows)
+    return cells_of(PARTS, rows)
 
 
 def _start(stage: FigureStage, slot: str, case: str, run: Run, rows: list[dict[str, Any]]) -> CheckedStart:

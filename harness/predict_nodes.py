@@ -6,15 +6,25 @@ paper:n1            the recorded starts that ship with the figures; 'paper' for 
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
 
-from harness.analyse.dataset import CaseData, Repeat, Side, captured, loading_of, paper_sides, side_of_slot, sizes_of
+from harness.analyse.dataset import (
+    PAPER_VERSION,
+    CaseData,
+    Repeat,
+    Side,
+    captured,
+    loading_of,
+    paper_sides,
+    side_of_slot,
+    sizes_of,
+)
 from harness.analyse.forecast_starts import Start, starts_of
 from harness.errors import HarnessError
 from harness.record.paper import PAPER_CSV, read_paper
 from harness.record.run import Run
 from harness.record.slot import find_slots, read_slot
 from harness.record.slotcheck import SlotError
+from harness.record.slotfacts import environment
 from harness.record.store import CaseStore
 from harness.spec.figure import figure_numbers
 from harness.state.machine import this_node
@@ -69,7 +79,8 @@ def _paper(name: str, workspace: Workspace) -> Node:
     found = [side for figure in figures for side in paper_sides(read_paper(workspace.figure(figure) / PAPER_CSV), {})]
     sides = [side for side in found if side.slot == slot]
     plural = "figures" if len(figures) > 1 else "figure"
-    words = f"the paper's recorded starts on {sides[0].node} ({plural} {', '.join(figures)}; vLLM 0.10.1.1), not yours"
+    vllm = f"vLLM {PAPER_VERSION}"
+    words = f"the paper's recorded starts on {sides[0].node} ({plural} {', '.join(figures)}; {vllm}), not yours"
     return Node(name, words, tuple(start for side in sides for start in starts_of(side)))
 
 
@@ -108,7 +119,8 @@ def _store_sides(workspace: Workspace, node: str) -> Iterator[Side]:
 
 def _case(runs: list[Run]) -> CaseData:
     first = runs[0]
-    asked: dict[str, Any] = {**(first.case.get("parameters") or {}), "mode": first.case.get("mode", "offline")}
+    parameters = first.case.get("parameters") or {}
+    asked = {**parameters, "mode": first.case.get("mode", "offline"), "parallel": first.case.get("parallel")}
     return CaseData(
         model=str(first.model.get("name") or first.case.get("model")),
         twin=bool(first.model.get("twin")),
@@ -117,6 +129,7 @@ def _case(runs: list[Run]) -> CaseData:
         repeats=tuple(_repeat(run) for run in runs),
         engine=str(first.engine.get("version", "")),
         state=first.case.get("state") or {},
+        environment=environment(first.case),
     )
 
 

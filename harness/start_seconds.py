@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from statistics import median
 from typing import TYPE_CHECKING, Any
 
-from harness.analyse.forecast_starts import Cache
+from harness.analyse.forecast_starts import Cache, engine_words
 from harness.analyse.model_facts import facts_of
 from harness.engine.real_weights import has_real_weights
 from harness.engine.twin_facts import twin_facts
@@ -61,7 +61,7 @@ def forecaster(workspace: Workspace) -> Forecaster:
 
     def ready_s(wanted: Wanted, kind: str) -> float | None:
         cache: Cache = "off" if wanted["eager"] else "empty" if kind == "warmup" else "warm"
-        key = (f"vLLM {wanted['engine']['version']}", cache)
+        key = (engine_words(wanted["engine"]["version"]), cache)
         if key not in trained:
             trained[key] = _trained(workspace, *key)
         forecast = trained[key]
@@ -77,7 +77,8 @@ def forecaster(workspace: Workspace) -> Forecaster:
     return ready_s
 
 
-def _trained(workspace: Workspace, work: str, cache: Cache) -> "Forecast | None":
+def _trained(workspace: Workspace, engine: str, cache: Cache) -> "Forecast | None":
+    """Of the way in which most models were started with that engine."""
     try:
         node = find_node(None, workspace)
     except HarnessError:  # nothing is stored
@@ -85,6 +86,6 @@ def _trained(workspace: Workspace, work: str, cache: Cache) -> "Forecast | None"
     from harness.analyse.forecast import train
     from harness.analyse.forecast_evaluate import sweep
 
-    starts = tuple(start for start in node.starts if start.work == work)
+    starts = tuple(start for start in node.starts if engine in start.work)
     forecast = train(sweep(node.name, starts, cache).found, cache)
     return forecast if forecast and len(forecast.models) >= LEAST_MODELS else None

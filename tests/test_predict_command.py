@@ -163,6 +163,42 @@ def test_a_damaged_stored_forecast_is_written_anew(call: Call, workspace: Worksp
     assert json.loads(stored.read_text())["node"] == NODE["id"]
 
 
+@pytest.mark.parametrize(
+    ("changed", "said"),
+    [
+        ({"parameters": {"cuda_graph_sizes": [216]}}, "30 captured graphs"),  # of figure 9, which declares lists
+        ({"environment": {"OMP_NUM_THREADS": "1"}}, "OMP_NUM_THREADS=1"),
+        ({"parallel": True}, "at once with another one"),
+    ],
+)
+def test_starts_that_were_made_in_another_way_are_never_averaged_in(
+    call: Call, workspace: Workspace, changed: dict[str, Any], said: str
+) -> None:
+    measured_store(workspace)
+    usual = document(call("yi-6b", "--node", NODE["id"], "--json"))
+    store = CaseStore.of(workspace.runs, NODE["id"], "cold_start", "llama3-3b-5e6f7a8b")
+    like = CaseStore.of(workspace.runs, NODE["id"], "cold_start", "llama3-3b-1a2b3c4d").runs()[-1]
+    slow = {name: 3 * seconds for name, seconds in like.phases.items()}
+    put(store, make_run("1", model=like.model, case=like.case | changed, **taking(slow)))
+    told = document(call("yi-6b", "--node", NODE["id"], "--json"))
+    assert told["total"] == usual["total"]
+    assert f"not used: llama3-3b (some starts): started in another way ({said})" in told["notes"]
+
+
+def test_where_most_starts_are_made_in_another_way_the_few_usual_ones_are_left_out(
+    call: Call, workspace: Workspace
+) -> None:
+    measured_store(workspace, MODELS[:1])
+    like = CaseStore.of(workspace.runs, NODE["id"], "cold_start", "llama3-3b-1a2b3c4d").runs()[-1]
+    one_thread = like.case | {"environment": {"OMP_NUM_THREADS": "1"}}
+    for model in MODELS[1:]:
+        store = CaseStore.of(workspace.runs, NODE["id"], "cold_start", f"{model}-5e6f7a8b")
+        put(store, make_run("1", model=like.model | {"name": model}, case=one_thread, **taking(like.phases)))
+    told = document(call("yi-6b", "--twin", "--node", NODE["id"], "--json"))
+    assert told["trained_on"] == sorted(MODELS[1:])
+    assert "not used: llama3-3b: started in another way (without OMP_NUM_THREADS=1)" in told["notes"]
+
+
 def test_runs_that_do_not_count_teach_nothing(call: Call, workspace: Workspace) -> None:
     measured_store(workspace)
     store = CaseStore.of(workspace.runs, NODE["id"], "cold_start", "llama3-3b-1a2b3c4d")
@@ -185,6 +221,16 @@ def test_bandwidth_of_a_declared_level_is_that_of_the_nodes_own_starts(call: Cal
     told = document(call("yi-9b", "--node", SLOT_NODE["id"], "--storage", "ssd", "--json"))
     assert told["phases"]["load_weights"]["seconds"] == pytest.approx(17.66 / 0.8, rel=0.1)
     assert "bandwidth of this node's starts from ssd" in told["load_source"]
+
+
+def test_starts_of_another_environment_say_nothing_of_a_levels_bandwidth(call: Call, workspace: Workspace) -> None:
+    rows, manifest = storage_slot("case1", "ssd", MODELS[:3], rate=0.8e9, disk=None)
+    for case in manifest["cases"]:
+        case["environment"] = {"OMP_NUM_THREADS": "1"}
+    write_slot(workspace.figure("13") / "case1", rows, manifest)
+    write_slot(workspace.figure("13") / "case0", *storage_slot("case0", "ram", MODELS, rate=4e9, disk=None))
+    done = call("yi-9b", "--node", SLOT_NODE["id"], "--storage", "ssd")
+    assert (done.code, "no start from ssd counts" in done.err) == (2, True)
 
 
 def test_without_such_starts_it_is_the_probe_of_the_disk(call: Call, workspace: Workspace) -> None:

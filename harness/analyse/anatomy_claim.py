@@ -17,7 +17,6 @@ against the second, whose parts behind the execution are its scheduling. Words a
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 
-from harness.analyse.headroom_series import Cells, cells_of
 from harness.analyse.judged import Verdict
 from harness.analyse.stats import Summary, summarise
 from harness.record.anatomy_tables import (
@@ -36,7 +35,7 @@ from harness.record.anatomy_tables import (
     TWIN,
     WORKER_HOST,
 )
-from harness.record.tables import Cell
+from harness.record.tables import Cell, Cells, cells_of
 
 CLAIMED: Mapping[str, float] = {API_SERVER: 0.33, SCHEDULING: 0.29, EXECUTION: 0.38}
 CLAIM_NAME = "33/29/38"

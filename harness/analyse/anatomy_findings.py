@@ -6,10 +6,9 @@ Mean, half width of its 95 % t interval (from two repeats on), and spread: the l
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 
-from harness.analyse.headroom_series import cells_of
 from harness.analyse.stats import summarise
 from harness.record.anatomy_tables import ALL, HALF_WIDTH, MEAN, SHARES, SPREAD, N
-from harness.record.tables import Cell
+from harness.record.tables import Cell, cells_of
 
 Row = tuple[Cell, ...]
 Tables = Mapping[str, Sequence[Row]]

@@ -8,7 +8,6 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from harness.analyse.headroom_series import Cells, cells_of
 from harness.analyse.stages import API_STAGES, ENGINE_STAGES, WORKER_STAGES
 from harness.analyse.stats import Summary, summarise
 from harness.record.anatomy_tables import (
@@ -30,6 +29,7 @@ from harness.record.anatomy_tables import (
 )
 from harness.record.serving_trace import API, ENGINE, WORKER
 from harness.record.study_slot import StudySlot
+from harness.record.tables import Cells, cells_of
 
 # Of which process a stage is, in the order of drawing.
 STAGES_OF: Mapping[str, Sequence[str]] = {

@@ -14,10 +14,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from harness.analyse.dataset import MEASURED, CaseData, Repeat
-from harness.analyse.stats import summarise
-
-_CLOCK_S = 1e-9  # spans have nanoseconds: less is no time
-_LARGEST = 300.0  # a ratio of values that scatter over many orders of magnitude says nothing; this keeps it a number
+from harness.analyse.spanlines import CLOCK_S
+from harness.analyse.stats import Bounds, bounds_of_ratio, summarise
 
 
 @dataclass(frozen=True)
@@ -26,7 +24,7 @@ class Mean:
 
     n: int
     value: float
-    interval: tuple[float, float] | None
+    interval: Bounds | None
 
 
 @dataclass(frozen=True)
@@ -64,7 +62,7 @@ def bandwidth(case: CaseData) -> Bandwidth | None:
 
 def _log_rate(repeat: Repeat) -> float | None:
     seconds = repeat.value("load_weights") if repeat.kind == MEASURED and repeat.span and repeat.loading else None
-    if repeat.loading is None or seconds is None or seconds < _CLOCK_S:
+    if repeat.loading is None or seconds is None or seconds < CLOCK_S:
         return None
     return math.log(repeat.loading.weight_bytes) - math.log(seconds)
 
@@ -74,7 +72,4 @@ def _mean(logarithms: Iterable[float]) -> Mean | None:
     if found is None:
         return None
     value = math.exp(found.mean)
-    if found.half_width is None:
-        return Mean(found.n, value, None)
-    factor = math.exp(min(found.half_width, _LARGEST))
-    return Mean(found.n, value, (value / factor, value * factor))
+    return Mean(found.n, value, None if found.half_width is None else bounds_of_ratio(value, found.half_width))

@@ -10,7 +10,8 @@ has no number of tokens: another way of counting would not be the same number.
     together_share              of all chunks but the first ones: came together with the one before (less than 0.1 ms
                                 later). Server, network or a client without a core held them back; then TTFT is that of
                                 several tokens, and no decode speed can be told
-    throughput                  tokens of answered requests / seconds from the level's begin to its last answer
+    throughput                  tokens of answered requests / seconds from the level's begin to its last request's end,
+                                answered or not: how long a failed one was waited for is in them
     request_rate                answered requests / the same seconds
     tokens, told_tokens         of all answers: counted, and as the server says (absent if it does not)
     prompt_tokens               of all answered prompts, as the server says: equal for all who tokenise alike
@@ -22,7 +23,7 @@ has no number of tokens: another way of counting would not be the same number.
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from statistics import median
+from statistics import geometric_mean, median
 
 from harness.analyse.load_metrics import percentile
 from harness.analyse.stats import Bounds, Summary, interval, summarise
@@ -163,15 +164,9 @@ def points(rows: Sequence[Row], names: Sequence[str]) -> Points:
             continue
         base = values.get((names[0], concurrency, metric), {}) if names and target != names[0] else {}
         ratios = [by_repeat[n] / base[n] for n in sorted(by_repeat.keys() & base.keys()) if base[n] and by_repeat[n]]
-        found[target, concurrency, metric] = Point(summary, _geometric(ratios), interval(ratios, "log"))
+        mean = geometric_mean(ratios) if ratios else None
+        found[target, concurrency, metric] = Point(summary, mean, interval(ratios, "log"))
     return found
-
-
-def _geometric(ratios: Sequence[float]) -> float | None:
-    product = 1.0
-    for ratio in ratios:
-        product *= ratio ** (1 / len(ratios))
-    return product if ratios else None
 
 
 def gaps(runs: Sequence[ComparisonRun]) -> dict[str, str]:

@@ -13,11 +13,10 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from harness.analyse.stats import Bounds, half_width_of_sum
+from harness.analyse.spanlines import CLOCK_S
+from harness.analyse.stats import Bounds, bounds_of_ratio, half_width_of_sum
 
 SLOWER, FASTER, NO_DIFFERENCE, NO_INTERVAL = "slower", "faster", "no difference", "no interval"
-
-_CLOCK_S = 1e-9  # spans have nanoseconds: less is no time
 
 
 @dataclass(frozen=True)
@@ -51,20 +50,15 @@ def contrast(a: Sequence[float], b: Sequence[float], paired: bool, confidence: f
     """B against A; ``a`` and ``b`` hold at least one start each, in the order of the pairs where ``paired``."""
     a_mean, b_mean = _mean(a), _mean(b)
     half = half_width_of_sum(((-1, a), (1, b)), paired, confidence)
-    ratio = b_mean / a_mean if min(*a, *b) >= _CLOCK_S else None
+    ratio = b_mean / a_mean if min(*a, *b) >= CLOCK_S else None
     ratio_interval = None
     if ratio is not None and half is not None:
         scaled = half_width_of_sum(((-1, [x / a_mean for x in a]), (1, [x / b_mean for x in b])), paired, confidence)
-        # A ratio of values that scatter over many orders of magnitude says nothing; this keeps it a number.
-        ratio_interval = _around(ratio, min(scaled or 0.0, 300.0))
+        ratio_interval = bounds_of_ratio(ratio, scaled or 0.0)
     difference = b_mean - a_mean
     return Contrast(
         a_mean, b_mean, None if half is None else (difference - half, difference + half), ratio, ratio_interval
     )
-
-
-def _around(ratio: float, half: float) -> Bounds:
-    return ratio * math.exp(-half), ratio * math.exp(half)
 
 
 def _mean(values: Sequence[float]) -> float:

@@ -12,6 +12,7 @@ from harness.analyse.parts import Part, parts_from
 from harness.analyse.phases import GROUPS
 from harness.record.paper import PaperRow
 from harness.record.slot import Slot
+from harness.record.slotfacts import environment
 from harness.record.tables import PARTS, SLOT_TABLES, Cell, parse_table
 from harness.spec.arguments import CAPTURED, captured_sizes
 
@@ -76,6 +77,7 @@ class CaseData:
     repeats: tuple[Repeat, ...]
     engine: str = ""  # version, for figure 1
     state: Mapping[str, str] = field(default_factory=dict)  # declared: storage, libraries, compile_cache, model_info
+    environment: Mapping[str, Any] = field(default_factory=dict)  # variables that define it, none that choose a GPU
 
     def values(self, quantity: str, kind: str = MEASURED, source: Source = "span") -> list[float]:
         """One value per repeat that states it."""
@@ -121,6 +123,7 @@ def side_of_slot(slot: Slot, whose: Whose, node: str, notes: tuple[str, ...] = (
             ),
             engine=str(case["engine"].get("version", "")),
             state=case.get("state", {}),
+            environment=environment(case),
         )
         for case in slot.manifest["cases"]
     )
@@ -239,4 +242,4 @@ def paper_node(slot: str) -> str:
 
 def paper_hardware(slot: str) -> tuple[str, str]:
     """What the names of that machine's CPU and GPU contain."""
-    return _HARDWARE.get(slot, ("EPYC 9354", "H100"))
+    return _HARDWARE.get(slot, ("EPYC 9354", "H100 NVL"))

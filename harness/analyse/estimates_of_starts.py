@@ -33,7 +33,9 @@ def prediction_error(wanted: how.PredictionError, evidence: Evidence, number: st
     except predictor.TooFewModelsError as error:
         raise NotMeasuredError(f"the predictor {error}") from None
     cases = tuple(case for case in found.cases if not names or case.model in names)
-    made = predictor.predictions(trained, cases, wanted.batch)
+    # Only the paper's capture line is over more than it is fed with: that of own starts is fed what it was trained on.
+    batch = wanted.batch if training.side.whose == "paper" else predictor.PUBLISHED_BATCH
+    made = predictor.predictions(trained, cases, batch)
     if len(made) < max(len(names), 1):
         raise NotMeasuredError(f"{len(made)} of {len(names)} models to predict are measured", "bash run_figure.sh 17")
     errors = [prediction.error * 100 for prediction in made]

@@ -6,7 +6,7 @@ from datetime import datetime
 from statistics import fmean
 
 from harness.analyse.feature_outputs import Agreement, agreement
-from harness.analyse.headroom_findings import paired
+from harness.analyse.paired import paired
 from harness.record import feature_tables as names
 from harness.record.feature_run import FeatureRun, Measured, Pass
 from harness.record.feature_tables import FAILED, NOTHING, OK, REFUSED
@@ -129,14 +129,13 @@ def _case_row(shown: Shown) -> Row:
 
 def _comparison_rows(base: Shown, mine: Shown) -> Iterator[Row]:
     for metric in names.COMPARED:
-        sides = [_by_repeat(each, metric) for each in (base, mine)]
-        found = paired(sides[1], sides[0])  # baseline ÷ case
+        found = paired(_by_repeat(mine, metric), _by_repeat(base, metric))  # speed-up: baseline ÷ case
         if found is None:
             continue
         low, high = found.ratio_interval or (None, None)
         values: Mapping[str, float | None] = {
-            names.BASELINE_MEAN: found.mean,
-            names.MEAN: found.baseline_mean,
+            names.BASELINE_MEAN: found.b_mean,
+            names.MEAN: found.a_mean,
             names.SPEEDUP: found.ratio,
             names.SPEEDUP_LOW: low,
             names.SPEEDUP_HIGH: high,

@@ -5,11 +5,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from harness.analyse.headroom_series import cells_of
 from harness.analyse.stats import Summary, summarise
 from harness.record import feature_tables as names
 from harness.record.feature_tables import FEATURE_COMPARISONS, FEATURE_OUTPUTS, FEATURE_RUNS, FEATURES, NOTHING
 from harness.record.study_slot import StudySlot
+from harness.record.tables import cells_of
 
 
 @dataclass(frozen=True)

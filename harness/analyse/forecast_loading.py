@@ -1,8 +1,8 @@
 """How fast weights come from a storage level that a forecast's line is not about: bytes over a bandwidth, and whose."""
 
 import math
-from collections.abc import Sequence
-from statistics import median, stdev
+from collections.abc import Iterable, Sequence
+from statistics import geometric_mean, median, stdev
 
 from harness.analyse.forecast_seconds import Loading, count
 from harness.analyse.forecast_starts import Start
@@ -27,7 +27,7 @@ def loading_at(level: str, found: Sorted, starts: Sequence[Start]) -> Loading | 
     """
     if found.main is None or found.main.storage == level:
         return None
-    declared = [start for start in starts if start.storage == level and start.load_format == found.main.load_format]
+    declared = _alike(starts, found, found.main.load_format, level)
     if mean_rate(declared) is not None:
         return _of_starts(declared, f"bytes over the bandwidth of this node's starts from {level}")
     probes = [start.probe_bytes_per_s for start in starts if start.probe_bytes_per_s and level != RAM]
@@ -43,10 +43,16 @@ def loading_as(load_format: str, found: Sorted, starts: Sequence[Start]) -> Load
     """Loading in another format than the forecast's, from the node's starts at the same level; None: it has none."""
     if found.main is None or load_format == found.main.load_format:
         return None
-    told = [start for start in starts if (start.load_format, start.storage) == (load_format, found.main.storage)]
+    told = _alike(starts, found, load_format, found.main.storage)
     if mean_rate(told) is None:
         return None
     return _of_starts(told, f"bytes over the bandwidth of this node's starts that load {load_format}")
+
+
+def _alike(starts: Iterable[Start], found: Sorted, load_format: str, storage: str | None) -> list[Start]:
+    """Those of a format and level that were made in the same way as the forecast's: another way loads otherwise."""
+    wanted = (found.used[0].work, load_format, storage)
+    return [start for start in starts if (start.work, start.load_format, start.storage) == wanted]
 
 
 def _recorded(level: str, main: State, starts: Sequence[Start]) -> Loading | None:
@@ -80,8 +86,8 @@ def _of_starts(starts: Sequence[Start], source: str) -> Loading:
     by_model: dict[str, list[Start]] = {}
     for start in starts:
         by_model.setdefault(start.model, []).append(start)
-    rates = [math.log(rate) for group in by_model.values() if (rate := mean_rate(group))]
-    rate = math.exp(math.fsum(rates) / len(rates))
-    spread = stdev(rates) * math.sqrt(1 + 1 / len(rates)) if len(rates) > 1 else None
+    rates = [rate for group in by_model.values() if (rate := mean_rate(group))]
+    rate = geometric_mean(rates)
+    spread = stdev(map(math.log, rates)) * math.sqrt(1 + 1 / len(rates)) if len(rates) > 1 else None
     told = f"{source} ({rate / 1e9:.2f} GB/s, {count(len(rates), 'model')})"
     return Loading(rate, told, spread, len(rates) - 1, all(start.twin for start in starts))

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
-from harness.analyse.dataset import MEASURED, CaseData, Repeat, Side, captured
+from harness.analyse.dataset import MEASURED, CaseData, Repeat, Side
 from harness.analyse.forecast_phases import LOAD, fault_of, seconds_by_phase
 from harness.analyse.model_facts import ModelFacts, known_models, name_in_models_yaml
 from harness.analyse.phases import COMPILING_LEAVES
@@ -34,7 +34,7 @@ class Start:
     cache: Cache
     storage: str | None
     load_format: str
-    work: str  # what else makes starts incomparable: engine, mode, a number of captured graphs that was asked for
+    work: tuple[str, ...]  # what else makes starts incomparable, each in words: engine, mode, environment, …
     probe_bytes_per_s: float | None = None  # what the disk gave right before
     fault: str | None = None  # why its seconds teach nothing: an impossible one, or no total
 
@@ -110,19 +110,25 @@ def usual_format(value: Any) -> str:
     return DEFAULT_FORMAT if text in _AUTOMATIC else text
 
 
-def _work(case: CaseData, kind: str) -> str:
-    """Empty for a start of the usual kind of an engine that was not named."""
-    sizes = case.parameters.get("cuda_graph_sizes")
-    graphs = captured({"cuda_graph_sizes": sizes}) if isinstance(sizes, int) else {}
+def engine_words(version: str) -> str:
+    """How ``Start.work`` names an engine."""
+    return f"vLLM {version}"
+
+
+def _work(case: CaseData, kind: str) -> tuple[str, ...]:
+    """Empty for a start of the usual kind of an engine that was not named, in an environment that was not recorded."""
+    graphs = case.facts.get("captured_sizes")  # there if a number was asked for
     libraries, contents = (
         case.state.get("libraries"),
         {case.state.get(part) for part in ("compile_cache", "model_info")},
     )
     parts = [
-        f"vLLM {case.engine}" if case.engine else "",
+        engine_words(case.engine) if case.engine else "",
         f"mode {mode}" if (mode := case.parameters.get("mode", _OFFLINE)) != _OFFLINE else "",
-        f"{graphs['captured_sizes']:g} captured graphs" if graphs else "",
+        "" if graphs is None else f"{graphs:g} captured graphs",
+        "at once with another one" if case.parameters.get("parallel") else "",
         f"libraries {libraries}" if libraries not in (None, "warm", _AS_FOUND) else "",
         "half of its caches empty" if len(contents) > 1 and kind == MEASURED else "",
+        *(f"{name}={value}" for name, value in sorted(case.environment.items())),
     ]
-    return ", ".join(part for part in parts if part)
+    return tuple(part for part in parts if part)

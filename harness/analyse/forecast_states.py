@@ -9,11 +9,12 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from statistics import median
+from statistics import geometric_mean, median
 from typing import TypeVar
 
 from harness.analyse.forecast_phases import LOAD
 from harness.analyse.forecast_starts import DEFAULT_FORMAT, Start
+from harness.record.plain import printable
 
 # Neighbouring models (sorted by bandwidth) that differ by more than this factor were loaded from different storage.
 # In the recorded sweeps neighbours of one state differ by at most 1.13, those of two states by at least 12.7; storage
@@ -21,6 +22,7 @@ from harness.analyse.forecast_starts import DEFAULT_FORMAT, Start
 FACTOR = 2.0
 # Unless what they differ in is less than this part of the start: the fixed cost of opening a small model's files.
 NEGLIGIBLE = 0.02
+_LONGEST = 200  # characters of what tells a start apart
 
 Key = TypeVar("Key")
 
@@ -69,8 +71,8 @@ def sort_starts(starts: Iterable[Start]) -> Sorted:
         Flag(name, "not in models.yaml (or a twin of unrecorded size): nothing is known of it before a start", True)
         for name in dict.fromkeys(start.label for start in every if start.facts is None)
     ]
-    usual = most_models(known, lambda start: start.work)
-    flags += _flags(known, lambda s: s.work == usual, lambda s: f"started in another way ({s.work or 'as usual'})")
+    usual = most_models(known, lambda start: start.work) or ()
+    flags += _flags(known, lambda s: s.work == usual, lambda s: f"started in another way ({_apart(s.work, usual)})")
     alike = [start for start in known if start.work == usual]
     states, between = _states(alike)
     by_start = {id(start): state for state, group in states.items() for start in group}
@@ -90,6 +92,12 @@ def sort_starts(starts: Iterable[Start]) -> Sorted:
     flags += _flags([*placed, *between], lambda start: by_start.get(id(start)) == main, why)
     others = {state: group for state, group in states.items() if state != main}
     return Sorted(main, states[main], others, tuple(flags))
+
+
+def _apart(work: tuple[str, ...], usual: tuple[str, ...]) -> str:
+    """What tells a way of starting from the usual one: what only it has, else what it lacks."""
+    own = [part for part in work if part not in usual]
+    return printable(", ".join(own or [f"without {part}" for part in usual if part not in work]), _LONGEST)
 
 
 def most_models(starts: Sequence[Start], key: Callable[[Start], Key]) -> Key | None:
@@ -122,8 +130,8 @@ def _states(starts: Sequence[Start]) -> tuple[dict[State, tuple[Start, ...]], li
 
 def mean_rate(starts: Iterable[Start]) -> float | None:
     """Geometric mean of the achieved bandwidths, in bytes per second: their errors are factors."""
-    rates = [math.log(rate) for start in starts if (rate := start.bytes_per_s)]
-    return math.exp(math.fsum(rates) / len(rates)) if rates else None
+    rates = [rate for start in starts if (rate := start.bytes_per_s)]
+    return geometric_mean(rates) if rates else None
 
 
 def _by_bandwidth(starts: Sequence[Start]) -> tuple[list[list[Start]], list[Start]]:

@@ -3,9 +3,12 @@
 from collections.abc import Iterable, Sequence
 from statistics import fmean, median
 
-from harness.analyse.part_means import CAPTURING
+from harness.analyse.dataset import MEASURED, CaseData, Repeat
+from harness.analyse.part_means import CAPTURING, MeanPart, mean_parts
+from harness.analyse.parts import Part, parts_from
 from harness.analyse.regression import fit
 from harness.record.gpu_check import CheckedStart, Copy, Number
+from harness.record.tables import PARTS
 from harness.spec.gpu_check import Targets
 
 # A marked span waits for the GPU before it ends: that wait is in its phase, what it keeps from overlapping in none.
@@ -27,7 +30,7 @@ def numbers_of(
     ``graph_figure``: the one whose starts differ in how many sizes are captured. ``ram_slot``: figure and slot whose
     starts load weights from memory.
     """
-    measured = [start for start in starts if start.counts and start.kind == "measured"]
+    measured = [start for start in starts if start.counts and start.kind == MEASURED]
     return [
         _unattributed(measured, targets),
         _hooks(measured, targets),
@@ -84,8 +87,8 @@ def _by_graphs(starts: Iterable[CheckedStart]) -> str:
     """The same line against the graphs that were captured: an engine may capture a size twice, or leave it out."""
     points = []
     for start in starts:
-        rows = [row for row in start.parts if (row["phase"], row["quantity"]) == (CAPTURING, "calls")]
-        graphs = sum(float(row["value"]) for row in rows if str(row["part"]).isdecimal())
+        sizes = [part for part in _parts_of(start) if part.phase == CAPTURING and part.part.isdecimal()]
+        graphs = float(sum(part.calls or 0 for part in sizes))
         if graphs and CAPTURING in start.phases:
             points.append((start.run_id, graphs, start.phases[CAPTURING]))
     line = fit(points)
@@ -102,12 +105,12 @@ def _loading(starts: Sequence[CheckedStart], copies: Sequence[Copy], targets: Ta
     ]
     if not rates:
         return _untold("weight loading", what, bound, "no measured start that loads from memory counts")
-    achieved, loads = fmean(rates), [_spent(starts, part) for part in _parts(starts)]
+    achieved, parts = fmean(rates), _parts_of_loading(starts)
     told = [f"loading {_gb(achieved)} (n = {len(rates)})"]
     told += [f"{kind} {_gb(rate)}" for kind in (PINNED, PAGEABLE, MAPPED) if (rate := rate_of(copies, kind))]
-    told += [f"of it {part} {seconds:.2f} s" for part, seconds in loads]
-    if copied := _copy_rate(starts):
-        told.append(f"{COPYING} {_gb(copied)}")
+    told += [f"of it {part.name} {part.seconds:.2f} s" for part in parts]
+    # From mapped memory, as here, a copy to the GPU waits for itself: its seconds are those of its bytes.
+    told += [f"{COPYING} {_gb(part.bytes_per_s)}" for part in parts if part.name == COPYING and part.bytes_per_s]
     limit = rate_of(copies, PINNED)
     if limit is None:
         return _untold("weight loading", what, bound, "; ".join([*told, "no copy from pinned memory was timed"]))
@@ -122,23 +125,14 @@ def rate_of(copies: Iterable[Copy], memory: str) -> float | None:
     return median(copy.bytes / copy.seconds for copy in of_kind if copy.bytes == largest) if of_kind else None
 
 
-def _parts(starts: Iterable[CheckedStart]) -> list[str]:
-    found = (str(row["part"]) for start in starts for row in start.parts if row["phase"] == LOADING)
-    return list(dict.fromkeys(found))
+def _parts_of_loading(starts: Sequence[CheckedStart]) -> tuple[MeanPart, ...]:
+    """The parts of loading, means over the starts."""
+    repeats = tuple(Repeat(MEASURED, start.run_id, parts=_parts_of(start)) for start in starts)
+    return mean_parts(CaseData("", False, {}, {}, repeats), LOADING)
 
 
-def _spent(starts: Sequence[CheckedStart], part: str) -> tuple[str, float]:
-    """The part's seconds, a mean over the starts."""
-    asked = (LOADING, part, "seconds")
-    rows = (row for start in starts for row in start.parts if (row["phase"], row["part"], row["quantity"]) == asked)
-    return part, sum(float(row["value"]) for row in rows) / len(starts)
-
-
-def _copy_rate(starts: Sequence[CheckedStart]) -> float | None:
-    """Bytes per second of copying weights to the GPU; from mapped memory, as here, such a copy waits for itself."""
-    rows = [row for start in starts for row in start.parts if (row["phase"], row["part"]) == (LOADING, COPYING)]
-    told = {what: sum(float(row["value"]) for row in rows if row["quantity"] == what) for what in ("bytes", "seconds")}
-    return told["bytes"] / told["seconds"] if told["seconds"] > 0 and told["bytes"] > 0 else None
+def _parts_of(start: CheckedStart) -> tuple[Part, ...]:
+    return tuple(parts_from([row[column] for column in PARTS.columns] for row in start.parts))
 
 
 def _gb(rate: float) -> str:

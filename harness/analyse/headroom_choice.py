@@ -4,13 +4,13 @@ Whoever picks the best of many points and reports it on the same repeats reports
 the parameter for each repeat is chosen on all others (leave one out), and the repeat shows what that choice is worth.
 """
 
-import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from statistics import fmean
+from statistics import fmean, geometric_mean
 
-from harness.analyse.headroom_findings import PREEMPTIONS, THROUGHPUT, paired
+from harness.analyse.headroom_findings import PREEMPTIONS, THROUGHPUT
 from harness.analyse.headroom_series import Group, Metrics, Points, Setting, mean_of, of_search
+from harness.analyse.paired import paired
 from harness.record.headroom_tables import NONE, SEARCHES
 
 MOST_LOST = 0.01  # of the output throughput of none
@@ -70,7 +70,7 @@ def _choose(points: Points, base: Setting, candidates: Sequence[Setting], repeat
 
     def kept(setting: Setting) -> float:
         of, against = points[setting][THROUGHPUT], points[base][THROUGHPUT]
-        return math.exp(fmean(math.log(of[repeat] / against[repeat]) for repeat in on))
+        return geometric_mean(of[repeat] / against[repeat] for repeat in on)
 
     def preemptions(setting: Setting) -> float:
         return fmean(points[setting][PREEMPTIONS][repeat] for repeat in on)

@@ -4,12 +4,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, cast
 
+from harness.analyse.paired import ByRepeat
 from harness.analyse.stats import Summary, summarise
 from harness.record.headroom_tables import NONE, POINTS, SECONDS, SIM
 from harness.record.study_slot import StudySlot
-from harness.record.tables import Cell, Table
-
-Cells = dict[str, Any]
+from harness.record.tables import Cell
 
 
 @dataclass(frozen=True, order=True)
@@ -35,7 +34,6 @@ class Setting:
         return replace(self, search=NONE, parameter=0.0)
 
 
-ByRepeat = Mapping[int, float]
 Metrics = Mapping[str, ByRepeat]  # metric → repeat → value
 Points = Mapping[Setting, Metrics]
 
@@ -46,12 +44,6 @@ class At:
 
     parameter: float
     over: Summary
-
-
-def cells_of(table: Table, rows: Iterable[tuple[Cell, ...]], **wanted: Any) -> list[Cells]:
-    """Rows as cells by column; only those that have the ``wanted`` cells."""
-    found = (dict(zip(table.columns, row, strict=True)) for row in rows)
-    return [row for row in found if all(row[column] == value for column, value in wanted.items())]
 
 
 def points_of(rows: Iterable[tuple[Cell, ...]], tier: str = SIM, arrivals: str = SECONDS) -> Points:

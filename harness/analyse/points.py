@@ -27,11 +27,6 @@ class Point:
     outlier: bool  # part of the line, but not explained by it
     parts: tuple[MeanPart, ...] = ()  # of the quantity, where the starts' spans state some
 
-    @property
-    def in_fit(self) -> bool:
-        """Whether the line is through this point too."""
-        return not self.outside_fit
-
 
 @dataclass(frozen=True)
 class Series:

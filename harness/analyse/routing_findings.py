@@ -12,12 +12,11 @@ baseline's.
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
 
-from harness.analyse.headroom_findings import Paired, paired
-from harness.analyse.headroom_series import ByRepeat, cells_of
+from harness.analyse.paired import ByRepeat, Paired, paired
 from harness.analyse.routing_gains import Gain, Group, Runs, Tables, gains, runs_of
 from harness.analyse.routing_metrics import HIT_RATE, IMBALANCE, PARTS, PREFILL_TOKENS
 from harness.record.routing_tables import ALL, CLIENT, COLD, METRICS, POWER_OF_TWO, RUNS, SERVER, STRATEGIES, WARM
-from harness.record.tables import Cell
+from harness.record.tables import Cell, cells_of
 
 TTFT_MEAN, TPOT_MEAN = "ttft_mean_s", "tpot_mean_s"
 COMPARED = (HIT_RATE, PREFILL_TOKENS, TTFT_MEAN, *PARTS, TPOT_MEAN, IMBALANCE)  # metrics of findings.csv

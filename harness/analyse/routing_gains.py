@@ -9,9 +9,8 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from harness.analyse.headroom_series import cells_of
 from harness.record.routing_tables import COLD, DECISIONS, OK, POWER_OF_TWO, RUNS, SERVED, WARM
-from harness.record.tables import Cell
+from harness.record.tables import Cell, cells_of
 
 Tables = Mapping[str, Sequence[tuple[Cell, ...]]]  # a slot's rows, by the table's name
 

@@ -10,13 +10,12 @@ from dataclasses import dataclass
 from statistics import fmean, mode
 from typing import Any
 
-from harness.analyse.headroom_findings import Paired
-from harness.analyse.headroom_series import ByRepeat, Cells, cells_of
 from harness.analyse.load_metrics import IN_ONE_PIECE
+from harness.analyse.paired import ByRepeat, Paired
 from harness.analyse.routing_findings import TPOT_MEAN, TTFT_MEAN
 from harness.analyse.routing_gains import Gain, Group, gains
 from harness.analyse.stats import Summary, summarise
-from harness.record.headroom_tables import BASELINE_MEAN, DIFFERENCE_HALF_WIDTH, MEAN, RATIO, RATIO_HIGH, RATIO_LOW, N
+from harness.record.findings import BASELINE_MEAN, DIFFERENCE_HALF_WIDTH, MEAN, RATIO, RATIO_HIGH, RATIO_LOW, N
 from harness.record.routing_tables import (
     ALL,
     CANCELLED,
@@ -37,6 +36,7 @@ from harness.record.routing_tables import (
     WARM,
 )
 from harness.record.study_slot import StudySlot
+from harness.record.tables import Cells, cells_of
 
 _SIDES = dict.fromkeys((TTFT_MEAN, TPOT_MEAN, IN_ONE_PIECE, "completed"), CLIENT)
 

@@ -4,8 +4,8 @@ from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from harness.analyse.headroom_series import Cells
 from harness.analyse.routing_series import Labelled
+from harness.record.tables import Cells
 
 
 @dataclass(frozen=True)

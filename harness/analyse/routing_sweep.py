@@ -17,10 +17,9 @@ from dataclasses import dataclass
 from statistics import fmean
 from typing import Any
 
-from harness.analyse.headroom_series import Cells, cells_of
 from harness.record.routing_facts import RoutingFacts
 from harness.record.routing_tables import ALL, CLIENT, METRICS, REQUESTS, SERVER
-from harness.record.tables import Cell
+from harness.record.tables import Cell, Cells, cells_of
 
 CLIENT_SWEEP, SERVER_SWEEP = "serve_sharegpt_sweep_results.csv", "vllm_sharegpt_sweep_results.csv"
 PARAMETERS = (

@@ -11,6 +11,7 @@ from harness.record.plain import is_name, printable
 SCHEMA = 1
 FOREVER_NS = 1 << 62
 MAX_LINE_BYTES = 1 << 20  # a span that many garbage collections interrupted has a long line
+CLOCK_S = 1e-9  # spans have nanoseconds: less is no time
 KINDS = frozenset({"work", "wait", "container", "note"})
 _MAX_PID = 1 << 31
 _MAX_TEXT = 10_000

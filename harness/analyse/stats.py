@@ -25,6 +25,7 @@ SIGNIFICANCE = 1 - CONFIDENCE
 BOOTSTRAP_FROM = 10  # repeats
 _RESAMPLES, _SEED = 4999, 20_260_607
 _MOST_RUNS = 1000
+_WIDEST = 300.0  # logarithms that scatter over many orders of magnitude say nothing; this keeps their bounds numbers
 
 Bounds = tuple[float, float]
 Scale = Literal["linear", "log", "correlation"]
@@ -150,6 +151,12 @@ def _positions_drawn(n: int) -> "NDArray[np.int64]":
     import numpy as np
 
     return np.random.default_rng(_SEED).integers(n, size=(_RESAMPLES, n))
+
+
+def bounds_of_ratio(ratio: float, half_width: float) -> Bounds:
+    """The interval of a ratio (or a rate) whose logarithm has this half width."""
+    half = min(half_width, _WIDEST)
+    return ratio * math.exp(-half), ratio * math.exp(half)
 
 
 def to_scale(value: float, scale: Scale) -> float:

@@ -4,7 +4,7 @@
     calibration.csv  engine steps: measured seconds, and what the step-time model says of them
     memory.csv       traced points: blocks in use, and blocks that changed hands, in equal intervals of time
     lanes.csv        traced points: when the first requests were admitted, preempted, resumed and finished
-    findings.csv     settings against a baseline, over the repeats that both have: one statistic a row
+    findings.csv     settings against a baseline, over the repeats that both have: one statistic (``findings.py``) a row
 
 ``repeat`` is the seed of the workload. ``search`` ``none`` is vLLM as it is and has the parameter 0. Points whose
 ``arrivals`` are ``steps`` have engine steps for a clock: their times are steps, and the units say so. What does not
@@ -26,10 +26,6 @@ RECOMPUTE, SWAP = "recompute", "swap"  # modes
 SECONDS, STEPS = "seconds", "steps"  # arrivals
 FITTED, HELD_OUT = "fit", "held out"  # parts of the calibration
 ADMIT, PREEMPT, RESUME, FINISH = "admit", "preempt", "resume", "finish"  # events of a lane
-
-# Statistics of findings.csv. Half width and bounds are of 95 % intervals over the paired repeats.
-BASELINE_MEAN, MEAN, DIFFERENCE_HALF_WIDTH = "baseline mean", "mean", "half width of the difference"
-RATIO, RATIO_LOW, RATIO_HIGH, N = "ratio", "ratio low", "ratio high", "n"
 
 _VALUE = {"value": 1e18}
 _COUNTS = {"repeat": 1e15, "gpu_blocks": 1e15, "cpu_blocks": 1e15, "block_size": 1e9}

@@ -77,9 +77,11 @@ def state(case: Manifest, differ: str) -> dict[str, Any]:
 
 
 def environment(case: Manifest) -> dict[str, Any]:
-    """The variables that define the case, without those that choose a device."""
-    given = case["environment"]
-    return {key: value for key, value in given.items() if key not in _OF_THE_NODE} if isinstance(given, Mapping) else {}
+    """The variables that define the case, without those that choose a device; empty where it states none."""
+    given = case.get("environment")
+    if not isinstance(given, Mapping):
+        return {}
+    return {key: value for key, value in given.items() if key not in _OF_THE_NODE}
 
 
 def counted(manifest: Manifest, case: Manifest, kind: str) -> int:

@@ -19,12 +19,14 @@ from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from harness.record.bounded import UnreadableError, read_bounded
 from harness.record.runcheck import MAX_SECONDS
 from harness.record.slotcheck import KINDS, SlotError
 
 Cell = str | int | float
+Cells = dict[str, Any]  # a row's, by column
 MAX_CELL = 300
 MAX_TABLE_BYTES = 64 << 20
 _MAX_DIGITS = 40
@@ -114,6 +116,12 @@ def parse_table(table: Table, content: bytes, where: str) -> list[tuple[Cell, ..
         except ValueError as error:
             raise SlotError(f"{where}:{number}: {error}") from None
     return rows
+
+
+def cells_of(table: Table, rows: Iterable[tuple[Cell, ...]], **wanted: Any) -> list[Cells]:
+    """Rows as cells by column; only those that have the ``wanted`` cells."""
+    found = (dict(zip(table.columns, row, strict=True)) for row in rows)
+    return [row for row in found if all(row[column] == value for column, value in wanted.items())]
 
 
 def _cell(text: str, name: str, kind: type[Cell], largest: float) -> Cell:

@@ -9,9 +9,9 @@ from matplotlib.ticker import FixedLocator
 
 from harness.analyse.anatomy_series import CaseSplit
 from harness.analyse.anatomy_timeline import MAIN
-from harness.analyse.headroom_series import Cells
 from harness.record.anatomy_tables import API_SERVER, ENGINE_REST, EXECUTION, NONE, SCHEDULE_UPDATE, WORKER_HOST
 from harness.record.serving_trace import API, CONTAINER, ENGINE, ROLES, WORKER
+from harness.record.tables import Cells
 from harness.show.anatomy_looks import LOOKS, part_of_stage
 from harness.show.routing_looks import few_ticks
 from harness.show.study_page import Band

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 
-from harness.analyse.dataset import Side
+from harness.analyse.dataset import PAPER_VERSION, Side
 from harness.show.panel import MARGIN_IN, RIGHT_IN
 from harness.show.style import SMALLEST_PT, wrap
 
@@ -11,7 +11,6 @@ CAPTION_ROW_IN = 0.115
 CAPTION_IN = RIGHT_IN - MARGIN_IN
 INTERVAL = "95 % t interval of the mean"
 
-_PAPER_ENGINE = "0.10.1.1"  # all figures but 1, whose rows name their version
 _DATA = {
     "mine": "Measured on this machine (slot {slot}): {node}",
     "merged": "Measured on another machine and merged (slot {slot}): {node}",
@@ -51,7 +50,7 @@ def caption_height(lines: list[str]) -> float:
 
 def _engine(side: Side) -> str:
     versions = list(dict.fromkeys(case.engine for case in side.cases if case.engine))
-    return "vLLM " + (", ".join(versions) or (_PAPER_ENGINE if side.whose == "paper" else "of unknown version"))
+    return "vLLM " + (", ".join(versions) or (PAPER_VERSION if side.whose == "paper" else "of unknown version"))
 
 
 def _repeats(counts: Iterable[int]) -> list[str]:

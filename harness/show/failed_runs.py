@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 
-from harness.analyse.headroom_series import Cells
+from harness.record.tables import Cells
 
 _REASON = 160  # characters of why a run failed
 _NAMED = 4  # failed runs

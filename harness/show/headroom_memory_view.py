@@ -7,9 +7,9 @@ from matplotlib.axes import Axes
 from matplotlib.collections import LineCollection
 from matplotlib.ticker import FuncFormatter
 
-from harness.analyse.headroom_series import Cells, cells_of
 from harness.record.headroom_tables import ADMIT, FINISH, LANES, MEMORY, NONE, POINTS, PREEMPT, REAL, RESUME, STEPS
 from harness.record.study_slot import StudySlot
+from harness.record.tables import Cells, cells_of
 from harness.show.headroom_looks import LINE, empty, few_ticks, key
 from harness.show.study_page import Band
 from harness.show.style import BLACK, BLUE, GREEN, ORANGE, PURPLE, SKY, VERMILLION

@@ -8,16 +8,9 @@ from rich.text import Text
 
 from harness.analyse.headroom_agreement import Tiers, agreement
 from harness.analyse.headroom_choice import RULE, Chosen, best, normalised, pareto_front
-from harness.analyse.headroom_findings import (
-    PREEMPTIONS,
-    THROUGHPUT,
-    TTFT,
-    Paired,
-    never_binding,
-    paired,
-    verdict,
-)
+from harness.analyse.headroom_findings import PREEMPTIONS, THROUGHPUT, TTFT, never_binding, verdict
 from harness.analyse.headroom_series import Group, Points, Setting, groups_of, of_search
+from harness.analyse.paired import Paired, paired
 from harness.record.headroom_tables import FORESEEING, NAIVE, NONE, PREDICTED, PROBABILISTIC, SEARCHES, TARGET
 
 
@@ -28,7 +21,7 @@ def findings_tables(points: Points) -> Iterator[Table]:
         only = paired(base.get(PREEMPTIONS, {}), base.get(PREEMPTIONS, {}))
         title = f"{_named(group)}: against none"
         if only:
-            title += f" ({only.mean:,.1f} preemptions), n={only.n} seed{'' if only.n == 1 else 's'}"
+            title += f" ({only.b_mean:,.1f} preemptions), n={only.n} seed{'' if only.n == 1 else 's'}"
         yield _table(points, group, title)
 
 
@@ -45,7 +38,7 @@ def _table(points: Points, group: Group, title: str) -> Table:
                 paired(base.get(metric, {}), found.metrics.get(metric, {}))
                 for metric in (PREEMPTIONS, THROUGHPUT, TTFT)
             )
-            left = f"{preempted.mean:,.1f}" if preempted else "–"
+            left = f"{preempted.b_mean:,.1f}" if preempted else "–"
             cells = (f"{found.parameter:g}", left, _difference(preempted), _percent(output), _percent(waited, "+.0f"))
             table.add_row(Text(search), *map(Text, cells))
     return table

@@ -5,9 +5,9 @@ from collections.abc import Sequence
 from matplotlib.axes import Axes
 
 from harness.analyse.headroom_agreement import Both, Tiers, in_both
-from harness.analyse.headroom_series import cells_of
 from harness.record.headroom_tables import CALIBRATION, FITTED, HELD_OUT, PACED, SECONDS, STEPS
 from harness.record.study_slot import StudySlot
+from harness.record.tables import cells_of
 from harness.show.headroom_looks import MARK, WORKLOAD_MARKERS, Look, empty, from_zero, key, logarithmic
 from harness.show.style import BLACK, BLUE, GREY, SKY, VERMILLION
 

@@ -4,9 +4,10 @@ from typing import Any
 
 from harness.analyse.headroom_agreement import Tiers, agreement, step_errors
 from harness.analyse.headroom_choice import LEAVE_OUT_FROM, RULE
-from harness.analyse.headroom_series import cells_of, groups_of, slot_points
+from harness.analyse.headroom_series import groups_of, slot_points
 from harness.record.headroom_tables import MEMORY, POINTS, RECOMPUTE, SWAP
 from harness.record.study_slot import StudySlot
+from harness.record.tables import cells_of
 from harness.show.headroom_memory_view import MOST_TRACED, traced_cases
 from harness.show.study_command import StudySide
 

@@ -11,8 +11,9 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import FixedLocator
 
 from harness.analyse.headroom_choice import Normalised, best, normalised, pareto_front
-from harness.analyse.headroom_findings import THROUGHPUT, paired
+from harness.analyse.headroom_findings import THROUGHPUT
 from harness.analyse.headroom_series import Group, Points, Setting, groups_of
+from harness.analyse.paired import paired
 from harness.record.headroom_tables import NONE, RECOMPUTE
 from harness.show.headroom_looks import (
     LINE,

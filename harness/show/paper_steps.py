@@ -14,7 +14,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from harness.analyse.dataset import MEASURED, CaseData, Side
+from harness.analyse.dataset import MEASURED, PAPER_VERSION, CaseData, Side
 from harness.analyse.startup import GPU_DOMINANT, PAPER_STEPS, startups
 from harness.analyse.stats import Summary, summarise
 from harness.record.plain import printable
@@ -79,7 +79,7 @@ def _column(side: Side, case: CaseData) -> startup.Column:
     height = _TABLE_TOP + (len(steps(case)) + 2.5) * _ROW + caption_height(lines) + 0.05
     sums = total(case)
     paint = partial(_draw_panel, case=case, lines=lines)
-    title = f"paper: {case.model} on vLLM {case.engine or '0.10.1.1'}"
+    title = f"paper: {case.model} on vLLM {case.engine or PAPER_VERSION}"
     return startup.Column(title, height, sums.mean + (sums.half_width or 0) if sums else 0.0, paint)
 
 

@@ -6,8 +6,8 @@ from rich.box import SIMPLE_HEAD
 from rich.table import Table
 from rich.text import Text
 
-from harness.analyse.headroom_findings import Paired
 from harness.analyse.load_metrics import IN_ONE_PIECE
+from harness.analyse.paired import Paired
 from harness.analyse.routing_findings import TPOT_MEAN, TTFT_MEAN
 from harness.analyse.routing_metrics import HIT_RATE, IMBALANCE
 from harness.analyse.routing_series import Labelled, against_baseline

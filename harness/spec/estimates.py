@@ -155,7 +155,7 @@ class PredictionError(_Estimate):
     what: Literal["mape", "mean"]
     of: tuple[str, ...] | Literal["validation"] = "validation"  # empty: all models of `starts`
     starts: Starts = Starts()  # whose totals are predicted
-    batch: float = 1.0  # factor of the capture term
+    batch: float = 1.0  # factor of the capture term of the paper's lines; own ones are fed what they were trained on
     without: tuple[str, ...] = ()  # left out of training
 
 

@@ -6,8 +6,8 @@ import pytest
 
 from harness.analyse.anatomy_claim import judge_split
 from harness.analyse.anatomy_rows import split_rows
-from harness.analyse.headroom_series import cells_of
 from harness.record.anatomy_tables import CLAIM, FINDINGS, SHARES
+from harness.record.tables import cells_of
 from tests.anatomy_runs import Wanted
 from tests.anatomy_slot import made_runs
 

@@ -12,11 +12,10 @@ from hypothesis import strategies as st
 from harness.analyse.anatomy_level import Busy, LevelView, level_views, own_times
 from harness.analyse.anatomy_rows import split_rows
 from harness.analyse.anatomy_timeline import STEPS, shown_steps
-from harness.analyse.headroom_series import cells_of
 from harness.analyse.intervals import length, union
 from harness.record.anatomy_tables import SHARES, SPLIT_TABLES, TIMELINE, WALL_PARTS
 from harness.record.serving_trace import Span
-from harness.record.tables import Table, table_csv
+from harness.record.tables import Table, cells_of, table_csv
 from tests.anatomy_runs import Wanted, make_run
 
 

@@ -3,10 +3,14 @@ from dataclasses import replace
 
 import pytest
 
+from harness.analyse.dataset import side_of_slot
 from harness.analyse.forecast_phases import LOAD
 from harness.analyse.forecast_starts import Start, starts_of
 from harness.analyse.forecast_states import sort_starts
+from harness.record.slot import Slot
+from harness.record.slotfacts import AT_ONCE
 from tests.paper_sweep import SWEEPS, paper_side, paper_sweep
+from tests.synthetic_slot import synthetic
 
 OTHER_STATE = {"granite4.0-h-3b", "granite4.0-h-32b"}
 
@@ -99,6 +103,15 @@ def test_a_model_that_is_not_in_models_yaml_is_flagged_and_the_others_are_used()
 def test_declared_levels_are_believed_before_any_bandwidth() -> None:
     starts = [replace(s, storage="ssd" if s.model in ("yi-6b", "yi-9b") else "ram") for s in cached("10", "gpu0")]
     assert flagged(starts) == {"yi-6b", "yi-9b"}
+
+
+def test_starts_of_a_slot_are_told_apart_by_environment_and_by_having_been_made_at_once() -> None:
+    rows, manifest = synthetic(measured=1, warmup=False)
+    (case,) = manifest["cases"]
+    case["environment"] = {"OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": "3"}  # which device: in the node
+    case["parameters"] |= {"parallel": AT_ONCE}
+    (start,) = starts_of(side_of_slot(Slot(tuple(rows), manifest), "mine", "a machine"))
+    assert start.work == ("vLLM 0.32.0", "at once with another one", "OMP_NUM_THREADS=1")
 
 
 def test_nothing_is_used_of_no_starts() -> None:

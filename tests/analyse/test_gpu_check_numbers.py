@@ -86,7 +86,9 @@ def test_capture_that_grows_with_the_number_of_sizes_is_linear_and_its_slope_is_
 def test_graphs_that_were_captured_twice_are_told_beside_the_sizes_that_were_asked_for() -> None:
     def graphs(start: CheckedStart, calls: int) -> CheckedStart:
         row = {"phase": "graph_capturing", "part": "8", "quantity": "calls", "value": calls}
-        return replace(start, parts=(row, {**row, "part": "other", "value": 99}))
+        seconds = {**row, "quantity": "seconds", "value": 0.5}
+        other = {**row, "part": "other"}
+        return replace(start, parts=(row, seconds, {**other, "value": 99}, {**seconds, **other, "quantity": "seconds"}))
 
     starts = capture((3, 0.6), (30, 6.0), (60, 9.0))
     found = number("graph capture", [graphs(start, calls) for start, calls in zip(starts, (6, 60, 90), strict=True)])
@@ -122,7 +124,7 @@ def test_what_loading_was_made_of_is_the_reason_that_is_given() -> None:
         for part, quantity, value in (("copy cpu to cuda", "seconds", 0.4), ("copy cpu to cuda", "bytes", 7e9))
     )
     found = number("weight loading", loads(0.5, 0.5, parts=rows), (Copy("pinned", GB, 0.05),))
-    assert "copy cpu to cuda 0.40 s" in found.why
+    assert "of it copy cpu to cuda 0.40 s; copy cpu to cuda 17.50 GB/s" in found.why
 
 
 @given(st.lists(st.tuples(st.sampled_from([1, 2, 4]), st.floats(0.001, 10)), min_size=1))

@@ -17,11 +17,11 @@ from harness.analyse.headroom_findings import (
     WORSE,
     finding_rows,
     never_binding,
-    paired,
     verdict,
 )
 from harness.analyse.headroom_rows import point_rows
 from harness.analyse.headroom_series import Group, Points, Setting, changes, complete, curve, points_of
+from harness.analyse.paired import paired
 from harness.record.headroom_tables import FINDINGS
 from harness.record.tables import parse_table, table_csv
 from tests.headroom_slot import effect, made_point
@@ -56,7 +56,7 @@ def test_a_paired_effect_is_found_where_the_repeats_differ_far_more_from_each_ot
 def test_a_difference_has_students_interval():
     found = paired({0: 10.0, 1: 20.0}, {0: 11.0, 1: 23.0})
     assert found is not None
-    assert (found.baseline_mean, found.mean, found.difference, found.n) == (15.0, 17.0, 2.0, 2)
+    assert (found.a_mean, found.b_mean, found.difference, found.n) == (15.0, 17.0, 2.0, 2)
     assert found.half_width == pytest.approx(12.7062 * math.sqrt(2) / math.sqrt(2), rel=1e-4)
     assert found.sign == 0
 
@@ -177,8 +177,8 @@ def test_a_winner_by_luck_is_not_reported_with_its_luck():
     chosen = paired(given[BASE]["preemptions"], given[Setting(GROUP, "naive", found.parameter)]["preemptions"])
     assert reported is not None
     assert chosen is not None
-    assert chosen.mean < 90  # of forty equal ones the luckiest
-    assert reported.mean > 92
+    assert chosen.b_mean < 90  # of forty equal ones the luckiest
+    assert reported.b_mean > 92
     assert reported.sign == 0
 
 

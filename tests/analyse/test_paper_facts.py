@@ -7,6 +7,7 @@ from typing import get_args
 
 import pytest
 
+from harness.analyse.dataset import paper_hardware
 from harness.analyse.paper_facts import paper_facts
 from harness.spec.figure import Axis
 
@@ -28,3 +29,11 @@ def test_every_model_of_the_paper_has_the_papers_numbers() -> None:
     for model, entry in json.loads(CONFIG.read_text(encoding="utf-8")).items():
         numbers = (entry["size"], entry["tokenizer_size"], entry["compiled_graph_sizes"])
         assert facts[model] == dict(zip(("size_b", "tokenizer_mb", "graph_kb"), numbers, strict=True)), model
+
+
+@pytest.mark.parametrize(
+    ("gpu", "is_it"), [("NVIDIA H100 NVL", True), ("NVIDIA H100 PCIe", False), ("NVIDIA H100 80GB HBM3", False)]
+)
+def test_only_an_h100_nvl_is_the_gpu_of_the_papers_first_machine(gpu: str, is_it: bool) -> None:
+    _, named = paper_hardware("node0")
+    assert (named in gpu) == is_it

@@ -5,6 +5,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from harness.analyse.dataset import MEASURED, TOTAL, CaseData, Repeat, Side, Whose
+from harness.analyse.estimators import estimate
+from harness.analyse.evidence import Evidence, Origin
 from harness.analyse.paper_average import mean_seconds
 from harness.analyse.predictor import (
     SET_ASIDE,
@@ -17,6 +19,9 @@ from harness.analyse.predictor import (
     predictions,
     train,
 )
+from harness.spec.claims import load_claims
+from harness.spec.figure import load_figure
+from harness.workspace import Workspace
 from tests.recorded_sides import DATA, recorded_side
 
 # Claims f17-validation and f17-set-aside: predicted s, measured s, error %.
@@ -122,6 +127,15 @@ def test_starts_that_are_linear_in_size_are_predicted_exactly(
     assert "qwen-7b" not in predictor.trained_on
     (found,) = predictions(predictor, of(side, VALIDATION))
     assert found.error == pytest.approx(0, abs=1e-6)
+
+
+def test_own_starts_are_predicted_over_the_size_that_their_lines_were_trained_on() -> None:
+    sizes = {"m1": 1.0, "m2": 2.0, "m3": 4.0} | {model: 3.0 + at for at, model in enumerate(VALIDATION)}
+    side = own(*(start(model, size, load_weights=size, graph_capturing=1 + size) for model, size in sizes.items()))
+    origins = {("17", "node0"): Origin("cuda", True, "a machine")}
+    evidence = Evidence({"17": load_figure("17", Workspace())}, {"17": {"node0": side}}, origins)
+    (claim,) = (each for each in load_claims() if each.id == "f17-corrected")
+    assert estimate(claim.estimate, evidence, "17").value == pytest.approx(0, abs=1e-6)
 
 
 def test_terms_that_the_engine_does_not_have_are_named_and_not_predicted() -> None:

@@ -8,7 +8,7 @@ import pytest
 from harness.analyse.routing_findings import PER_REQUEST, PREFILL_WORTH, QUEUEING, finding_rows
 from harness.analyse.routing_gains import Group, gains
 from harness.analyse.stats import t_quantile
-from harness.record.headroom_tables import BASELINE_MEAN, DIFFERENCE_HALF_WIDTH, MEAN, RATIO, RATIO_HIGH, RATIO_LOW, N
+from harness.record.findings import BASELINE_MEAN, DIFFERENCE_HALF_WIDTH, MEAN, RATIO, RATIO_HIGH, RATIO_LOW, N
 from harness.record.routing_tables import ALL, DECISIONS, FINDINGS, METRICS, RUNS, SERVED
 from harness.record.tables import Cell, parse_table, table_csv
 

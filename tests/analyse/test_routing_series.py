@@ -8,7 +8,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.analyse.headroom_series import Cells
 from harness.analyse.routing_series import (
     Labelled,
     against_baseline,
@@ -25,6 +24,7 @@ from harness.analyse.routing_series_time import Steps, hit_rate_so_far, load_of_
 from harness.record.routing_run import RoutingRun
 from harness.record.routing_tables import ROUTING_TABLES, STUDY
 from harness.record.study_slot import StudySlot, read_study_slot
+from harness.record.tables import Cells
 from tests.routing_slot import Made, made_slot
 
 NOTHING = Labelled("a", [], [], [], 2, {}, {}, {}, {}, [], [], {})

@@ -6,7 +6,6 @@ import pytest
 
 from experiments.engine_anatomy.study import ENVIRONMENT, Case
 from harness.analyse.anatomy_rows import split_rows
-from harness.analyse.headroom_series import cells_of
 from harness.anatomy_load import level_rows, warm_rows
 from harness.measure.address import free_port
 from harness.measure.anatomy_run import MODEL_NAME, AnatomyJob, LevelJob, make_anatomy_run
@@ -16,6 +15,7 @@ from harness.measure.serving_trace import Sampling
 from harness.record.anatomy_run import AnatomyRun, read_anatomy_run
 from harness.record.anatomy_tables import LEVELS, OK, PROCESSES, REQUESTS, SHARES, STUDY
 from harness.record.routing_store import StoredCase
+from harness.record.tables import cells_of
 from harness.spec.anatomy import LoadLevel, load_anatomy
 from harness.workspace import ROOT, Workspace
 from tests.engine.conftest import RealEngine
