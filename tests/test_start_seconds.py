@@ -4,9 +4,12 @@ from dataclasses import replace
 
 import pytest
 
+from harness import start_seconds
+from harness.predict_nodes import Node
 from harness.record.run import Run, read_run
 from harness.start_seconds import USUAL_S, StartSeconds, forecaster
 from harness.workspace import ROOT, Workspace
+from tests.paper_sweep import paper_sweep
 
 EXAMPLE = read_run(next((ROOT / "tests" / "example_runs" / "schema_4").rglob("run.json")).parent)
 WANTED = {"model": "qwen-4b", "eager": False, "engine": {"pin": "vllm-0.32.0-cpu", "version": "0.32.0"}}
@@ -52,3 +55,14 @@ def test_starts_of_another_kind_and_failed_ones_say_nothing(changes: dict[str, o
 def test_a_forecast_needs_starts_of_several_models_and_writes_nothing(tmp_path) -> None:
     assert forecaster(Workspace(tmp_path))(WANTED, "measured") is None
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(("version", "is_told"), [("0.32.0", True), ("0.31.0", False)])
+def test_a_forecast_is_of_starts_of_the_engine_that_is_asked_for(
+    tmp_path, monkeypatch: pytest.MonkeyPatch, version: str, is_told: bool
+) -> None:
+    made = paper_sweep("10", "gpu0").found.used
+    starts = tuple(replace(start, work=("vLLM 0.32.0", "VLLM_NO_USAGE_STATS=1")) for start in made)
+    monkeypatch.setattr(start_seconds, "find_node", lambda *_: Node("node-1", "somebody's", starts))
+    wanted = WANTED | {"engine": {"pin": "a-pin", "version": version}}
+    assert (forecaster(Workspace(tmp_path))(wanted, "measured") is not None) == is_told

@@ -27,7 +27,8 @@ def loading_at(level: str, found: Sorted, starts: Sequence[Start]) -> Loading | 
     """
     if found.main is None or found.main.storage == level:
         return None
-    declared = _alike(starts, found, found.main.load_format, level)
+    alike = _alike(starts, found)
+    declared = [start for start in alike if start.storage == level and start.load_format == found.main.load_format]
     if mean_rate(declared) is not None:
         return _of_starts(declared, f"bytes over the bandwidth of this node's starts from {level}")
     probes = [start.probe_bytes_per_s for start in starts if start.probe_bytes_per_s and level != RAM]
@@ -35,7 +36,7 @@ def loading_at(level: str, found: Sorted, starts: Sequence[Start]) -> Loading | 
         source = f"bytes over the disk's own limit, probed before {len(probes)} starts (no start from {level} yet)"
         return Loading(median(probes), source, None, 0)
     if all(start.storage is None for start in starts):
-        return _recorded(level, found.main, starts)
+        return _recorded(level, found.main, alike)
     raise UnknownLevelError(f"no start from {level} counts, and none recorded a probe of a disk")
 
 
@@ -43,16 +44,16 @@ def loading_as(load_format: str, found: Sorted, starts: Sequence[Start]) -> Load
     """Loading in another format than the forecast's, from the node's starts at the same level; None: it has none."""
     if found.main is None or load_format == found.main.load_format:
         return None
-    told = _alike(starts, found, load_format, found.main.storage)
+    alike = _alike(starts, found)
+    told = [start for start in alike if (start.load_format, start.storage) == (load_format, found.main.storage)]
     if mean_rate(told) is None:
         return None
     return _of_starts(told, f"bytes over the bandwidth of this node's starts that load {load_format}")
 
 
-def _alike(starts: Iterable[Start], found: Sorted, load_format: str, storage: str | None) -> list[Start]:
-    """Those of a format and level that were made in the same way as the forecast's: another way loads otherwise."""
-    wanted = (found.used[0].work, load_format, storage)
-    return [start for start in starts if (start.work, start.load_format, start.storage) == wanted]
+def _alike(starts: Iterable[Start], found: Sorted) -> list[Start]:
+    """Those that were made in the same way as the forecast's: another way may load otherwise."""
+    return [start for start in starts if start.work == found.used[0].work]
 
 
 def _recorded(level: str, main: State, starts: Sequence[Start]) -> Loading | None:
