@@ -9,14 +9,13 @@ import shutil
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from harness.analyse.stages import API, ENGINE, WORKER
 from harness.errors import MeasurementFailed
 from harness.measure.load_process import LoadOfServer, send_load
-from harness.measure.provenance import harness_facts
+from harness.measure.provenance import harness_facts, utc_now
 from harness.measure.serving import Served, WantedServer, serving
 from harness.measure.serving_trace import Sampling, ServingTracers
 from harness.record.anatomy_run import CLIENT_FILE, TRACES, AnatomyFacts, Level, read_anatomy_run
@@ -88,7 +87,7 @@ class _Run:
 
     def __init__(self, job: AnatomyJob, working: Path, announce: Callable[[str], None]) -> None:
         self.job, self.working, self.announce = job, working, announce
-        self.started = datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
+        self.started = utc_now()
         self.stage = "start"
         self.raw = working / "raw"
         self.ready_s: float | None = None

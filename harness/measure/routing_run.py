@@ -9,7 +9,6 @@ import shutil
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +19,7 @@ from harness.engine.environment import Engine
 from harness.errors import MeasurementFailed
 from harness.measure.deployment import Deployment, Files, Wanted, deployed
 from harness.measure.load_process import LoadOfServer, send_load
-from harness.measure.provenance import harness_facts
+from harness.measure.provenance import harness_facts, utc_now
 from harness.measure.replica_metrics import Told, scrape, settled
 from harness.measure.routing_load import check_queries
 from harness.measure.waiting import wait_for
@@ -90,7 +89,7 @@ class _Run:
 
     def __init__(self, job: RoutingJob, working: Path, announce: Callable[[str], None]) -> None:
         self.job, self.working, self.announce = job, working, announce
-        self.started = datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
+        self.started = utc_now()
         self.stage = "deploy"
         self.raw, self.logs = working / "raw", working / "logs"
         self.replicas: list[str] = []
