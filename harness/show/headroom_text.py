@@ -64,8 +64,8 @@ def real_caption(side: StudySide, tiers: Tiers) -> list[str]:
     if errors := found.throughput_errors:
         worst = max(errors, key=abs)
         sentences.append(
-            f"By the clock: simulated ÷ real throughput is off by {found.usual_throughput_error:.1%} in the median, {worst:+.1%} at most "
-            f"(n={len(errors)} points, one run each, so no interval)."
+            f"By the clock: simulated ÷ real throughput is off by {found.usual_throughput_error:.1%} in the median, "
+            f"{worst:+.1%} at most (n={len(errors)} points, one run each, so no interval)."
         )
     if paced := found.paced_errors:
         sentences.append(

@@ -78,10 +78,8 @@ class Setting(BaseModel):
     def _fits(self) -> Self:
         least = self.prompts.words + self.prompts.max_output_tokens  # a word is at least one token
         if least > self.server.max_model_len:
-            what = f"prompts.words {self.prompts.words} + prompts.max_output_tokens {self.prompts.max_output_tokens}"
-            raise ValueError(
-                f"{what} > server.max_model_len {self.server.max_model_len}: no server takes such requests"
-            )
+            asked = f"prompts.words {self.prompts.words} + prompts.max_output_tokens {self.prompts.max_output_tokens}"
+            raise ValueError(f"{asked} > server.max_model_len {self.server.max_model_len}: every request is refused")
         return self
 
 
