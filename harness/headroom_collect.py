@@ -180,7 +180,7 @@ def _workloads(collected: Collected) -> dict[str, dict[str, Any]]:
     for searched in collected.models:
         for repeat in searched.repeats:
             if repeat.seed == collected.grid.seeds[0]:
-                facts = {
+                facts: dict[str, Any] = {
                     "kind": repeat.declared.kind,
                     "requests": len(repeat.rows),
                     "seeds": list(collected.grid.seeds),
