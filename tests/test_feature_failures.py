@@ -73,9 +73,8 @@ def test_a_model_that_cannot_be_had_is_one_failed_case(
     found = status(features, ("other", "drafted"), on)
     assert found["other"] == (names.FAILED, "opt-125m: a file was changed by hand", 0)
     assert found["drafted"] == (names.OK, names.NOTHING, 2)
-    manifest = feature_manifest(
-        plan_features(features, ("other", "drafted"), on), shown(features, ("other", "drafted"), on)
-    )
+    chosen = ("other", "drafted")
+    manifest = feature_manifest(plan_features(features, chosen, on), shown(features, chosen, on))
     assert [entry["feature"] for entry in manifest["cases"]] == ["plain", "drafted"]
 
 
