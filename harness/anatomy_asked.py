@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from experiments.engine_anatomy.study import Case
 from harness.engine.default_pin import default_pin
 from harness.errors import HarnessError
+from harness.measure.inherited import caller_threads
 from harness.spec.anatomy import AnatomyFigure, Setting, load_anatomy
 from harness.spec.features import chosen_features
 from harness.spec.models import find_model
@@ -35,10 +36,12 @@ def asked_of(call: StudyCall, workspace: Workspace) -> Asked:
     """What the command line asks for.
 
     Raises:
-        HarnessError: an engine without a serving hook table, an unknown model, field or feature, or a value that cannot
-            be.
+        HarnessError: an engine without a serving hook table, an unknown model, field or feature, a value that cannot
+            be, or OMP_NUM_THREADS that is no number of threads.
     """
     figure = load_anatomy(call.figure, workspace)
+    if threads := caller_threads():
+        figure = _with_threads(figure, threads)
     pin = load_pin(call.engine or default_pin())
     if not pin.serving.is_file():
         known = [name for name in pin_names() if load_pin(name).serving.is_file()]
@@ -51,6 +54,16 @@ def asked_of(call: StudyCall, workspace: Workspace) -> Asked:
         tuple(chosen_features(figure.features, call.features, call.smoke)),
         call.smoke,
         call.iterations,
+    )
+
+
+def _with_threads(figure: AnatomyFigure, threads: int) -> AnatomyFigure:
+    """The caller's OMP_NUM_THREADS instead of what is declared; ``--set threads=…`` wins over both."""
+    return figure.model_copy(
+        update={
+            "cpu": figure.cpu.model_copy(update={"threads": threads}),
+            "features": figure.features.model_copy(update={"threads": threads}),
+        }
     )
 
 

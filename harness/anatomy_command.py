@@ -4,6 +4,7 @@ import contextlib
 import json
 import sys
 
+from harness.analyse.feature_rows import rows_of
 from harness.anatomy_asked import Asked, asked_of
 from harness.anatomy_collect import anatomy_document, collect
 from harness.anatomy_plan import print_anatomy_plan
@@ -11,8 +12,8 @@ from harness.anatomy_runs import AnatomyOn, make_missing, planned
 from harness.door import json_errors
 from harness.engine.model_store import ensure_model
 from harness.errors import MeasurementFailed
-from harness.feature_plan import FeatureOn
-from harness.feature_runs import different_answers, feature_manifest, feature_rows, make_features
+from harness.feature_plan import FeatureOn, plan_features
+from harness.feature_runs import different_answers, feature_manifest, make_features, shown_features
 from harness.figure_command import plot, set_up
 from harness.measure.conditions import check_writable, measuring
 from harness.progress import say
@@ -60,11 +61,13 @@ def _measure(on: AnatomyOn) -> list[str]:
     runs = planned(on)
     failed = make_missing(runs)
     features_on = FeatureOn(on.model, on.engine, on.node, on.workspace, asked.smoke, asked.iterations)
-    declared, chosen = asked.figure.features, asked.features
-    failed += make_features(declared, chosen, features_on)
-    failed += different_answers(declared, chosen, features_on)
-    rows = feature_rows(declared, chosen, features_on)
+    declared = asked.figure.features
+    plan = plan_features(declared, asked.features, features_on)
+    failed += make_features(declared, plan, features_on)
+    shown = shown_features(declared, plan, features_on)
+    failed += different_answers(shown, declared.near_tie)
+    rows = rows_of(shown, declared.near_tie)
     if not runs.has_any and not any(rows.values()):
         raise MeasurementFailed(failed[0])  # the slot and its figure stay as they are
-    collect(runs, rows, feature_manifest(declared, chosen, features_on))
+    collect(runs, rows, feature_manifest(plan, shown))
     return failed

@@ -1,6 +1,5 @@
 """Serving runs of the anatomy figure: which there must be, and making those that are not stored."""
 
-import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
@@ -10,15 +9,13 @@ from typing import Any
 from experiments.engine_anatomy.study import ENVIRONMENT, Conditions
 from harness.anatomy_asked import Asked
 from harness.anatomy_load import level_rows, load_sha256, warm_rows
-from harness.engine.detect import device_variables
 from harness.engine.environment import Engine
 from harness.engine.model_store import ModelFiles
-from harness.engine.patch_set import patches_sha256
 from harness.errors import HarnessError
 from harness.measure.address import free_port
 from harness.measure.anatomy_run import MODEL_NAME, AnatomyJob, LevelJob, make_anatomy_run
-from harness.measure.case import INHERITED
-from harness.measure.replay import engine_record
+from harness.measure.inherited import THREADS, defining_variables, inherited_variables
+from harness.measure.replay import patched_engine_record
 from harness.measure.serving import WantedServer
 from harness.measure.serving_trace import Sampling
 from harness.progress import say
@@ -27,8 +24,6 @@ from harness.record.anatomy_tables import CPU, OK, STUDY
 from harness.record.replay_rows import ReplayError
 from harness.record.routing_store import StoredCase
 from harness.workspace import Workspace
-
-_THREADS = "OMP_NUM_THREADS"
 
 
 @dataclass(frozen=True)
@@ -44,19 +39,19 @@ class AnatomyOn:
     @property
     def model_record(self) -> dict[str, Any]:
         """The model, as a run states it."""
-        return {"name": self.model.name, "twin": self.model.twin, "files_sha256": self.model.files_sha256}
+        return self.model.record
 
     @property
     def engine_record(self) -> dict[str, Any]:
         """The engine, as a run states it."""
-        return engine_record(self.engine) | {"patches_sha256": patches_sha256(self.engine.pin)}
+        return patched_engine_record(self.engine)
 
     @property
     def environment(self) -> dict[str, str]:
-        """Variables that change what is measured; the same threads whatever the shell says."""
+        """Variables that change what is measured. On a CPU the setting has the threads, the caller's among them."""
         pin = self.engine.pin
-        threads = {_THREADS: str(self.asked.setting.threads)} if pin.device == CPU else {}
-        return {**pin.environment, **ENVIRONMENT, **threads}
+        threads = {THREADS: str(self.asked.setting.threads)} if pin.device == CPU else {}
+        return {**defining_variables(), **pin.environment, **ENVIRONMENT, **threads}
 
 
 @dataclass(frozen=True)
@@ -146,9 +141,6 @@ def _workers(on: AnatomyOn) -> int:
 def server_of(runs: PlannedRuns, log: Path) -> WantedServer:
     """The case's server, at a free port."""
     on, port = runs.on, free_port()
-    inherited = {name: os.environ[name] for name in INHERITED if name in os.environ and name != _THREADS}
     command = on.asked.case.command(on.engine.python, on.model.path.resolve(), MODEL_NAME, port)
     caches = on.workspace.caches / runs.stored.case.rpartition("_")[2] / "anatomy"
-    return WantedServer(
-        tuple(command), port, {**inherited, **device_variables(), **on.environment}, caches.resolve(), log
-    )
+    return WantedServer(tuple(command), port, {**inherited_variables(), **on.environment}, caches.resolve(), log)

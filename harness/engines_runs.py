@@ -5,7 +5,6 @@ import shutil
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
 from functools import cached_property
 from typing import Any
 
@@ -15,7 +14,7 @@ from harness.engines_serve import Engines, Up, all_served, engine_definition, sh
 from harness.engines_tokens import Counter
 from harness.errors import HarnessError
 from harness.measure.comparison import Repeat, measure_repeat
-from harness.measure.provenance import harness_facts
+from harness.measure.provenance import harness_facts, utc_now
 from harness.measure.served_engines import Shape
 from harness.progress import say
 from harness.record.anatomy_tables import STUDY
@@ -128,7 +127,7 @@ def _make(comparing: Comparing, stored: StoredCase, missing: Sequence[Repeat]) -
 
 
 def _make_one(comparing: Comparing, stored: StoredCase, repeat: Repeat, up: Up) -> None:
-    started = datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
+    started = utc_now()
     working = stored.begin(repeat.number)
     measured = measure_repeat(repeat, up.contenders, say)
     tokens, tokenizer = None, comparing.counter.record if comparing.counter else None

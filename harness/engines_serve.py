@@ -39,7 +39,7 @@ class Engines:
         """As runs have it."""
         if self.model is None:
             return None
-        return {"name": self.model.name, "twin": self.model.twin, "files_sha256": self.model.files_sha256}
+        return self.model.record
 
 
 @dataclass

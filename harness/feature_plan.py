@@ -9,12 +9,11 @@ from typing import Any
 from experiments.model_free.sources import sources_sha256
 from harness.engine.environment import Engine
 from harness.engine.model_store import ModelFiles, ensure_model
-from harness.engine.patch_set import patches_sha256
 from harness.errors import HarnessError
 from harness.measure import feature_heads, feature_run
 from harness.measure.feature_heads import draft_of, named_draft
 from harness.measure.feature_run import FeatureJob
-from harness.measure.replay import engine_record
+from harness.measure.replay import engine_record, patched_engine_record
 from harness.progress import say
 from harness.record.anatomy_tables import STUDY
 from harness.record.replay_rows import ReplayError
@@ -90,9 +89,9 @@ def _planned(
         "study": STUDY,
         "feature": asked,
         "prompts_sha256": hashlib.sha256(json.dumps(prompts).encode()).hexdigest(),
-        "model": _model_record(model),
-        "draft": _model_record(draft) if draft else None,
-        "engine": {**engine_record(on.engine), "patches_sha256": patches_sha256(on.engine.pin)},
+        "model": model.record,
+        "draft": draft.record if draft else None,
+        "engine": patched_engine_record(on.engine),
         "environment": dict(on.engine.pin.environment),
         "workers_sha256": sources_sha256((*feature_run.SOURCES, *feature_heads.SOURCES)),
     }
@@ -174,7 +173,7 @@ def facts_of(planned: Planned, on: FeatureOn) -> dict[str, Any]:
         "feature": planned.name,
         "asked": planned.asked,
         "engine": engine_record(on.engine),
-        "model": _model_record(planned.model),
+        "model": planned.model.record,
         "node": dict(on.node),
     }
 
@@ -182,7 +181,3 @@ def facts_of(planned: Planned, on: FeatureOn) -> dict[str, Any]:
 def repeats_of(features: Features, on: FeatureOn) -> int:
     """Runs of each case."""
     return on.iterations or (features.smoke.repeats if on.smoke else features.repeats)
-
-
-def _model_record(model: ModelFiles) -> dict[str, Any]:
-    return {"name": model.name, "twin": model.twin, "files_sha256": model.files_sha256}

@@ -4,36 +4,33 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from harness.analyse.feature_rows import Shown, agreement_of, rows_of
+from harness.analyse.feature_rows import Shown, agreement_of
 from harness.errors import HarnessError
-from harness.feature_plan import FeatureOn, Planned, Unplanned, facts_of, job_of, plan_features, repeats_of
+from harness.feature_plan import FeatureOn, Planned, Unplanned, facts_of, job_of, repeats_of
 from harness.measure.feature_run import keep_failure, make_feature_run
 from harness.progress import say
 from harness.record.feature_run import LOG, FeatureRun, FeatureRunError, read_feature_run
 from harness.record.feature_tables import FAILED
 from harness.record.private import names_here, without_private
-from harness.record.tables import Cell
 from harness.spec.features import Features
 
-Row = tuple[Cell, ...]
+Plan = Sequence[Planned | Unplanned]
 
 
-def make_features(features: Features, chosen: Sequence[str], on: FeatureOn) -> list[str]:
-    """Make every run of the chosen cases, and of their baselines, that is not stored.
+def make_features(features: Features, plan: Plan, on: FeatureOn) -> list[str]:
+    """Make every run of the planned cases that is not stored.
 
     Returns what failed, a line each. A refusal that is declared is no failure, and one that is stored is not asked for
     again. A case that fails, be it for its model or its draft, is not tried again in this call; the others are made all
     the same.
 
     Raises:
-        HarnessError: a case that is unknown, a damaged stored run, a store that cannot be written.
+        HarnessError: a damaged stored run, a store that cannot be written.
     """
-    whole = plan_features(features, chosen, on)
-    plan = [each for each in whole if isinstance(each, Planned)]
     repeats = repeats_of(features, on)
-    missing = list(_missing(plan, repeats))
-    say(f"{len(whole)} feature cases in {repeats} repeats, {len(missing)} runs of them to be made")
-    failed = [f"feature {each.name} failed (model): {each.reason}" for each in whole if isinstance(each, Unplanned)]
+    missing = list(_missing([each for each in plan if isinstance(each, Planned)], repeats))
+    say(f"{len(plan)} feature cases in {repeats} repeats, {len(missing)} runs of them to be made")
+    failed = [f"feature {each.name} failed (model): {each.reason}" for each in plan if isinstance(each, Unplanned)]
     for line in failed:
         say(line)
     given_up: set[str] = set()
@@ -65,37 +62,14 @@ def _make(features: Features, planned: Planned, repeat: int, on: FeatureOn) -> P
     return make_feature_run(job, on.engine)
 
 
-def feature_rows(features: Features, chosen: Sequence[str], on: FeatureOn) -> dict[str, list[Row]]:
-    """Rows of the matrix's tables, by the table's name, out of the stored runs of the chosen cases.
+def shown_features(features: Features, plan: Plan, on: FeatureOn) -> list[Shown]:
+    """What is shown of the planned cases, out of the store; nothing is made.
 
     Raises:
-        HarnessError: as ``make_features``.
+        HarnessError: a damaged stored run.
     """
-    return rows_of(_all_shown(features, chosen, on), features.near_tie)
-
-
-def different_answers(features: Features, chosen: Sequence[str], on: FeatureOn) -> list[str]:
-    """A line for each stored case whose answers differ from its baseline's where no near tie explains it.
-
-    Cases whose answers are meant to differ are left out; nothing is made.
-
-    Raises:
-        HarnessError: as ``make_features``.
-    """
-    shown = {each.name: each for each in _all_shown(features, chosen, on)}
-    found = []
-    for each in shown.values():
-        base = shown.get(each.case.baseline or "")
-        agreed = agreement_of(base, each, features.near_tie) if base else None
-        if base and agreed and agreed.different:
-            which = f"{agreed.different} of {agreed.compared} answers"
-            found.append(f"feature {each.name}: {which} differ from {base.name}'s where no near tie explains it")
-    return found
-
-
-def _all_shown(features: Features, chosen: Sequence[str], on: FeatureOn) -> list[Shown]:
     shown = []
-    for each in plan_features(features, chosen, on):
+    for each in plan:
         if isinstance(each, Unplanned):
             reason = str(without_private(each.reason, names_here()))
             shown.append(Shown(each.name, each.case, each.model, [], reason))
@@ -105,23 +79,35 @@ def _all_shown(features: Features, chosen: Sequence[str], on: FeatureOn) -> list
     return shown
 
 
-def feature_manifest(features: Features, chosen: Sequence[str], on: FeatureOn) -> dict[str, list[dict[str, Any]]]:
-    """``cases`` and ``runs`` of the matrix, as a slot's manifest lists them.
+def different_answers(shown: Sequence[Shown], near_tie: float) -> list[str]:
+    """A line for each case whose answers differ from its baseline's where no near tie explains it.
 
-    Raises:
-        HarnessError: as ``make_features``.
+    Cases whose answers are meant to differ are left out. ``near_tie``: in nats.
     """
+    by_name = {each.name: each for each in shown}
+    found = []
+    for each in shown:
+        base = by_name.get(each.case.baseline or "")
+        agreed = agreement_of(base, each, near_tie) if base else None
+        if base and agreed and agreed.different:
+            which = f"{agreed.different} of {agreed.compared} answers"
+            found.append(f"feature {each.name}: {which} differ from {base.name}'s where no near tie explains it")
+    return found
+
+
+def feature_manifest(plan: Plan, shown: Sequence[Shown]) -> dict[str, list[dict[str, Any]]]:
+    """``cases`` and ``runs`` of the matrix, as a slot's manifest lists them. ``shown``: of the same plan."""
     found: dict[str, list[dict[str, Any]]] = {"cases": [], "runs": []}
-    for planned in plan_features(features, chosen, on):
+    for planned, told in zip(plan, shown, strict=True):
         if isinstance(planned, Unplanned):
             continue
-        runs = [run.facts for run in _shown(planned, repeats_of(features, on))]
+        runs = [run.facts for run in told.runs]
         if runs:
             about = {"feature": planned.name, "baseline": planned.case.baseline, "parameters": planned.asked}
             found["cases"].append({"case": planned.stored.case, "model": runs[0].model, **about})
         for facts in runs:
-            told = {name: getattr(facts, name) for name in ("case", "status", "failed_in", "reason", "started_at")}
-            found["runs"].append(told | {"repeat": facts.run})
+            said = {name: getattr(facts, name) for name in ("case", "status", "failed_in", "reason", "started_at")}
+            found["runs"].append(said | {"repeat": facts.run})
     return found
 
 

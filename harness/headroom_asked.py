@@ -5,6 +5,7 @@ from pathlib import Path
 
 from experiments.kv_headroom.study import SEARCHES
 from harness.errors import HarnessError
+from harness.measure.inherited import caller_threads
 from harness.progress import say
 from harness.sharing_workloads import mooncake_trace
 from harness.spec.headroom import Divided, Grid, HeadroomFigure, load_headroom
@@ -15,10 +16,12 @@ from harness.study_replays import replaying_pin
 from harness.traces.rows import MooncakeRow, read_trace
 from harness.workspace import Workspace
 
+_USUAL_THREADS = 1  # steps of small models: a second thread makes them uneven
+
 
 @dataclass(frozen=True)
 class Asked:
-    """Part of the figure. ``trace``: Mooncake's; ``data``: somebody's dialogues."""
+    """Part of the figure. ``trace``: Mooncake's; ``data``: somebody's dialogues; ``threads``: of the real engine."""
 
     figure: HeadroomFigure
     grid: Grid
@@ -28,6 +31,7 @@ class Asked:
     data: Path | None
     trace: Path | None
     trace_memory: bool
+    threads: int
 
     @property
     def unseen_seed(self) -> int:
@@ -39,7 +43,8 @@ def asked_of(call: StudyCall, workspace: Workspace) -> Asked:
     """What the command line asks for.
 
     Raises:
-        HarnessError: an unknown model, search, workload or engine, or a workload without its trace.
+        HarnessError: an unknown model, search, workload or engine, a workload without its trace, or OMP_NUM_THREADS
+            that is no number of threads.
     """
     figure = load_headroom(call.figure, workspace)
     if call.models:
@@ -73,4 +78,5 @@ def asked_of(call: StudyCall, workspace: Workspace) -> Asked:
         call.data,
         trace,
         call.trace_memory,
+        caller_threads() or _USUAL_THREADS,
     )

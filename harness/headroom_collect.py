@@ -85,7 +85,7 @@ def write_collected(slot: Path, collected: Collected, replays: StudyReplays) -> 
     source = HeadroomSource(
         node=collected.node,
         engine=engine_record(collected.engine),
-        workloads={name: facts for each in collected.models for name, facts in _workloads(each, collected)},
+        workloads=_workloads(collected),
         step_time={each.model: _step_time(each.calibration) for each in collected.models},
         slo=collected.figure.slo.model_dump(),
         models={
@@ -174,20 +174,23 @@ def slo_of(repeat: Repeat, figure: HeadroomFigure) -> Slo:
     return Slo(figure.slo.ttft * first, figure.slo.tpot * further)
 
 
-def _workloads(searched: Searched, collected: Collected) -> Iterator[tuple[str, dict[str, Any]]]:
-    for repeat in searched.repeats:
-        if repeat.seed == collected.grid.seeds[0]:
-            yield (
-                repeat.workload,
-                {
+def _workloads(collected: Collected) -> dict[str, dict[str, Any]]:
+    """Each workload's facts; its SLO, in seconds of its first repeat, by the model whose step times it comes from."""
+    found: dict[str, dict[str, Any]] = {}
+    for searched in collected.models:
+        for repeat in searched.repeats:
+            if repeat.seed == collected.grid.seeds[0]:
+                facts: dict[str, Any] = {
                     "kind": repeat.declared.kind,
                     "requests": len(repeat.rows),
                     "seeds": list(collected.grid.seeds),
                     "load": collected.grid.load,
                     "num_blocks": repeat.usable_blocks,
-                    "slo": asdict(slo_of(repeat, collected.figure)),
-                },
-            )
+                    "slo": {},
+                }
+                slo = asdict(slo_of(repeat, collected.figure))
+                found.setdefault(repeat.workload, facts)["slo"][searched.model] = slo
+    return found
 
 
 def _step_time(calibration: Calibration) -> dict[str, Any]:

@@ -74,10 +74,8 @@ def _measure(asked: Asked, workspace: Workspace) -> Collected:
 def _rows(asked: Asked, workload: str, workspace: Workspace) -> RowsBySeed:
     """The requests of every repeat, and of the unseen one, which of a trace is what came before."""
     declared, requests = asked.figure.workloads[workload], asked.grid.requests
-    return {
-        seed: rows_of(declared, seed, requests, say, workspace, stretch=number, data=asked.data, trace=asked.trace)
-        for number, seed in enumerate((asked.unseen_seed, *asked.grid.seeds))
-    }
+    seeds = (asked.unseen_seed, *asked.grid.seeds)
+    return rows_of(declared, seeds, requests, say, workspace, data=asked.data, trace=asked.trace)
 
 
 def _guesses(asked: Asked, rows: RowsBySeed, engine: Engine, workspace: Workspace) -> Mapping[int, Guesses]:
@@ -101,7 +99,7 @@ def _search(
     """Everything of one model: step times, real points, then the search with those step times."""
     figure, grid, workspace = asked.figure, asked.grid, replays.workspace
     files = ensure_model(model, lambda: replays.engine.python, workspace.models, announce=say)
-    tier = RealTier(figure, files, replays.engine, replays.node, workspace)
+    tier = RealTier(figure, files, replays.engine, replays.node, asked.threads, workspace)
     of_real = figure.workloads[grid.real.workload]
     say(f"timing engine steps of {model} …")
     before = calibration_steps(tier, of_real, 0)

@@ -13,12 +13,12 @@ from experiments.model_free.sources import sources_sha256
 from harness.analyse.step_time_fit import StepTimeFit, fit_step_time
 from harness.engine.environment import Engine
 from harness.engine.model_store import ModelFiles
-from harness.engine.patch_set import patches_sha256
 from harness.errors import HarnessError
 from harness.headroom_workloads import place_documents
+from harness.measure.inherited import THREADS
 from harness.measure.real_job import make_real_job
 from harness.measure.real_points import WantedPoint, make_points, missing_points
-from harness.measure.replay import engine_record
+from harness.measure.replay import patched_engine_record
 from harness.record.headroom_tables import STEPS, STUDY
 from harness.record.real_point import RealEngine, RealParameters, RealPoint, StepRow, read_real_point
 from harness.record.replay import Parameters, StepTime
@@ -36,13 +36,19 @@ _WARM_UP = 30  # first steps of an engine
 
 @dataclass(frozen=True)
 class RealTier:
-    """The engine that serves points of one model, and where they are stored."""
+    """The engine that serves points of one model, with so many threads, and where they are stored."""
 
     figure: HeadroomFigure
     model: ModelFiles
     engine: Engine
     node: str
+    threads: int
     workspace: Workspace
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """Of the engine's process, beside what it inherits."""
+        return {**self.engine.pin.environment, THREADS: str(self.threads)}
 
     def configured(self, declared: AnyWorkload) -> RealEngine:
         """An engine with as many tokens of KV cache as the workload's, vLLM's null block aside."""
@@ -62,11 +68,12 @@ class RealTier:
         definition = {
             "study": STUDY,
             "tier": "real",
-            "model": {"name": self.model.name, "files_sha256": self.model.files_sha256},
+            "model": self.model.record,
             "trace": {"sha256": job.facts.sha256, "format": job.facts.format},
             "parameters": asdict(parameters),
             "events": events,
-            "engine": {**engine_record(self.engine), "patches_sha256": patches_sha256(self.engine.pin)},
+            "engine": patched_engine_record(self.engine),
+            "environment": self.environment,
             "workers_sha256": sources_sha256(SERVING),
         }
         return WantedPoint(

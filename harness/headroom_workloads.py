@@ -26,19 +26,18 @@ _BLOCK = 16  # tokens, of the facts that are checked with the dialogues
 
 def rows_of(
     declared: AnyWorkload,
-    seed: int,
+    seeds: Sequence[int],
     requests: int,
     announce: Announce,
     workspace: Workspace,
     *,
-    stretch: int,
     data: Path | None,
     trace: Path | None,
-) -> list[TokenRow]:
-    """The requests of one repeat, with their nominal arrivals.
+) -> dict[int, list[TokenRow]]:
+    """The requests of every repeat, by its seed, with their nominal arrivals.
 
-    What is drawn comes from the ``seed``. Of ``data`` (somebody's dialogues) and ``trace`` (Mooncake's) the repeat is
-    the stretch with this number: stretches share no request.
+    What is drawn comes from the seed. Of ``data`` (somebody's dialogues) and ``trace`` (Mooncake's) the repeats are
+    stretches, one after the other: they share no request.
 
     Raises:
         HarnessError: dialogues cannot be made, or the trace is damaged or too short.
@@ -46,14 +45,14 @@ def rows_of(
     if isinstance(declared, Synthetic):
         prompt, output = declared.prompt_tokens, declared.output_tokens
         lengths = (output.mean, output.shape, output.most)
-        return list(drawn_rows((prompt.least, prompt.most), lengths, requests, seed))
+        return {seed: list(drawn_rows((prompt.least, prompt.most), lengths, requests, seed)) for seed in seeds}
     if isinstance(declared, Conversations):
-        if data is not None:
-            everything = _turns(declared, 0, stretch + 1, announce, workspace, data)
-            return _whole(everything[stretch * requests : (stretch + 1) * requests], requests, declared)
-        return _whole(_turns(declared, seed, 1, announce, workspace, None)[:requests], requests, declared)
+        if data is None:
+            return {seed: _turns(declared, seed, 1, requests, announce, workspace, None) for seed in seeds}
+        everything = _turns(declared, 0, len(seeds), requests * len(seeds), announce, workspace, data)
+        return {seed: everything[n * requests : (n + 1) * requests] for n, seed in enumerate(seeds)}
     assert trace is not None, "a workload without its trace is left out before"
-    return _part(declared, stretch, requests, trace)
+    return {seed: _part(declared, stretch, requests, trace) for stretch, seed in enumerate(seeds)}
 
 
 def place_trace(name: str, rows: Sequence[TokenRow], workspace: Workspace) -> Path:
@@ -84,19 +83,23 @@ def token_rows(path: Path) -> list[TokenRow]:
 
 
 def _turns(
-    declared: Conversations, seed: int, times: int, announce: Announce, workspace: Workspace, data: Path | None
+    declared: Conversations,
+    seed: int,
+    times: int,
+    requests: int,
+    announce: Announce,
+    workspace: Workspace,
+    data: Path | None,
 ) -> list[TokenRow]:
-    """The turns of ``times`` as many conversations as are declared."""
-    folder = dialogue_folder(declared.conversations * times, seed, _ARRIVAL_RATE, _BLOCK, data, workspace)
+    """The first turns, so many, of ``times`` as many conversations as are declared."""
+    conversations = declared.conversations * times
+    folder = dialogue_folder(conversations, seed, _ARRIVAL_RATE, _BLOCK, data, workspace)
     folder.make(announce, workspace)
-    return token_rows(folder.folder / MULTI)
-
-
-def _whole(rows: list[TokenRow], requests: int, declared: Conversations) -> list[TokenRow]:
+    rows = token_rows(folder.folder / MULTI)
     if len(rows) < requests:
-        what = f"{declared.conversations} conversations have {len(rows)} turns, {requests} are wanted"
+        what = f"{conversations} conversations have {len(rows)} turns, {requests} are wanted"
         raise HarnessError(f"{what}; declare more conversations, or give more --data")
-    return rows
+    return rows[:requests]
 
 
 def _part(declared: Divided, stretch: int, requests: int, trace: Path) -> list[TokenRow]:

@@ -17,12 +17,12 @@ from harness.door import json_errors
 from harness.engine.default_pin import default_pin
 from harness.engine.environment import Engine, engine_of
 from harness.engine.model_store import ModelFiles, ensure_model
-from harness.engine.patch_set import patches_sha256
 from harness.engine.planted_tensor import planted_tensor
 from harness.errors import HarnessError
 from harness.measure.conditions import check_writable, measuring
+from harness.measure.inherited import THREADS
 from harness.measure.parity import ParityJob, make_parity, stored_parity
-from harness.measure.replay import engine_record, installed
+from harness.measure.replay import installed, patched_engine_record
 from harness.parity_wanted import Wanted
 from harness.progress import say
 from harness.record.anatomy_tables import STUDY
@@ -55,13 +55,8 @@ class _On:
     @property
     def environment(self) -> dict[str, str]:
         """Of every process. One thread for twins: a second one waits longer for the first than it helps."""
-        threads = os.environ.get("OMP_NUM_THREADS") or ("1" if self.model.twin else str(len(os.sched_getaffinity(0))))
-        return {**self.engine.pin.environment, "OMP_NUM_THREADS": threads, "PYTHONDONTWRITEBYTECODE": "1"}
-
-    @property
-    def model_record(self) -> dict[str, Any]:
-        """As parity.json has it."""
-        return {"name": self.model.name, "twin": self.model.twin, "files_sha256": self.model.files_sha256}
+        threads = self.wanted.threads or (1 if self.model.twin else len(os.sched_getaffinity(0)))
+        return {**self.engine.pin.environment, THREADS: str(threads), "PYTHONDONTWRITEBYTECODE": "1"}
 
 
 def run_parity(wanted: Wanted, engine: str | None, as_json: bool, workspace: Workspace) -> int:
@@ -124,10 +119,10 @@ def _check_memory(on: _On, exact: str) -> None:
 def _compare(on: _On, dtype: str) -> dict[str, Any]:
     """The comparison in one precision, made if it is not stored; what is told of it."""
     parameters = _parameters(on, dtype)
-    engine = {**engine_record(on.engine), "patches_sha256": patches_sha256(on.engine.pin)}
+    engine = patched_engine_record(on.engine)
     asked = "".join(f"{each.text}\0{each.answer}\n" for each in on.prompts)
     sha256 = hashlib.sha256(asked.encode()).hexdigest()
-    defined = definition(parameters, on.model_record, engine, on.environment, sha256)
+    defined = definition(parameters, on.model.record, engine, on.environment, sha256)
     name = parameters.name(on.model.path.name)
     try:
         stored = StoredCase.of(on.workspace.runs, str(on.node["id"]), STUDY, name, defined)
@@ -135,7 +130,7 @@ def _compare(on: _On, dtype: str) -> dict[str, Any]:
         raise HarnessError(str(error)) from None
     folder = stored_parity(stored)
     if folder is None:
-        facts = {"model": on.model_record, "engine": engine, "node": on.node}
+        facts = {"model": on.model.record, "engine": engine, "node": on.node}
         job = ParityJob(stored, parameters, on.prompts, on.model, on.environment, facts, _LIMIT_S)
         folder = make_parity(job, on.engine, say)
     return _told(folder, on.workspace.root)

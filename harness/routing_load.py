@@ -9,7 +9,6 @@ byte for byte, if it is lost.
 """
 
 import hashlib
-import itertools
 import json
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
@@ -17,6 +16,7 @@ from pathlib import Path
 from statistics import fmean
 from typing import Any
 
+from experiments.model_free.sources import content_sha256
 from harness.engine.environment import Engine
 from harness.engine.model_files import file_sha256
 from harness.engine.model_store import ModelFiles
@@ -87,9 +87,9 @@ def make_load(
     made_of = {
         "parameters": parameters.content() | {"request_rate": rate_as_json(parameters.request_rate)},
         "source": _source(data),
-        "model": {"name": model.name, "twin": model.twin, "files_sha256": model.files_sha256},
+        "model": model.record,
         "engine": engine.pin.name,
-        "sources_sha256": _sources_sha256(),
+        "sources_sha256": content_sha256(_SOURCES, ROOT),
     }
     identity = hashlib.sha256(json.dumps(made_of, sort_keys=True).encode()).hexdigest()[:8]
     folder = workspace.caches / "workloads" / "routing" / identity
@@ -170,10 +170,3 @@ def _read_facts(path: Path) -> dict[str, Any]:
     except (OSError, UnreadableError) as error:
         raise HarnessError(f"{path}: not readable ({error}); remove its folder and repeat") from None
     return facts
-
-
-def _sources_sha256() -> str:
-    digest = hashlib.sha256()
-    for path in itertools.chain.from_iterable(sorted(ROOT.glob(pattern)) for pattern in _SOURCES):
-        digest.update(path.name.encode() + b"\0" + path.read_bytes())
-    return digest.hexdigest()

@@ -37,7 +37,7 @@ class Deployed:
     @property
     def model_record(self) -> dict[str, Any]:
         """As runs have it."""
-        return {"name": self.model.name, "twin": self.model.twin, "files_sha256": self.model.files_sha256}
+        return self.model.record
 
     def wanted(self, case: Case, repeat: int = 1) -> Wanted:
         """How the case is deployed; chances of a router of ours are others in every repeat, as loads are."""

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from experiments.model_free.sources import content_sha256
 from experiments.prefix_sharing.study import Workload
 from harness.engine.model_files import file_sha256
 from harness.engine.trained_tokenizer import recipe
@@ -102,7 +103,7 @@ def dialogue_folder(
         raise HarnessError(f"{data}: no such file; name dialogues as ShareGPT's JSON or JSONL with --data")
     named: dict[str, Any] = {
         "dialogues": None if data is None else file_sha256(data),
-        "sources": _sources_sha256(),
+        "sources": content_sha256(_SOURCES, ROOT),
         "tokenizer": recipe(),
         "conversations": conversations,
         "arrival_rate": arrival_rate,
@@ -141,12 +142,3 @@ def mooncake_workload(path: Path, block_size: int) -> Workload:
     if facts.format != "mooncake":
         raise HarnessError(f"{path}: a trace of recorded tokens, not of Mooncake's hash_ids; --data takes dialogues")
     return Workload(MOONCAKE, None, path, facts, {})
-
-
-def _sources_sha256() -> str:
-    """Identity of the code and shapes that make traces."""
-    digest = hashlib.sha256()
-    for pattern in _SOURCES:
-        for path in sorted(ROOT.glob(pattern)):
-            digest.update(path.name.encode() + b"\0" + path.read_bytes())
-    return digest.hexdigest()

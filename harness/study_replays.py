@@ -6,9 +6,8 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from harness.engine.environment import Engine
-from harness.engine.patch_set import patches_sha256
 from harness.errors import HarnessError
-from harness.measure.replay import VLLM, engine_record
+from harness.measure.replay import VLLM, patched_engine_record
 from harness.measure.replay_batch import WantedReplay, batches, make_replays, missing
 from harness.measure.replay_job import make_job
 from harness.progress import say
@@ -57,7 +56,7 @@ class StudyReplays:
 
     def wanted(self, points: Sequence[ReplayPoint], events: bool = False) -> list[WantedReplay]:
         """Where each replay belongs; ``events``: that with an event log. Raises HarnessError, as ``make_job``."""
-        engine = {**engine_record(self.engine), "patches_sha256": patches_sha256(self.engine.pin)}
+        engine = patched_engine_record(self.engine)
         return [self._wanted(point, engine, events) for point in points]
 
     def make(self, wanted: Sequence[WantedReplay]) -> int:

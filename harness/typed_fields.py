@@ -61,4 +61,5 @@ def validated(model: type[M], document: Mapping[str, Any], place: str = "") -> M
         first = error.errors()[0]
         field = place + ".".join(str(part) for part in first["loc"])
         got = "" if isinstance(first["input"], dict) else f" (got {printable(str(first['input']), SHOWN)})"
-        raise HarnessError(f"--set {field}: {first['msg'].removeprefix('Value error, ')}{got}") from None
+        where = f"--set {field}" if field else "--set"  # fields that contradict each other have no one name
+        raise HarnessError(f"{where}: {first['msg'].removeprefix('Value error, ')}{got}") from None

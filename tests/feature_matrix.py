@@ -1,14 +1,17 @@
 """A small feature matrix for tests, and what it runs on; the worker is fake_feature_worker.py."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 
+from harness.analyse.feature_rows import Row, Shown, rows_of
 from harness.engine.environment import Engine
 from harness.engine.model_store import ModelFiles
-from harness.feature_plan import FeatureOn
+from harness.feature_plan import FeatureOn, plan_features
+from harness.feature_runs import make_features, shown_features
 from harness.measure import feature_run
 from harness.spec.features import Features
 from harness.spec.pin import load_pin
@@ -63,3 +66,18 @@ def feature_on(folder: Path, monkeypatch: pytest.MonkeyPatch, **changes: Any) ->
     engine = ThisPython(load_pin("vllm-0.32.0-cpu"), folder / "engine")
     model = ModelFiles(folder / "model", "qwen2.5-0.5b-instruct", True, None, "ab" * 32)
     return FeatureOn(model, engine, NODE, Workspace(folder), **changes)
+
+
+def made(features: Features, chosen: Sequence[str], on: FeatureOn) -> list[str]:
+    """Plan and make; what failed."""
+    return make_features(features, plan_features(features, chosen, on), on)
+
+
+def shown(features: Features, chosen: Sequence[str], on: FeatureOn) -> list[Shown]:
+    """What is stored of these cases."""
+    return shown_features(features, plan_features(features, chosen, on), on)
+
+
+def rows_by_table(features: Features, chosen: Sequence[str], on: FeatureOn) -> dict[str, list[Row]]:
+    """The rows of what is stored."""
+    return rows_of(shown(features, chosen, on), features.near_tie)

@@ -52,6 +52,11 @@ def test_the_paper_s_gpu_engine_has_serving_hooks_too():
         ({"overrides": ("prompts.min_output_tokens=1",)}, "--set prompts.min_output_tokens: "),
         ({"overrides": ("prompts.max_output_tokens=8",)}, "min_output_tokens 32 > max_output_tokens 8"),
         ({"overrides": ("threads",)}, "write it as FIELD=VALUE"),
+        (
+            {"overrides": ("prompts.words=100000",)},
+            r"--set: prompts.words 100000 \+ prompts.max_output_tokens 96 > server.max_model_len 2048: every request",
+        ),
+        ({"overrides": ("server.max_model_len=100",)}, "prompts.words 60 .* > server.max_model_len 100"),
     ],
 )
 def test_what_cannot_be_is_one_line(typed: dict[str, object], said: str):
@@ -68,6 +73,22 @@ def test_what_is_set_reaches_the_server_and_makes_a_case_of_its_own():
     assert command[command.index("--max-num-seqs") + 1] == "16"
     assert plain.case.definition(ON) != set_.case.definition(ON)
     assert plain.case.definition(ON) != plain.case.definition(replace(ON, environment={"OMP_NUM_THREADS": "2"}))
+
+
+def test_the_callers_threads_are_the_servers_and_every_features_unless_others_are_set(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+    plain = asked_of(CALL, Workspace())
+    monkeypatch.setenv("OMP_NUM_THREADS", "3")
+    more = asked_of(CALL, Workspace())
+    assert (plain.setting.threads, more.setting.threads, more.figure.features.threads) == (1, 3, 3)
+    assert plain.case.definition(ON) != more.case.definition(ON)
+    assert asked_of(replace(CALL, overrides=("threads=2",)), Workspace()).setting.threads == 2
+
+
+def test_threads_that_are_no_number_are_one_line(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("OMP_NUM_THREADS", "four")
+    with pytest.raises(HarnessError, match=r"^OMP_NUM_THREADS=four: a whole number of threads from 1 on, or unset it$"):
+        asked_of(CALL, Workspace())
 
 
 def test_the_number_of_repeats_is_no_part_of_the_case():

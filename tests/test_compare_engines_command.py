@@ -16,6 +16,7 @@ import pytest
 
 from harness import cli, cli_engines, engines_runs
 from harness.engine.environment import Installed
+from harness.engine.model_store import ModelFiles
 from harness.engines_serve import Engines
 from harness.engines_tokens import Counter
 from harness.errors import HarnessError
@@ -293,7 +294,7 @@ def serve_fakes(monkeypatch: pytest.MonkeyPatch, behaviours: dict[str, str], scr
         folder = Path(tempfile.mkdtemp(dir=scratch)) / "m"
         folder.mkdir()
         (folder / "config.json").write_text("{}")
-        model = type("Model", (), {"path": folder, "name": "m", "twin": True, "files_sha256": "0" * 64})
+        model = ModelFiles(folder, "m", True, None, "0" * 64)
         return Engines(model, {kind: Installed(build, Path(sys.prefix)) for kind in behaviours})  # type: ignore[arg-type]
 
     def command(kind: str) -> Callable[..., Command]:
@@ -361,8 +362,8 @@ def test_an_engine_that_cannot_be_installed_ends_nothing_though_it_alone_could_r
     folder = tmp_path / "m"
     folder.mkdir()
     (folder / "tokenizer.json").write_text("{}")
-    model = type("Model", (), {"path": folder, "name": "m", "twin": True, "files_sha256": "0" * 64})
-    engines = Engines(model, {}, {"vllm": "not installed: no network"})  # type: ignore[arg-type]
+    model = ModelFiles(folder, "m", True, None, "0" * 64)
+    engines = Engines(model, {}, {"vllm": "not installed: no network"})
     (folder / "config.json").write_text("{}")
     monkeypatch.setattr("harness.engines_compare.set_up_engines", lambda *_: engines)
     done = call("--serve", "vllm", *targets(fakes, "good"), *SMALL, "--json")

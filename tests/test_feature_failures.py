@@ -11,12 +11,12 @@ from harness import feature_plan
 from harness.engine.model_store import ModelFiles
 from harness.errors import HarnessError
 from harness.feature_plan import FeatureOn, Planned, plan_features
-from harness.feature_runs import different_answers, feature_manifest, feature_rows, make_features
+from harness.feature_runs import different_answers, feature_manifest
 from harness.measure import feature_heads, feature_run
 from harness.record import feature_tables as names
 from harness.record.private import Names
 from harness.spec.features import Features
-from tests.feature_matrix import EAGER, feature_on, matrix
+from tests.feature_matrix import EAGER, feature_on, made, matrix, rows_by_table, shown
 
 
 @pytest.fixture
@@ -33,7 +33,7 @@ def with_cases(**changes: dict[str, Any]) -> Features:
 
 
 def status(features: Features, chosen: tuple[str, ...], on: FeatureOn) -> dict[str, tuple[Any, ...]]:
-    return {str(row[0]): row[5:8] for row in feature_rows(features, chosen, on)[names.FEATURES.name]}
+    return {str(row[0]): row[5:8] for row in rows_by_table(features, chosen, on)[names.FEATURES.name]}
 
 
 @pytest.mark.parametrize(
@@ -47,7 +47,7 @@ def test_a_draft_that_cannot_be_made_is_one_failed_case(
 
     monkeypatch.setattr(feature_heads, "run_worker", failing)
     features = with_cases(eagle={"speculation": EAGER | {"draft": "random"}})
-    (line,) = make_features(features, ("eagle", "drafted"), on)
+    (line,) = made(features, ("eagle", "drafted"), on)
     assert line.startswith("feature eagle failed (draft): ")
     assert line.partition("; log")[0].endswith(reason) or reason in line
     assert not line.endswith("engine.log")  # there is none
@@ -67,13 +67,14 @@ def test_a_model_that_cannot_be_had_is_one_failed_case(
     monkeypatch.setattr(feature_plan, "ensure_model", failing)
     monkeypatch.setattr(feature_heads, "ensure_model", failing)
     features = with_cases(other=case if "speculation" in case else case | {"baseline": None})
-    assert make_features(features, ("other", "drafted"), on) == [
+    assert made(features, ("other", "drafted"), on) == [
         "feature other failed (model): opt-125m: a file was changed by hand"
     ]
     found = status(features, ("other", "drafted"), on)
     assert found["other"] == (names.FAILED, "opt-125m: a file was changed by hand", 0)
     assert found["drafted"] == (names.OK, names.NOTHING, 2)
-    manifest = feature_manifest(features, ("other", "drafted"), on)
+    chosen = ("other", "drafted")
+    manifest = feature_manifest(plan_features(features, chosen, on), shown(features, chosen, on))
     assert [entry["feature"] for entry in manifest["cases"]] == ["plain", "drafted"]
 
 
@@ -81,17 +82,17 @@ def test_answers_that_differ_are_told_by_case_and_those_that_are_meant_to_are_no
     synthetic = EAGER | {"config": EAGER["config"] | {"rejection_sample_method": "synthetic"}}  # type: ignore[operator]
     features = with_cases(chosen={"speculation": synthetic, "engine": {"mode": "apart"}})
     chosen = ("drafted", "apart", "chosen")
-    assert different_answers(features, chosen, on) == []  # nothing is stored
-    make_features(features, chosen, on)
-    assert different_answers(features, chosen, on) == [
+    assert different_answers(shown(features, chosen, on), features.near_tie) == []  # nothing is stored
+    made(features, chosen, on)
+    assert different_answers(shown(features, chosen, on), features.near_tie) == [
         "feature apart: 2 of 12 answers differ from plain's where no near tie explains it"
     ]
 
 
 def test_repeats_of_a_case_are_compared_with_each_other_and_all_with_the_baselines(on: FeatureOn):
     features = with_cases(drifting={"engine": {"mode": "drifting"}})
-    make_features(features, ("drifting",), on)
-    rows = feature_rows(features, ("drifting",), on)
+    made(features, ("drifting",), on)
+    rows = rows_by_table(features, ("drifting",), on)
     unlike = {row[1:3]: row[4] for row in rows[names.FEATURE_RUNS.name] if row[3] == names.UNLIKE_FIRST}
     assert unlike == {("plain", 1): 0, ("plain", 2): 0, ("drifting", 1): 0, ("drifting", 2): 1}
     outputs = {row[2]: row[3] for row in rows[names.FEATURE_OUTPUTS.name]}
@@ -100,19 +101,19 @@ def test_repeats_of_a_case_are_compared_with_each_other_and_all_with_the_baselin
 
 def test_the_largest_difference_of_log_probabilities_is_a_row(on: FeatureOn):
     features = with_cases(off={"engine": {"off": 0.25}})
-    make_features(features, ("off",), on)
-    rows = feature_rows(features, ("off",), on)[names.FEATURE_OUTPUTS.name]
+    made(features, ("off",), on)
+    rows = rows_by_table(features, ("off",), on)[names.FEATURE_OUTPUTS.name]
     assert {row[2]: row[3] for row in rows}[names.LARGEST_DIFFERENCE] == 0.25
 
 
 def test_how_far_apart_paired_runs_started_is_told(on: FeatureOn):
     features = matrix()
-    make_features(features, ("drafted",), on)
+    made(features, ("drafted",), on)
     (path,) = on.workspace.runs.glob("*/engine_anatomy/feature-plain*/2/feature.json")
     facts = json.loads(path.read_text())
     before = datetime.fromisoformat(facts["started_at"]) - timedelta(hours=50)
     path.write_text(json.dumps(facts | {"started_at": before.isoformat()}))
-    rows = feature_rows(features, ("drafted",), on)[names.FEATURE_COMPARISONS.name]
+    rows = rows_by_table(features, ("drafted",), on)[names.FEATURE_COMPARISONS.name]
     apart = [row[4] for row in rows if row[3] == names.HOURS_APART]
     assert len(apart) == len(names.COMPARED)
     assert all(isinstance(hours, float) and 49.9 < hours < 50.1 for hours in apart)
@@ -122,7 +123,7 @@ def test_a_stored_reason_names_nobodys_machine(on: FeatureOn, monkeypatch: pytes
     names_of = Names(frozenset({"machine-of-mine"}), frozenset({"somebody"}), frozenset({"/home/somebody"}))
     monkeypatch.setattr(feature_run, "names_here", lambda: names_of)
     features = with_cases(bad={"engine": {"mode": "private"}})
-    (line,) = make_features(features, ("bad",), on)
+    (line,) = made(features, ("bad",), on)
     (path,) = on.workspace.runs.glob("*/engine_anatomy/feature-bad*/1.failed-1/feature.json")
     reason = json.loads(path.read_text())["reason"]
     assert "RuntimeError: weights.bin on host" in reason

@@ -10,14 +10,14 @@ from pathlib import Path
 import pytest
 
 from harness.errors import HarnessError
-from harness.feature_plan import FeatureOn
-from harness.feature_runs import feature_manifest, feature_rows, make_features
+from harness.feature_plan import FeatureOn, plan_features
+from harness.feature_runs import feature_manifest
 from harness.measure import feature_run
 from harness.record import feature_tables as names
 from harness.record.feature_run import read_feature_run
 from harness.record.tables import parse_table, table_csv
 from harness.spec.features import Feature, Features
-from tests.feature_matrix import feature_on, matrix
+from tests.feature_matrix import feature_on, made, matrix, rows_by_table, shown
 
 ALL = ("drafted", "apart", "refusing")
 
@@ -42,16 +42,16 @@ def runs(on: FeatureOn) -> list[str]:
 
 def test_a_matrix_is_made_once_and_its_rows_say_what_was_planted(on: FeatureOn):
     features = matrix()
-    assert make_features(features, ALL, on) == []
+    assert made(features, ALL, on) == []
     of = "_qwen2.5-0.5b-instruct"
-    made = [f"feature-{name}{of}/{repeat}" for name in ("apart", "drafted", "plain") for repeat in (1, 2)]
-    assert runs(on) == sorted([*made, f"feature-refusing{of}/1.failed-1"])
+    stored = [f"feature-{name}{of}/{repeat}" for name in ("apart", "drafted", "plain") for repeat in (1, 2)]
+    assert runs(on) == sorted([*stored, f"feature-refusing{of}/1.failed-1"])
 
     before = {path: path.stat().st_mtime_ns for path in on.workspace.runs.rglob("[fm]*.json")}
-    assert make_features(features, ALL, on) == []
+    assert made(features, ALL, on) == []
     assert {path: path.stat().st_mtime_ns for path in on.workspace.runs.rglob("*") if path in before} == before
 
-    rows = feature_rows(features, ALL, on)
+    rows = rows_by_table(features, ALL, on)
     status = {row[0]: (row[5], row[6]) for row in rows[names.FEATURES.name]}
     assert status["plain"] == (names.OK, names.NOTHING)
     assert status["refusing"] == (names.REFUSED, "AssertionError: assert self.intermediate is not None")
@@ -70,7 +70,7 @@ def test_a_matrix_is_made_once_and_its_rows_say_what_was_planted(on: FeatureOn):
     assert values[f"{names.ACCEPTANCE_AT}3"] == pytest.approx(20 / 80)  # of the drafts that were so long
     assert values[names.UNLIKE_FIRST] == 0
     assert values[names.HIT_RATE] == pytest.approx(0.25)
-    manifest = feature_manifest(features, ALL, on)
+    manifest = feature_manifest(plan_features(features, ALL, on), shown(features, ALL, on))
     assert {row[0] for row in rows[names.FEATURE_RUNS.name]} <= {entry["case"] for entry in manifest["cases"]}
     assert [entry["status"] for entry in manifest["runs"]].count("failed") == 1
     for table in names.FEATURE_TABLES:
@@ -79,7 +79,7 @@ def test_a_matrix_is_made_once_and_its_rows_say_what_was_planted(on: FeatureOn):
 
 def test_a_baseline_is_made_with_its_case_and_a_smoke_has_few_prompts(on: FeatureOn, monkeypatch: pytest.MonkeyPatch):
     smoke = feature_on(on.workspace.root, monkeypatch, smoke=True)
-    make_features(matrix(), ("drafted",), smoke)
+    made(matrix(), ("drafted",), smoke)
     assert [name.partition("_")[0] for name in runs(on)] == ["feature-drafted", "feature-plain"]
     for folder in on.workspace.runs.glob("*/engine_anatomy/*/1"):
         run = read_feature_run(folder)
@@ -99,13 +99,13 @@ def test_a_baseline_is_made_with_its_case_and_a_smoke_has_few_prompts(on: Featur
 )
 def test_what_fails_is_kept_with_its_reason_and_stops_nothing_else(on: FeatureOn, mode: str, where: str, reason: str):
     features = with_mode(mode)
-    (line,) = make_features(features, ["bad"], on)
+    (line,) = made(features, ["bad"], on)
     assert line.startswith(f"feature bad failed ({where}): ")
     assert reason in line
     assert [name.rpartition("/")[2] for name in runs(on)] == ["1.failed-1", "1", "2"]  # bad is not tried twice
     (failed,) = on.workspace.runs.glob("*/engine_anatomy/*/1.failed-1")
     assert sorted(path.name for path in failed.iterdir()) == ["engine.log", "feature.json"]
-    rows = feature_rows(features, ["bad"], on)
+    rows = rows_by_table(features, ["bad"], on)
     assert [row[5] for row in rows[names.FEATURES.name]] == [names.OK, names.FAILED]
     assert rows[names.FEATURE_COMPARISONS.name] == rows[names.FEATURE_OUTPUTS.name] == []
 
@@ -113,30 +113,30 @@ def test_what_fails_is_kept_with_its_reason_and_stops_nothing_else(on: FeatureOn
 def test_a_case_can_be_repeated_less_often_than_others(on: FeatureOn):
     features = matrix()
     once = features.cases["drafted"].model_copy(update={"repeats": 1})
-    make_features(features.model_copy(update={"cases": {**features.cases, "drafted": once}}), ["drafted"], on)
+    made(features.model_copy(update={"cases": {**features.cases, "drafted": once}}), ["drafted"], on)
     assert [name.partition("_")[0][8:] + name[-2:] for name in runs(on)] == ["drafted/1", "plain/1", "plain/2"]
 
 
 def test_a_refusal_that_is_no_longer_declared_is_a_failure_and_is_tried_again(on: FeatureOn):
     features = matrix()
-    assert make_features(features, ["refusing"], on) == []
+    assert made(features, ["refusing"], on) == []
     undeclared = features.cases["refusing"].model_copy(update={"refuses": "something else"})
     changed = features.model_copy(update={"cases": {**features.cases, "refusing": undeclared}})
-    assert len(make_features(changed, ["refusing"], on)) == 1
+    assert len(made(changed, ["refusing"], on)) == 1
 
 
 def test_a_name_that_is_not_declared_is_one_clear_line(on: FeatureOn):
     with pytest.raises(HarnessError, match="--features: no feature case medusa; there is plain, drafted"):
-        make_features(matrix(), ["medusa"], on)
+        made(matrix(), ["medusa"], on)
 
 
 def test_a_damaged_run_is_named_and_not_drawn(on: FeatureOn):
     features = matrix()
-    make_features(features, ["drafted"], on)
+    made(features, ["drafted"], on)
     path = next(on.workspace.runs.glob("*/engine_anatomy/feature-plain*/1/measured.json"))
     path.write_text(json.dumps(json.loads(path.read_text()) | {"passes": []}))
     with pytest.raises(HarnessError, match=r"measured\.json: passes must be a list of objects; remove .* and repeat"):
-        feature_rows(features, ["drafted"], on)
+        rows_by_table(features, ["drafted"], on)
 
 
 def test_the_environment_is_the_cases_and_has_no_secret_of_the_caller(on: FeatureOn, monkeypatch: pytest.MonkeyPatch):
@@ -151,7 +151,7 @@ def test_the_environment_is_the_cases_and_has_no_secret_of_the_caller(on: Featur
         return real(command, environment, *more, **named)  # type: ignore[arg-type]
 
     monkeypatch.setattr(feature_run, "process_tree", watched)
-    make_features(features, ["plain"], on)
+    made(features, ["plain"], on)
     environment = seen[0]
     assert environment["OMP_NUM_THREADS"] == environment["NUMBA_NUM_THREADS"] == "1"
     assert environment["A"] == "b"
@@ -162,12 +162,11 @@ def test_a_killed_call_loses_the_run_in_progress_alone(tmp_path: Path):
     program = f"""
 from pathlib import Path
 import pytest
-from harness.feature_runs import make_features
-from tests.feature_matrix import feature_on, matrix
+from tests.feature_matrix import feature_on, made, matrix
 features = matrix()
 slow = features.cases["drafted"].model_copy(update={{"engine": {{"mode": "hang"}}}})
 features = features.model_copy(update={{"cases": {{**features.cases, "drafted": slow}}}})
-make_features(features, ["drafted"], feature_on(Path({str(tmp_path)!r}), pytest.MonkeyPatch()))
+made(features, ["drafted"], feature_on(Path({str(tmp_path)!r}), pytest.MonkeyPatch()))
 """
     process = subprocess.Popen([sys.executable, "-c", program], stderr=subprocess.PIPE, text=True)
     assert process.stderr is not None

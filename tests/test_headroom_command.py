@@ -41,6 +41,7 @@ class Fake:
     asked: list[dict[str, Any]] = field(default_factory=list)  # replays
     served: list[dict[str, Any]] = field(default_factory=list)  # points
     fails_after: int | None = None  # replays in all
+    environment: dict[str, str] = field(default_factory=dict)  # of the real engine that was started last
 
     def replay(self, _: Path, module: str, paths: tuple[Path, Path], *__: Any) -> None:
         """In the place of the worker that replays."""
@@ -56,9 +57,12 @@ class Fake:
             write_tables(Path(request["out"]), replace(replay, facts=replace(replay.facts, counters=counters)))
         write_json(paths[1], {})
 
-    def serve(self, _: Path, module: str, paths: tuple[Path, Path], *__: Any) -> None:
+    def serve(
+        self, _: Path, module: str, paths: tuple[Path, Path], environment: dict[str, str], *__: Any, **___: Any
+    ) -> None:
         """In the place of the worker with the real engine."""
         assert module == real_points.WORKER
+        self.environment = environment
         for point in json.loads(paths[0].read_text())["points"]:
             self.served.append(point)
             write_real_tables(Path(point["out"]), small_toy(blocks=10))
@@ -114,6 +118,7 @@ def fake(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Capture
     monkeypatch.setattr(headroom_command, "learn", lambda *_: pytest.fail("nobody asked for lengths"))
     monkeypatch.setattr(measured, "run_worker", found.replay)
     monkeypatch.setattr(real_points, "run_worker", found.serve)
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
     for name in NAMES:
         monkeypatch.delenv(f"HARNESS_{name}", raising=False)
     return found
@@ -167,6 +172,47 @@ def test_what_is_stored_is_not_made_again_and_the_slot_is_the_same(fake: Fake) -
     assert fake.call(*arguments).code == 0
     assert (len(fake.asked), len(fake.served)) == made
     assert {path.name: path.read_bytes() for path in slot.iterdir()} == before
+
+
+def test_points_of_other_threads_are_other_points_that_are_served_anew(
+    fake: Fake, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    arguments = ("--smoke", "--search", "naive", "--workload", "original")
+    assert fake.call(*arguments).code == 0
+    assert fake.environment["OMP_NUM_THREADS"] == "1"
+    served = len(fake.served)
+    monkeypatch.setenv("OMP_NUM_THREADS", "2")
+    assert fake.call(*arguments).code == 0
+    assert fake.environment["OMP_NUM_THREADS"] == "2"
+    assert len(fake.served) == 2 * served
+
+
+def test_threads_that_are_no_number_are_refused_before_anything_is_made(
+    fake: Fake, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OMP_NUM_THREADS", "0")
+    done = fake.call("--smoke", "--search", "naive", "--workload", "original")
+    assert (done.code, fake.stored) == (2, [])
+    assert "OMP_NUM_THREADS=0: a whole number of threads from 1 on" in done.err.splitlines()[-1]
+
+
+def test_each_models_limits_of_latency_are_its_own_step_times(fake: Fake, monkeypatch: pytest.MonkeyPatch) -> None:
+    seconds = iter((1.0, 1.0, 3.0, 3.0))  # of the first model before and after its points, then of the second
+
+    def steps(*_: object) -> list[StepRow]:
+        factor = next(seconds)
+        return [replace(step, seconds=factor * step.seconds) for step in timed_steps()]
+
+    monkeypatch.setattr(headroom_command, "calibration_steps", steps)
+    monkeypatch.setattr(headroom_command, "serve_points", lambda *_: [])
+    done = fake.call("--smoke", "--search", "naive", "--workload", "original", "--models", "opt-125m,qwen-0.5b")
+    assert done.code == 0, done.err
+    folder = fake.workspace.figure("headroom") / "node0"
+    slo = read_study_slot(folder, HEADROOM_TABLES, STUDY).manifest["workloads"]["original"]["slo"]
+    assert list(slo) == ["opt-125m", "qwen-0.5b"]
+    first, second = slo.values()
+    assert second["ttft_s"] == pytest.approx(3 * first["ttft_s"], rel=0.01)
+    assert second["tpot_s"] == pytest.approx(3 * first["tpot_s"], rel=0.01)
 
 
 def test_a_search_that_was_interrupted_goes_on_where_it_stopped(fake: Fake) -> None:

@@ -21,8 +21,8 @@ from harness.engine.environment import Engine
 from harness.engine.model_store import ModelFiles
 from harness.engine.patch_set import patches_sha256
 from harness.errors import HarnessError
-from harness.measure import parity
-from harness.measure.case import INHERITED
+from harness.measure import parity, replay
+from harness.measure.inherited import INHERITED
 from harness.record.parity_run import read_parity_facts, read_parity_run
 from harness.spec.pin import DEFAULT_CPU_PIN, load_pin
 from harness.traces.puzzles import make_puzzles
@@ -260,7 +260,7 @@ def test_the_engines_get_nothing_of_the_shell_but_what_is_allowed(call, fakes: F
 
 def test_another_patch_set_is_another_comparison(call, fakes: Fakes, monkeypatch, tmp_path: Path):
     call(*SMALL, "--dtype", "float32")
-    monkeypatch.setattr(parity_command, "patches_sha256", lambda _: "1" * 64)
+    monkeypatch.setattr(replay, "patches_sha256", lambda _: "1" * 64)
     call(*SMALL, "--dtype", "float32")
     assert fakes.asked == ["vllm", "reference"] * 2
     found = [read_parity_facts(each).engine["patches_sha256"] for each in runs(tmp_path)]

@@ -5,13 +5,12 @@ the clock, the simulator's seconds are its step-time model's, and the throughput
 with step times scaled to the other points' steps, how much of it is one factor for all: the machine's, or the model's.
 """
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from statistics import median
 
 from harness.analyse.headroom_series import Points, Setting, points_of
-from harness.record.headroom_tables import CALIBRATION, HELD_OUT, PACED, REAL, REPLAYED, SECONDS, STEPS
-from harness.record.study_slot import StudySlot
+from harness.record.headroom_tables import PACED, REAL, REPLAYED, SECONDS, STEPS
 from harness.record.tables import Cell
 
 EXACT = ("preemptions", "blocks_recomputed", "recomputed_tokens", "blocks_swapped_out", "blocks_swapped_in")
@@ -72,6 +71,11 @@ class Agreement:
     throughput_errors: tuple[float, ...]
     paced_errors: tuple[float, ...]
 
+    @property
+    def usual_throughput_error(self) -> float:
+        """The median of the sizes of ``throughput_errors``, which has some."""
+        return median(map(abs, self.throughput_errors))
+
 
 def agreement(tiers: Tiers) -> Agreement:
     """All points that are in both tiers."""
@@ -89,29 +93,3 @@ def agreement(tiers: Tiers) -> Agreement:
         throughput_errors=by_clock,
         paced_errors=paced,
     )
-
-
-@dataclass(frozen=True)
-class StepErrors:
-    """Of measured steps: how many, the median of |predicted − measured| ÷ measured, and the error of their sum."""
-
-    n: int
-    median: float
-    of_sum: float
-
-
-def step_errors(slot: StudySlot, model: str, part: str = HELD_OUT) -> StepErrors | None:
-    """What the step-time model is off by on steps of one part; None if there are none."""
-    at = {name: place for place, name in enumerate(CALIBRATION.columns)}
-    rows: Sequence[tuple[Cell, ...]] = slot.tables[CALIBRATION.name]
-    pairs = [
-        (float(row[at["measured_s"]]), float(row[at["predicted_s"]]))
-        for row in rows
-        if (row[at["model"]], row[at["part"]]) == (model, part)
-    ]
-    errors = sorted(abs(predicted - measured) / measured for measured, predicted in pairs if measured > 0)
-    if not errors:
-        return None
-    middle = (errors[(len(errors) - 1) // 2] + errors[len(errors) // 2]) / 2
-    measured = math.fsum(measured for measured, _ in pairs)
-    return StepErrors(len(errors), middle, math.fsum(predicted for _, predicted in pairs) / measured - 1)

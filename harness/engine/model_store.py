@@ -7,6 +7,7 @@ weights never are.
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from filelock import FileLock, Timeout
 
@@ -50,6 +51,11 @@ class ModelFiles:
     tokenizer_bytes: int | None = None  # size of tokenizer.json, else tokenizer.model; None = neither is there
     tensor_bytes: int | None = None  # of the checkpoint, without its files' headers
     parameters: int | None = None  # elements of its tensors
+
+    @property
+    def record(self) -> dict[str, Any]:
+        """The model, as the runs of studies state it."""
+        return {"name": self.name, "twin": self.twin, "files_sha256": self.files_sha256}
 
 
 def twin_folder(name: str, models_dir: Path) -> Path:

@@ -9,21 +9,20 @@ import shutil
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from harness.analyse.stages import API, ENGINE, WORKER
 from harness.errors import MeasurementFailed
 from harness.measure.load_process import LoadOfServer, send_load
-from harness.measure.provenance import harness_facts
+from harness.measure.provenance import harness_facts, utc_now
 from harness.measure.serving import Served, WantedServer, serving
 from harness.measure.serving_trace import Sampling, ServingTracers
 from harness.record.anatomy_run import CLIENT_FILE, TRACES, AnatomyFacts, Level, read_anatomy_run
 from harness.record.anatomy_tables import FAILED, OK
 from harness.record.load import LoadError, LoadRow, Sending
 from harness.record.load_output import OK as ANSWERED
-from harness.record.load_output import ClientRecord, read_records, summary_path
+from harness.record.load_output import ClientRecord, ClientSummary, read_records, read_summary, summary_path
 from harness.record.plain import printable
 from harness.record.routing_lines import write_records
 from harness.record.routing_store import StoredCase
@@ -88,7 +87,7 @@ class _Run:
 
     def __init__(self, job: AnatomyJob, working: Path, announce: Callable[[str], None]) -> None:
         self.job, self.working, self.announce = job, working, announce
-        self.started = datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
+        self.started = utc_now()
         self.stage = "start"
         self.raw = working / "raw"
         self.ready_s: float | None = None
@@ -126,7 +125,7 @@ class _Run:
             records, summary = send_rows(each.rows, level.concurrency, level.id, served, place)
         if abs(wall_minus_monotonic_ns() - offset_ns) > _CLOCK_STEP_NS:
             raise MeasurementFailed("the machine's wall clock was set meanwhile: the client's times cannot be placed")
-        begin_s = summary["begin_at"]
+        begin_s = summary.begin_at
         ends = [record.ended_s for record in records]
         self.levels.append(
             Level(
@@ -135,11 +134,11 @@ class _Run:
                 begin_ns=round((begin_s + min(record.sent_s for record in records)) * 1e9) - offset_ns,
                 end_ns=round((begin_s + max(ends)) * 1e9) - offset_ns,
                 wall_minus_monotonic_ns=offset_ns,
-                client=summary,
+                client=summary.document(),
             )
         )
         self.clients += [replace(record, phase=level.id) for record in records]
-        speed = sum(record.output_tokens for record in records) / summary["wall_s"]
+        speed = sum(record.output_tokens for record in records) / summary.wall_s
         self.announce(f"concurrency {level.concurrency}: {len(records)} requests, {speed:.0f} tokens/s")
 
     def facts(self, status: str, reason: str | None) -> AnatomyFacts:
@@ -178,8 +177,8 @@ class Place:
 
 def send_rows(
     rows: Sequence[LoadRow], concurrency: int, prefix: str, served: Served, place: Place
-) -> tuple[list[ClientRecord], dict[str, Any]]:
-    """Send the requests in a closed loop, by a client of its own; what it saw of each, and its summary's document.
+) -> tuple[list[ClientRecord], ClientSummary]:
+    """Send the requests in a closed loop, by a client of its own; what it saw of each, and of them all.
 
     Raises:
         MeasurementFailed: the server ended, it took too long, or a request was not answered as it was asked.
@@ -191,7 +190,7 @@ def send_rows(
     send_load(asked, lambda is_over: served.wait(is_over, place.load_s, f"the load of concurrency {concurrency}"))
     records = read_records(output)
     _refuse_incomplete(records, rows)
-    return records, json.loads(summary_path(output).read_text(encoding="utf-8"))
+    return records, read_summary(summary_path(output))
 
 
 def _refuse_incomplete(records: Sequence[ClientRecord], rows: Sequence[LoadRow]) -> None:

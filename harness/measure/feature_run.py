@@ -10,17 +10,15 @@ import tempfile
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from harness.analyse.refusal import refusal_reason
-from harness.engine.detect import device_variables
 from harness.engine.environment import Engine
 from harness.engine.process_tree import Exit, process_tree
 from harness.errors import HarnessError
-from harness.measure.case import INHERITED
-from harness.measure.provenance import harness_facts
+from harness.measure.inherited import inherited_variables
+from harness.measure.provenance import harness_facts, utc_now
 from harness.record.feature_run import LOG, MEASURED, OUTPUTS, FeatureFacts, FeatureRunError, read_feature_run
 from harness.record.feature_tables import FAILED, OK
 from harness.record.plain import printable
@@ -60,7 +58,7 @@ def make_feature_run(job: FeatureJob, engine: Engine) -> Path:
     """
     working = job.stored.begin(job.repeat)
     try:
-        started, begin = _now(), time.monotonic()
+        started, begin = utc_now(), time.monotonic()
         ended = _run(job, engine, working)
         wall_s = time.monotonic() - begin
 
@@ -96,7 +94,7 @@ def keep_failure(stored: StoredCase, repeat: int, facts: Mapping[str, Any], reas
     """
     working = stored.begin(repeat)
     try:
-        _facts(stored, repeat, facts, (DRAFTING, _kept(reason)), (_now(), 0.0)).write(working)
+        _facts(stored, repeat, facts, (DRAFTING, _kept(reason)), (utc_now(), 0.0)).write(working)
         return stored.close(repeat, working, is_ok=False)
     except OSError as error:
         raise _unwritable(error, working) from None
@@ -120,10 +118,6 @@ def _unwritable(error: OSError, working: Path) -> HarnessError:
     shutil.rmtree(working, ignore_errors=True)
     where = error.filename or working
     return HarnessError(f"{where}: cannot be written ({error.strerror or error}); mend it and repeat")
-
-
-def _now() -> str:
-    return datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
 
 
 def _kept(reason: str) -> str:
@@ -153,8 +147,7 @@ def _environment(job: FeatureJob, engine: Engine, scratch: Path) -> dict[str, st
         "VLLM_LOGGING_LEVEL": "INFO",
         "PYTHONDONTWRITEBYTECODE": "1",
     }
-    inherited = {name: os.environ[name] for name in INHERITED if name in os.environ}
-    whole = {**inherited, **device_variables(), **engine.pin.environment, **ours, **job.environment}
+    whole = {**inherited_variables(), **engine.pin.environment, **ours, **job.environment}
     return {name: value for name, value in whole.items() if value is not None}
 
 

@@ -5,24 +5,21 @@ fails is a failed run that says where and why; Ctrl-C leaves none.
 """
 
 import json
-import os
 import shutil
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from experiments.engine_anatomy.parity_study import LISTED, ParityParameters
-from harness.engine.detect import device_variables
 from harness.engine.environment import Engine
 from harness.engine.model_store import ModelFiles
 from harness.engine.planted_tensor import planted_tensor
 from harness.engine.study_worker import run_worker
 from harness.errors import HarnessError, MeasurementFailed
-from harness.measure.case import INHERITED
-from harness.measure.provenance import harness_facts
+from harness.measure.inherited import inherited_variables
+from harness.measure.provenance import harness_facts, utc_now
 from harness.record.parity_run import (
     ANSWERS,
     FAILED,
@@ -86,7 +83,7 @@ class _Run:
 
     def __init__(self, job: ParityJob, engine: Engine, working: Path, announce: Callable[[str], None]) -> None:
         self.job, self.engine, self.working, self.announce = job, engine, working, announce
-        self.started = datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
+        self.started = utc_now()
         self.stage = "vllm"
         self.seconds: dict[str, float] = {}
         self.versions: dict[str, str] = {}
@@ -141,7 +138,7 @@ class _Run:
                 self.job.environment,
                 what,
                 self.job.limit_s,
-                inherited={name: os.environ[name] for name in INHERITED if name in os.environ} | device_variables(),
+                inherited=inherited_variables(),
             )
         except HarnessError as error:
             raise MeasurementFailed(str(error)) from None

@@ -1,7 +1,8 @@
-"""Which harness measured: version, commit, and whether the checkout was changed."""
+"""Which harness measured, and when: version, commit, whether the checkout was changed; the time of day."""
 
 import functools
 import subprocess
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,11 @@ def harness_facts() -> dict[str, Any]:
     commit = _git("rev-parse", "HEAD")
     changes = _git("status", "--porcelain", "--untracked-files=no")
     return {"version": __version__, "commit": commit, "dirty": None if changes is None else bool(changes)}
+
+
+def utc_now() -> str:
+    """The time of day, as records state when they were begun: ISO 8601, UTC, to the second."""
+    return datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
 
 
 def _git(*arguments: str) -> str | None:

@@ -9,7 +9,6 @@ import json
 import tempfile
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +16,8 @@ from harness.engine.environment import Engine
 from harness.engine.model_store import ModelFiles
 from harness.engine.study_worker import run_worker
 from harness.errors import HarnessError, MeasurementFailed
-from harness.measure.provenance import harness_facts
+from harness.measure.inherited import inherited_variables
+from harness.measure.provenance import harness_facts, utc_now
 from harness.measure.real_job import RealJob
 from harness.measure.replay import engine_record
 from harness.record.real_point import COUNTED, RealEngine, RealFacts, read_counted, read_real_point
@@ -36,6 +36,16 @@ class WantedPoint:
     stored: StoredReplay
     definition: dict[str, Any]
     job: RealJob
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """Of the engine's process, beside what it inherits: part of the definition."""
+        return dict(self.definition["environment"])
+
+    @property
+    def engine_wanted(self) -> tuple[RealEngine, dict[str, str]]:
+        """Points that agree in this can share an engine."""
+        return self.job.parameters.engine, self.environment
 
 
 def missing_points(wanted: Sequence[WantedPoint], model: ModelFiles, engine: Engine) -> list[WantedPoint]:
@@ -57,13 +67,14 @@ def make_points(wanted: Sequence[WantedPoint], model: ModelFiles, engine: Engine
         MeasurementFailed: the worker failed (its last line is quoted) or took longer than ``limit_s``; what it had
             finished before is stored.
     """
-    if len({each.job.parameters.engine for each in wanted}) != 1:
+    first, *others = wanted
+    if any(each.engine_wanted != first.engine_wanted for each in others):
         raise HarnessError("points of one call share an engine; give each configuration a call of its own")
-    _check_context(wanted[0].job.parameters.engine, model)
+    _check_context(first.job.parameters.engine, model)
     for each in wanted:
         if each.stored.is_there:
             raise HarnessError(f"{each.stored.run} exists already; points are not overwritten")
-    started = datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
+    started = utc_now()
     try:
         for each in wanted:
             each.stored.define(each.definition)
@@ -108,7 +119,15 @@ def _run(wanted: Sequence[WantedPoint], model: ModelFiles, engine: Engine, limit
         request, result = Path(folder) / "request.json", Path(folder) / "result.json"
         request.write_text(json.dumps(asked), encoding="utf-8")
         try:
-            run_worker(engine.python, WORKER, (request, result), engine.pin.environment, "serving points", limit_s)
+            run_worker(
+                engine.python,
+                WORKER,
+                (request, result),
+                wanted[0].environment,
+                "serving points",
+                limit_s,
+                inherited=inherited_variables(),
+            )
         except HarnessError as error:
             raise MeasurementFailed(str(error)) from None
 
@@ -130,7 +149,7 @@ def _put_in_place(wanted: Sequence[WantedPoint], model: ModelFiles, engine: Engi
                 **making.begun(),
                 parameters=each.job.parameters,
                 trace=each.job.trace_record(),
-                model={"name": model.name, "twin": model.twin, "files_sha256": model.files_sha256},
+                model=model.record,
                 engine=engine_record(engine),
                 counters=counters,
                 seconds=seconds,

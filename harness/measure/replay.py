@@ -8,14 +8,14 @@ worker had finished before it was killed is kept, whoever killed it, and only th
 import json
 import tempfile
 from collections.abc import Sequence
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from harness.engine.environment import Engine, engine_of
+from harness.engine.patch_set import patches_sha256
 from harness.engine.study_worker import run_worker
 from harness.errors import HarnessError, MeasurementFailed
-from harness.measure.provenance import harness_facts
+from harness.measure.provenance import harness_facts, utc_now
 from harness.measure.replay_job import Job
 from harness.record.replay import ReplayError, ReplayFacts
 from harness.record.replay_making import Making
@@ -67,7 +67,7 @@ def run_replays(
     for folder in folders:
         if folder.exists():
             raise HarnessError(f"{folder} exists already; replays are not overwritten")
-    started = datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
+    started = utc_now()
     making = [Making(folder) for folder in folders]
     for each in making:
         each.begin(started, harness_facts())
@@ -132,3 +132,8 @@ def engine_record(engine: Engine) -> dict[str, Any]:
     pin = engine.pin
     reused = {"reused": engine.reused} if engine.reused else {}
     return {"pin": pin.name, "version": pin.vllm_version, "lock_sha256": pin.lock_sha256, **reused}
+
+
+def patched_engine_record(engine: Engine) -> dict[str, Any]:
+    """The same with its patch set: what of the engine defines a case."""
+    return {**engine_record(engine), "patches_sha256": patches_sha256(engine.pin)}

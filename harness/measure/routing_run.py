@@ -4,12 +4,10 @@ Whatever goes wrong on the way is a failed run that says where and why, and keep
 leaves no run, as ever; nothing that was started outlives it.
 """
 
-import json
 import shutil
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -20,12 +18,12 @@ from harness.engine.environment import Engine
 from harness.errors import MeasurementFailed
 from harness.measure.deployment import Deployment, Files, Wanted, deployed
 from harness.measure.load_process import LoadOfServer, send_load
-from harness.measure.provenance import harness_facts
+from harness.measure.provenance import harness_facts, utc_now
 from harness.measure.replica_metrics import Told, scrape, settled
 from harness.measure.routing_load import check_queries
 from harness.measure.waiting import wait_for
 from harness.record.load import LoadError, LoadParameters
-from harness.record.load_output import summary_path
+from harness.record.load_output import read_summary, summary_path
 from harness.record.plain import printable
 from harness.record.routing_facts import Phase, RoutingFacts, numbered
 from harness.record.routing_gather import gather_run
@@ -90,7 +88,7 @@ class _Run:
 
     def __init__(self, job: RoutingJob, working: Path, announce: Callable[[str], None]) -> None:
         self.job, self.working, self.announce = job, working, announce
-        self.started = datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
+        self.started = utc_now()
         self.stage = "deploy"
         self.raw, self.logs = working / "raw", working / "logs"
         self.replicas: list[str] = []
@@ -125,14 +123,14 @@ class _Run:
         asked = LoadOfServer(deployment.url, name, self.job.load, sending, phase, output, log)
         send_load(asked, lambda is_over: self._wait(deployment, is_over))
         self.clients[phase] = output
-        client = json.loads(summary_path(output).read_text(encoding="utf-8"))
+        client = read_summary(summary_path(output))
         end = time.time()
-        wanted = _completed(before) + client["completed"]
+        wanted = _completed(before) + client.completed
         after = settled(lambda: scrape(deployment.replicas), _COMPLETED, wanted, _SETTLE_S)
         self.metrics[phase] = PhaseMetrics(before, after)
-        self.phases.append(Phase(phase, client["begin_at"], end, client))
-        if not client["completed"]:
-            raise MeasurementFailed(f"none of {client['requests']} requests was completed")
+        self.phases.append(Phase(phase, client.begin_at, end, client.document()))
+        if not client.completed:
+            raise MeasurementFailed(f"none of {client.requests} requests was completed")
 
     def _wait(self, deployment: Deployment, is_over: Callable[[], bool]) -> None:
         limit_s = self.job.limits.phase

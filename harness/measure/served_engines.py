@@ -23,8 +23,8 @@ from harness.engine.process_tree import Tree, process_tree
 from harness.engine.study_worker import last_words, run_worker
 from harness.errors import MeasurementFailed
 from harness.measure.address import Address
-from harness.measure.case import INHERITED
 from harness.measure.cause import last_error
+from harness.measure.inherited import INHERITED
 from harness.record.plain import printable
 from harness.workspace import ROOT
 

@@ -10,7 +10,6 @@ import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +17,7 @@ from experiments.model_free.sources import REPLAYING, sources_sha256
 from harness.engine.environment import Engine
 from harness.engine.study_worker import run_worker
 from harness.errors import HarnessError, MeasurementFailed
-from harness.measure.provenance import harness_facts
+from harness.measure.provenance import harness_facts, utc_now
 from harness.measure.replay import engine_record, installed
 from harness.record.plain import printable
 from harness.record.replay_making import Making
@@ -141,7 +140,7 @@ def check_simulation(job: SimulationJob) -> None:
 
 
 def _make(todo: dict[Path, SimulationJob], engine: Engine, record: dict[str, Any], limit_s: float) -> None:
-    started = datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
+    started = utc_now()
     making = {run: Making(run, read_simulated, RESULT) for run in todo}
     for each in making.values():
         each.begin(started, harness_facts())

@@ -9,18 +9,15 @@ An ok run has all of them; of a failed one only anatomy.json is read.
 """
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from harness.record.anatomy_tables import CPU, CUDA, FAILED, OK, STUDY
-from harness.record.atomic import write_json
-from harness.record.bounded import UnreadableError, read_object
 from harness.record.load import LoadError
 from harness.record.load_output import ClientRecord, ClientSummary, read_records, summary_of
-from harness.record.plain import is_name, printable
-from harness.record.runcheck import fits
 from harness.record.serving_trace import API, ENGINE, WORKER, AnatomyRunError, ServingTrace, read_serving_trace
+from harness.record.versioned import check_fields, read_versioned, texts_are_names, types_of, write_facts
 
 # 1 (2026-11-29): first version.
 SCHEMA_VERSION = 1
@@ -76,8 +73,7 @@ class AnatomyFacts:
 
     def write(self, folder: Path) -> None:
         """Write ``folder/anatomy.json``, schema version first. Raises OSError."""
-        document = asdict(self)
-        write_json(folder / FILE, {"schema_version": document.pop("schema_version"), **document})
+        write_facts(folder / FILE, self)
 
 
 @dataclass(frozen=True)
@@ -121,17 +117,9 @@ def read_anatomy_facts(folder: Path) -> AnatomyFacts:
         AnatomyRunError: absent, damaged, of another schema, or it contradicts itself.
     """
     path = folder / FILE
-    try:
-        document = read_object(path, _MAX_BYTES)
-    except UnreadableError as error:
-        raise AnatomyRunError(f"{path}: {error}") from None
-    version = document.get("schema_version")
-    if version != SCHEMA_VERSION or isinstance(version, bool):
-        is_newer = isinstance(version, int | float) and version > SCHEMA_VERSION
-        told = f"schema_version is {printable(repr(version), 40)}, this harness reads {SCHEMA_VERSION}"
-        raise AnatomyRunError(f"{path}: {told}{'; it is newer: update the harness' if is_newer else ''}")
-    annotations = AnatomyFacts.__annotations__ | {"levels": list[Any]}
-    _check(document, annotations, str(path))
+    document = read_versioned(path, _MAX_BYTES, SCHEMA_VERSION, AnatomyRunError)
+    types = types_of(AnatomyFacts, levels=list[Any])
+    check_fields(document, types, str(path), AnatomyRunError, texts_are_names)
     levels = [_level(each, f"{path}: levels") for each in document["levels"]]
     facts = AnatomyFacts(**document | {"levels": levels})
     if problem := _problem(facts):
@@ -142,7 +130,7 @@ def read_anatomy_facts(folder: Path) -> AnatomyFacts:
 def _level(found: Any, where: str) -> Level:
     if not isinstance(found, dict):
         raise AnatomyRunError(f"{where}: must be a list of objects")
-    _check(found, Level.__annotations__, where)
+    check_fields(found, types_of(Level), where, AnatomyRunError, texts_are_names)
     level = Level(**found)
     if level.concurrency < 1 or not 0 <= level.begin_ns < level.end_ns <= _MAX_NS:
         raise AnatomyRunError(f"{where}: {level.id}: concurrency is at least 1, and the load ends after it begins")
@@ -151,17 +139,6 @@ def _level(found: Any, where: str) -> Level:
     except ValueError as error:
         raise AnatomyRunError(f"{where}: {level.id}: client: {error}") from None
     return level
-
-
-def _check(document: dict[str, Any], annotations: dict[str, Any], where: str) -> None:
-    if document.keys() != annotations.keys():
-        differing = ", ".join(sorted(document.keys() ^ annotations.keys()))
-        raise AnatomyRunError(f"{where}: missing or unknown keys: {differing[:200]}")
-    for name, annotation in annotations.items():
-        value = document[name]
-        is_no_name = isinstance(value, str) and name != "reason" and not is_name(value)
-        if not fits(value, annotation) or is_no_name:
-            raise AnatomyRunError(f"{where}: {name} has a value that cannot be (got {repr(value)[:80]})")
 
 
 def _problem(facts: AnatomyFacts) -> str | None:

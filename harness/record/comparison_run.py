@@ -8,18 +8,18 @@ A target that was not there, too slow or not understood has a gap with its reaso
 of a target is kept: it names hosts.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from harness.record.anatomy_tables import STUDY
-from harness.record.atomic import write_json
 from harness.record.bounded import UnreadableError, read_object
 from harness.record.load import LoadError
 from harness.record.load_output import ClientRecord, ClientSummary, read_records, summary_of
-from harness.record.plain import is_name
+from harness.record.plain import is_name, printable
 from harness.record.runcheck import fits
+from harness.record.versioned import check_fields, read_versioned, types_of, write_facts
 
 # 1 (2026-11-30): first version.
 SCHEMA_VERSION = 1
@@ -88,8 +88,7 @@ class ComparisonFacts:
 
     def write(self, folder: Path) -> None:
         """Write comparison.json, schema version first."""
-        document = asdict(self)
-        write_json(folder / FILE, {"schema_version": document.pop("schema_version"), **document})
+        write_facts(folder / FILE, self)
 
 
 @dataclass(frozen=True)
@@ -113,36 +112,6 @@ class ComparisonRun:
 def phase_of(target: str, concurrency: int) -> str:
     """The phase of a target's records at a concurrency."""
     return f"{target}/c{concurrency}"
-
-
-_TYPES: dict[str, Any] = {
-    "case": str,
-    "run": int,
-    "status": str,
-    "started_at": str,
-    "parameters": dict[str, Any],
-    "tokenizer": dict[str, Any] | None,
-    "model": dict[str, Any] | None,
-    "node": dict[str, Any],
-    "harness": dict[str, Any],
-    "greedy": dict[str, list[list[int]]],
-}
-_TARGET = {
-    "name": str,
-    "kind": str,
-    "model": str | None,
-    "engine": dict[str, Any] | None,
-    "ready_s": float | None,
-    "gap": str | None,
-}
-_LEVEL = {
-    "target": str,
-    "concurrency": int,
-    "place": int,
-    "client": dict[str, Any],
-    "cpu_s": float | None,
-    "others_cpu_s": float | None,
-}
 
 
 def read_comparison(folder: Path) -> ComparisonRun:
@@ -170,31 +139,19 @@ def read_comparison(folder: Path) -> ComparisonRun:
 
 
 def _facts(path: Path) -> ComparisonFacts:
-    try:
-        found = read_object(path, _MAX_BYTES)
-    except UnreadableError as error:
-        raise ComparisonError(f"{path}: {error}") from None
-    if found.get("schema_version") != SCHEMA_VERSION or found.get("study") != STUDY:
-        raise ComparisonError(f"{path}: no comparison of engines (schema_version {SCHEMA_VERSION})")
-    _check(path, found, _TYPES)
-    targets = [TargetFacts(**entry) for entry in _entries(path, found, "targets", _TARGET)]
-    levels = [Level(**entry) for entry in _entries(path, found, "levels", _LEVEL)]
+    found = read_versioned(path, _MAX_BYTES, SCHEMA_VERSION, ComparisonError)
+    entries = list[dict[str, Any]]
+    check_fields(found, types_of(ComparisonFacts, targets=entries, levels=entries), str(path), ComparisonError)
+    if found["study"] != STUDY:
+        raise ComparisonError(f"{path}: no comparison of engines, but of study {printable(found['study'], 40)}")
+    targets = [TargetFacts(**_entry(path, "targets", each, TargetFacts)) for each in found["targets"]]
+    levels = [Level(**_entry(path, "levels", each, Level)) for each in found["levels"]]
     names = [target.name for target in targets]
     if not all(map(is_name, names)) or any(level.target not in names for level in levels):
         raise ComparisonError(f"{path}: a level is of no target, or a target has no name")
-    return ComparisonFacts(**{name: found[name] for name in _TYPES}, targets=targets, levels=levels)
+    return ComparisonFacts(**found | {"targets": targets, "levels": levels})
 
 
-def _entries(path: Path, found: Mapping[str, Any], name: str, types: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
-    entries = found.get(name)
-    if not fits(entries, list[dict[str, Any]]) or entries is None:
-        raise ComparisonError(f"{path}: {name} must be a list of objects")
-    for entry in entries:
-        _check(path, entry, types)
-        yield {key: entry[key] for key in types}
-
-
-def _check(path: Path, found: Mapping[str, Any], types: Mapping[str, Any]) -> None:
-    for name, annotation in types.items():
-        if name not in found or not fits(found[name], annotation):
-            raise ComparisonError(f"{path}: {name} is missing or of another type")
+def _entry(path: Path, name: str, entry: dict[str, Any], kind: type[Any]) -> dict[str, Any]:
+    check_fields(entry, types_of(kind), f"{path}: {name}", ComparisonError)
+    return entry

@@ -6,17 +6,15 @@ outputs.jsonl  its answers, one a line, in the order of the prompts; only of an 
 engine.log     what the engine said
 """
 
-import json
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
 from harness.record.anatomy_tables import STUDY
-from harness.record.atomic import write_json
 from harness.record.bounded import DECODER, UnreadableError, open_regular, read_object
 from harness.record.feature_tables import FAILED, OK
 from harness.record.plain import is_name, printable
-from harness.record.runcheck import fits
+from harness.record.versioned import check_fields, read_versioned, types_of, write_facts
 
 # 2 (2026-11-30): runners_up beside gaps; drafted_by_position; failed_in may be draft.
 # 1 (2026-11-29): first version.
@@ -56,8 +54,7 @@ class FeatureFacts:
 
     def write(self, folder: Path) -> None:
         """Write ``folder/feature.json``, schema version first. Raises OSError."""
-        document = asdict(self)
-        write_json(folder / FILE, {"schema_version": document.pop("schema_version"), **document})
+        write_facts(folder / FILE, self)
 
 
 @dataclass(frozen=True)
@@ -176,12 +173,7 @@ def read_outputs(path: Path) -> list[Output]:
 
 
 def _facts(path: Path) -> FeatureFacts:
-    document = _object(path)
-    version = document.get("schema_version")
-    if version != SCHEMA_VERSION or isinstance(version, bool):
-        raise FeatureRunError(
-            f"{path}: schema_version is {printable(repr(version), 40)}, this harness reads {SCHEMA_VERSION}"
-        )
+    document = read_versioned(path, _MAX_BYTES, SCHEMA_VERSION, FeatureRunError)
     facts: FeatureFacts = _made(document, FeatureFacts, str(path))
     wrong = {
         f"study is {facts.study}, not {STUDY}": facts.study != STUDY,
@@ -204,13 +196,7 @@ def _object(path: Path) -> dict[str, Any]:
 
 def _made(document: dict[str, Any], kind: type[Record], where: str) -> Record:
     """The document as a record with exactly these fields, in their types, and numbers that can be."""
-    types = kind.__annotations__
-    if document.keys() != types.keys():
-        raise FeatureRunError(f"{where}: missing or unknown keys: {', '.join(sorted(document.keys() ^ types.keys()))}")
-    for name, annotation in types.items():
-        value = document[name]
-        if not fits(value, annotation) or not _can_be(value):
-            raise FeatureRunError(f"{where}: {name} has a value that cannot be (got {json.dumps(value)[:80]})")
+    check_fields(document, types_of(kind), where, FeatureRunError, lambda _, value: _can_be(value))
     return kind(**document)
 
 

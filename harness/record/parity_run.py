@@ -11,15 +11,15 @@ Log-probabilities are natural ones. n: tokens of an answer; k: tokens listed at 
 import json
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
 from harness.record.anatomy_tables import STUDY
-from harness.record.atomic import write_json, write_text
-from harness.record.bounded import DECODER, UnreadableError, open_regular, read_object
+from harness.record.atomic import write_text
+from harness.record.bounded import DECODER, open_regular
 from harness.record.plain import printable
-from harness.record.runcheck import fits
+from harness.record.versioned import check_fields, read_versioned, types_of, write_facts
 
 # 1 (2026-11-29): first version.
 SCHEMA_VERSION = 1
@@ -87,7 +87,7 @@ class ParityFacts:
     versions: dict[str, str]  # of vllm, torch, transformers, as imported; empty where vLLM did not answer
     chat: bool | None  # whether the prompts were put into the tokenizer's chat template
     seconds: dict[str, float]  # of each process, wall clock
-    environment: dict[str, str]  # of both processes, beside what they inherit (harness/measure/case.py)
+    environment: dict[str, str]  # of both processes, beside what they inherit (harness/measure/inherited.py)
     node: dict[str, Any]
     harness: dict[str, Any]
     study: str = STUDY
@@ -95,8 +95,7 @@ class ParityFacts:
 
     def write(self, folder: Path) -> None:
         """Write ``folder/parity.json``, schema version first. Raises OSError."""
-        document = asdict(self)
-        write_json(folder / FILE, {"schema_version": document.pop("schema_version"), **document})
+        write_facts(folder / FILE, self)
 
 
 @dataclass(frozen=True)
@@ -140,13 +139,7 @@ def checked_run(
 def read_parity_facts(folder: Path) -> ParityFacts:
     """Read ``folder/parity.json``. Raises ParityRunError: absent, damaged, or of another schema."""
     path = folder / FILE
-    try:
-        document = read_object(path, _MAX_FACTS)
-    except UnreadableError as error:
-        raise ParityRunError(f"{path}: {error}") from None
-    if document.get("schema_version") != SCHEMA_VERSION:
-        told = printable(repr(document.get("schema_version")), 40)
-        raise ParityRunError(f"{path}: schema_version is {told}, this harness reads {SCHEMA_VERSION}")
+    document = read_versioned(path, _MAX_FACTS, SCHEMA_VERSION, ParityRunError)
     facts = _object(document, ParityFacts, str(path))
     if facts.status not in (OK, FAILED) or (facts.status == OK) != (facts.reason is None):
         raise ParityRunError(f"{path}: it does not say how it ended")
@@ -185,12 +178,9 @@ Object = TypeVar("Object", Prompt, Answer, Reference, ParityFacts)
 
 
 def _object(document: dict[str, Any], kind: type[Object], where: str) -> Object:
-    types = {each.name: each.type for each in fields(kind)}
-    if document.keys() != types.keys():
-        raise ParityRunError(f"{where}: missing or unknown keys: {', '.join(sorted(document.keys() ^ types.keys()))}")
+    types = types_of(kind)
+    check_fields(document, types, where, ParityRunError)
     for name, annotation in types.items():
-        if not fits(document[name], annotation):
-            raise ParityRunError(f"{where}: {name} has a value that cannot be (got {repr(document[name])[:80]})")
         if annotation == list[list[float]]:
             _check_finite(document[name], f"{where}: {name}")
     return kind(**document)

@@ -11,14 +11,14 @@ Times but those of steps.csv are in seconds since the point's begin, or, with ar
 """
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from harness.record.atomic import write_json
 from harness.record.plain import printable
 from harness.record.replay import Counters, checked, json_object
 from harness.record.replay_rows import OccupancyRow, ReplayError, RequestRow, read_rows, read_table
+from harness.record.versioned import read_versioned, write_facts
 
 # 1 (2026-11-29): first version.
 SCHEMA_VERSION = 1
@@ -26,6 +26,7 @@ FILE = "real.json"
 STEPS = "steps.csv"
 COUNTED = "counted.json"  # of the worker, before real.json takes its place
 ARRIVALS = ("steps", "seconds")
+_MAX_BYTES = 1 << 20
 
 
 @dataclass(frozen=True)
@@ -78,8 +79,7 @@ class RealFacts:
 
     def write(self, folder: Path) -> None:
         """Write ``folder/real.json``, schema version first."""
-        document = asdict(self)
-        write_json(folder / FILE, {"schema_version": document.pop("schema_version"), **document})
+        write_facts(folder / FILE, self)
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,10 +156,7 @@ def read_counted(folder: Path) -> tuple[Counters, Seconds]:
 
 
 def _read_facts(path: Path) -> RealFacts:
-    document = json_object(path)
-    if document.get("schema_version") != SCHEMA_VERSION:
-        found = printable(repr(document.get("schema_version")), 40)
-        raise ReplayError(f"{path}: schema_version is {found}, this harness reads {SCHEMA_VERSION}")
+    document = read_versioned(path, _MAX_BYTES, SCHEMA_VERSION, ReplayError)
     whole = checked(document, RealFacts, dict.fromkeys(("parameters", "counters", "seconds"), dict), str(path))
     parameters = checked(whole["parameters"], RealParameters, {"engine": dict}, f"{path}: parameters")
     engine = RealEngine(**checked(parameters["engine"], RealEngine, {}, f"{path}: engine"))

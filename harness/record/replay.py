@@ -9,16 +9,14 @@ Times are seconds of the replay's virtual clock, ``wall_s`` aside. What every nu
 """
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from harness.record.atomic import write_json
 from harness.record.bounded import UnreadableError, read_object
-from harness.record.plain import printable
 from harness.record.replay_rows import MAX_COUNT, GapRow, HitRow, OccupancyRow, RequestRow, read_rows
 from harness.record.replay_rows import ReplayError as ReplayError
-from harness.record.runcheck import fits
+from harness.record.versioned import check_fields, read_versioned, types_of, write_facts
 
 # 1 (2026-11-29): first version.
 # 2 (2026-11-29): parameters headroom and offload; counters of swapping.
@@ -115,8 +113,7 @@ class ReplayFacts:
 
     def write(self, folder: Path) -> None:
         """Write ``folder/replay.json``, schema version first."""
-        document = asdict(self)
-        write_json(folder / FILE, {"schema_version": document.pop("schema_version"), **document})
+        write_facts(folder / FILE, self)
 
 
 @dataclass(frozen=True)
@@ -152,10 +149,7 @@ def read_replay(folder: Path) -> Replay:
 def read_facts(folder: Path) -> ReplayFacts:
     """Read ``folder/replay.json`` alone. Raises as ``read_replay``."""
     path = folder / FILE
-    document = json_object(path)
-    if document.get("schema_version") != SCHEMA_VERSION:
-        found = printable(repr(document.get("schema_version")), 40)
-        raise ReplayError(f"{path}: schema_version is {found}, this harness reads {SCHEMA_VERSION}")
+    document = read_versioned(path, _MAX_BYTES, SCHEMA_VERSION, ReplayError)
     whole = checked(document, ReplayFacts, {"parameters": dict, "counters": dict}, str(path))
     parameters = checked(whole["parameters"], Parameters, {"step_time": dict}, f"{path}: parameters")
     step_time = StepTime(**checked(parameters["step_time"], StepTime, {}, f"{path}: step_time"))
@@ -184,15 +178,12 @@ def checked(document: dict[str, Any], kind: type[Any], instead: dict[str, Any], 
     Raises:
         ReplayError: it has not; ``where`` and the first such field are named.
     """
-    types = {each.name: instead.get(each.name, each.type) for each in fields(kind)}
-    if set(document) != set(types):
-        raise ReplayError(f"{where}: missing or unknown keys: {', '.join(sorted(set(document) ^ set(types)))[:200]}")
-    for name, annotation in types.items():
-        value = document[name]
-        number = isinstance(value, int | float)
-        if not fits(value, annotation) or (number and not 0 <= value <= MAX_COUNT):
-            raise ReplayError(f"{where}: {name} has a value that cannot be (got {printable(repr(value), 80)})")
+    check_fields(document, types_of(kind, **instead), where, ReplayError, _can_be)
     return document
+
+
+def _can_be(_: str, value: Any) -> bool:
+    return not isinstance(value, int | float) or 0 <= value <= MAX_COUNT
 
 
 def _twice_counted(replay: Replay) -> list[tuple[str, int, int]]:

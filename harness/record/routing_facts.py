@@ -1,16 +1,14 @@
 """routing.json: what a run of the routing study was asked, of which model and engine, and how it ended."""
 
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from harness.record.atomic import write_json
 from harness.record.bounded import UnreadableError, read_object
 from harness.record.load_output import ClientSummary, summary_of
-from harness.record.plain import is_name, printable
 from harness.record.routing_lines import RoutingRunError, checked
 from harness.record.routing_tables import COLD, FAILED, OK, STRATEGIES, STUDY, WARM
-from harness.record.runcheck import fits
+from harness.record.versioned import check_fields, read_versioned, texts_are_names, types_of, write_facts
 
 # 1 (2026-11-29): first version.
 SCHEMA_VERSION = 1
@@ -81,8 +79,7 @@ class RoutingFacts:
 
     def write(self, folder: Path) -> None:
         """Write ``folder/routing.json``, schema version first. Raises OSError."""
-        document = asdict(self)
-        write_json(folder / FILE, {"schema_version": document.pop("schema_version"), **document})
+        write_facts(folder / FILE, self)
 
 
 def numbered(ids: list[str]) -> list[Replica]:
@@ -97,13 +94,9 @@ def read_routing_facts(folder: Path) -> RoutingFacts:
         RoutingRunError: absent, damaged, of another schema, or it contradicts itself.
     """
     path = folder / FILE
-    document = json_object(path)
-    version = document.get("schema_version")
-    if version != SCHEMA_VERSION or isinstance(version, bool):
-        is_newer = isinstance(version, int | float) and version > SCHEMA_VERSION
-        told = f"schema_version is {printable(repr(version), 40)}, this harness reads {SCHEMA_VERSION}"
-        raise RoutingRunError(f"{path}: {told}{'; it is newer: update the harness' if is_newer else ''}")
-    _check_top(document, str(path))
+    document = read_versioned(path, _MAX_BYTES, SCHEMA_VERSION, RoutingRunError)
+    types = types_of(RoutingFacts, replicas=list[Any], phases=list[Any])
+    check_fields(document, types, str(path), RoutingRunError, texts_are_names)
     for name in ("replicas", "phases"):
         if not all(isinstance(entry, dict) for entry in document[name]):
             raise RoutingRunError(f"{path}: {name} must be a list of objects")
@@ -121,18 +114,6 @@ def json_object(path: Path) -> dict[str, Any]:
         return read_object(path, _MAX_BYTES)
     except UnreadableError as error:
         raise RoutingRunError(f"{path}: {error}") from None
-
-
-def _check_top(document: dict[str, Any], where: str) -> None:
-    """The fields' types; the objects among them hold whatever the run says of itself."""
-    annotations = RoutingFacts.__annotations__ | {"replicas": list[Any], "phases": list[Any]}
-    if document.keys() != annotations.keys():
-        differing = ", ".join(sorted(document.keys() ^ annotations.keys()))
-        raise RoutingRunError(f"{where}: missing or unknown keys: {differing[:200]}")
-    for name, annotation in annotations.items():
-        value = document[name]
-        if not fits(value, annotation) or (isinstance(value, str) and name != "reason" and not is_name(value)):
-            raise RoutingRunError(f"{where}: {name} has a value that cannot be (got {repr(value)[:80]})")
 
 
 def _phase(found: dict[str, Any], where: str) -> Phase:

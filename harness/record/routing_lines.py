@@ -5,7 +5,7 @@ Every line has exactly the fields of its kind, in their types, and values that c
 
 import json
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import asdict, fields
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -13,7 +13,7 @@ from harness.record.atomic import write_text
 from harness.record.bounded import DECODER, UnreadableError, open_regular
 from harness.record.plain import is_name, printable
 from harness.record.routing_records import EVENTS, Decision
-from harness.record.runcheck import fits
+from harness.record.versioned import check_fields, types_of
 
 MAX_NUMBER = 10**15
 _MAX_FILE = 1 << 30
@@ -63,14 +63,7 @@ def checked(document: dict[str, Any], kind: type[Any], where: str) -> dict[str, 
     Raises:
         RoutingRunError: it has not; ``where`` and the first such field are named.
     """
-    types = {each.name: each.type for each in fields(kind)}
-    if document.keys() != types.keys():
-        differing = ", ".join(sorted(document.keys() ^ types.keys()))
-        raise RoutingRunError(f"{where}: missing or unknown keys: {differing[:200]}")
-    for name, annotation in types.items():
-        value = document[name]
-        if not fits(value, annotation) or not _can_be(value):
-            raise RoutingRunError(f"{where}: {name} has a value that cannot be (got {repr(value)[:80]})")
+    check_fields(document, types_of(kind), where, RoutingRunError, lambda _, value: _can_be(value))
     return document
 
 

@@ -1,16 +1,16 @@
 """run.json: the record of one run. Raw samples and facts only; no statistic is ever stored in a run."""
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
-from harness.record.atomic import write_json
 from harness.record.bounded import UnreadableError, parse_json, read_bounded
 from harness.record.plain import printable
 from harness.record.runcheck import KINDS as KINDS
 from harness.record.runcheck import STATUSES as STATUSES
 from harness.record.runcheck import problem
+from harness.record.versioned import write_facts
 
 # 1 (2026-11-20): first version.
 # 2 (2026-11-20): failed_process, phases_by_process, window, round.
@@ -85,8 +85,7 @@ class Run:
 
     def write(self, folder: Path) -> None:
         """Write ``folder/run.json``, schema version first."""
-        document = asdict(self)
-        write_json(folder / "run.json", {"schema_version": document.pop("schema_version"), **document})
+        write_facts(folder / "run.json", self)
 
 
 def last_warm_up(runs: Sequence[Run]) -> Run | None:

@@ -8,16 +8,16 @@ Times are seconds of the virtual clock, ``wall_s`` aside. What every number mean
 
 import math
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from harness.record.atomic import write_json
 from harness.record.replay import StepTime, checked, json_object
 from harness.record.replay_rows import ReplayError
 from harness.record.routing_tables import STRATEGIES
 from harness.record.slotcheck import SlotError
 from harness.record.tables import Cell, Table, read_table
+from harness.record.versioned import read_versioned, write_facts
 
 SCHEMA_VERSION = 1  # 2026-11-29
 FILE = "simulated.json"
@@ -25,6 +25,7 @@ RESULT = "result.json"  # the worker's; simulated.json takes its place
 FOLLOWED = "followed"  # the reason of a request that went where a real router had sent it
 MOST_REPLICAS = 4096
 _COUNT = 1e15
+_MAX_BYTES = 1 << 20
 
 REQUESTS = Table(
     "requests.csv",
@@ -100,8 +101,7 @@ class SimulatedFacts:
 
     def write(self, folder: Path) -> None:
         """Write ``folder/simulated.json``, schema version first."""
-        document = asdict(self)
-        write_json(folder / FILE, {"schema_version": document.pop("schema_version"), **document})
+        write_facts(folder / FILE, self)
 
 
 @dataclass(frozen=True)
@@ -119,10 +119,7 @@ def read_simulated(folder: Path) -> Simulated:
         ReplayError: a file is absent or damaged, of an unknown schema, or the files contradict each other.
     """
     path = folder / FILE
-    document = json_object(path)
-    if document.get("schema_version") != SCHEMA_VERSION:
-        found = repr(document.get("schema_version"))[:40]
-        raise ReplayError(f"{path}: schema_version is {found}, this harness reads {SCHEMA_VERSION}")
+    document = read_versioned(path, _MAX_BYTES, SCHEMA_VERSION, ReplayError)
     whole = checked(document, SimulatedFacts, {"parameters": dict, "result": dict}, str(path))
     facts = SimulatedFacts(
         **whole

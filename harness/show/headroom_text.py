@@ -1,8 +1,9 @@
 """What the head-room figure says of its data: whose, which workloads, how many, intervals, clock, SLO and rules."""
 
+from collections.abc import Sequence
 from typing import Any
 
-from harness.analyse.headroom_agreement import Tiers, agreement, step_errors
+from harness.analyse.headroom_agreement import Tiers, agreement
 from harness.analyse.headroom_choice import LEAVE_OUT_FROM, RULE
 from harness.analyse.headroom_series import groups_of, slot_points
 from harness.record.headroom_tables import MEMORY, POINTS, RECOMPUTE, SWAP
@@ -63,10 +64,9 @@ def real_caption(side: StudySide, tiers: Tiers) -> list[str]:
         )
     if errors := found.throughput_errors:
         worst = max(errors, key=abs)
-        middle = sorted(map(abs, errors))[len(errors) // 2]
         sentences.append(
-            f"By the clock: simulated ÷ real throughput is off by {middle:.1%} in the median, {worst:+.1%} at most "
-            f"(n={len(errors)} points, one run each, so no interval)."
+            f"By the clock: simulated ÷ real throughput is off by {found.usual_throughput_error:.1%} in the median, "
+            f"{worst:+.1%} at most (n={len(errors)} points, one run each, so no interval)."
         )
     if paced := found.paced_errors:
         sentences.append(
@@ -75,12 +75,7 @@ def real_caption(side: StudySide, tiers: Tiers) -> list[str]:
             "wrong for all of them alike. Real throughputs are one run each: not to compare policies by."
         )
     for model in _facts(side.slot, "step_time"):
-        if errors_of := step_errors(side.slot, model):
-            sentences.append(
-                f"Step times of {model}: {errors_of.n} held-out steps (of points by the clock, if there are any) are "
-                f"off by {errors_of.median:.1%} in the median, their sum by {errors_of.of_sum:+.1%}."
-            )
-        sentences.append(_clock(side.slot, model))
+        sentences += [*_held_out(side.slot, model), _clock(side.slot, model)]
     return sentences
 
 
@@ -118,18 +113,37 @@ def _workloads(slot: StudySlot) -> str:
     return f"Workloads: {'; '.join(told)}." if told else "The workloads are not described."
 
 
-def _clock(slot: StudySlot, model: str) -> str:
+def _held_out(slot: StudySlot, model: str) -> list[str]:
+    """How well the step times predict steps that they were not fitted to: all of them, not the rows of a table."""
+    names = ("steps", "median_abs_pct_error", "total_pct_error")
+    numbers = _numbers(slot, model, [f"held_out_{name}" for name in names])
+    if numbers is None:
+        return []
+    steps, usual, total = numbers
+    return [
+        f"Step times of {model}: {steps:,} held-out steps (of points by the clock, if there are any) are off by "
+        f"{usual / 100:.1%} in the median, their sum by {total / 100:+.1%}."
+    ]
+
+
+def _numbers(slot: StudySlot, model: str, names: Sequence[str]) -> list[float] | None:
+    """What the manifest says of a model's step times; None: not all of these."""
     facts = _facts(slot, "step_time").get(model)
-    facts = facts if isinstance(facts, dict) else {}
-    given = [facts.get(name) for name in ("base_s", "prefill_token_s", "decode_seq_s", "context_token_s")]
+    given = [facts.get(name) for name in names] if isinstance(facts, dict) else []
     numbers = [value for value in given if isinstance(value, int | float)]
-    if len(numbers) < len(given):
+    return numbers if len(numbers) == len(names) else None
+
+
+def _clock(slot: StudySlot, model: str) -> str:
+    numbers = _numbers(slot, model, ("base_s", "prefill_token_s", "decode_seq_s", "context_token_s"))
+    if numbers is None:
         return f"The step-time model of {model} is not recorded."
     base, prefill, decode, context = numbers
     twin = _facts(slot, "models").get(model)
     of_twin = isinstance(twin, dict) and twin.get("twin")
     engine = "a real engine of this model's structural twin (random weights)" if of_twin else "the real engine"
-    quality = f", R² {facts['r2']:.3f}" if isinstance(facts.get("r2"), int | float) else ""
+    r2 = _numbers(slot, model, ["r2"])
+    quality = f", R² {r2[0]:.3f}" if r2 else ""
     return (
         f"Simulated seconds of {model}: {_time(base)} + {_time(prefill)} per prefill token + {_time(decode)} per "
         f"decoding sequence + {_time(context)} per token of context, calibrated on steps of {engine}{quality}."

@@ -74,6 +74,14 @@ class Setting(BaseModel):
     prompts: Prompts
     server: Server
 
+    @model_validator(mode="after")
+    def _fits(self) -> Self:
+        least = self.prompts.words + self.prompts.max_output_tokens  # a word is at least one token
+        if least > self.server.max_model_len:
+            asked = f"prompts.words {self.prompts.words} + prompts.max_output_tokens {self.prompts.max_output_tokens}"
+            raise ValueError(f"{asked} > server.max_model_len {self.server.max_model_len}: every request is refused")
+        return self
+
 
 class Sampled(BaseModel):
     """How long, and how often, rows of every token are made."""

@@ -5,11 +5,10 @@ from typing import Any
 
 import pytest
 
-from harness.analyse.headroom_agreement import agreement, in_both, step_errors, tiers_of
+from harness.analyse.headroom_agreement import Agreement, agreement, in_both, tiers_of
 from harness.analyse.headroom_rows import HeadroomPoint, point_rows
-from harness.record.headroom_tables import CALIBRATION, PACED, REAL, REPLAYED, SECONDS, STEPS
-from harness.record.study_slot import StudySlot
-from tests.headroom_slot import MODEL, made_point
+from harness.record.headroom_tables import PACED, REAL, REPLAYED, SECONDS, STEPS
+from tests.headroom_slot import made_point
 
 
 def rows_of(*points: HeadroomPoint) -> list[tuple[Any, ...]]:
@@ -65,10 +64,6 @@ def test_a_real_count_of_zero_has_no_relative_error():
     assert (found.real, found.error) == (0, None)
 
 
-def test_errors_of_the_step_time_model_are_those_of_held_out_steps():
-    rows = [(MODEL, step, "held out", 0, 1, 10, measured, 1.0) for step, measured in enumerate([0.5, 1.0, 2.0])]
-    slot = StudySlot({}, {CALIBRATION.name: [*rows, (MODEL, 3, "fit", 0, 1, 10, 9.0, 1.0)]})
-    found = step_errors(slot, MODEL)
-    assert found is not None
-    assert (found.n, found.median, found.of_sum) == (3, 0.5, pytest.approx(3 / 3.5 - 1))
-    assert step_errors(slot, "another") is None
+def test_the_usual_error_of_an_even_number_of_points_is_the_mean_of_the_two_in_the_middle():
+    found = Agreement(4, 4, (), throughput_errors=(-0.1, 0.4, 0.2, -0.8), paced_errors=())
+    assert found.usual_throughput_error == pytest.approx(0.3)

@@ -7,13 +7,12 @@ import pytest
 from harness.engine.environment import ensure_engine
 from harness.engine.model_store import ensure_model
 from harness.feature_plan import FeatureOn
-from harness.feature_runs import feature_rows, make_features
 from harness.record import feature_tables as names
 from harness.record.feature_run import read_feature_run
 from harness.spec.features import Features
 from harness.spec.pin import load_pin
 from harness.workspace import Workspace
-from tests.feature_matrix import NODE, declared
+from tests.feature_matrix import NODE, declared, made, rows_by_table
 
 
 class Models(Workspace):
@@ -43,7 +42,7 @@ def test_a_random_head_drafts_and_what_is_accepted_is_counted_by_position(tmp_pa
     quick = {"TORCHDYNAMO_DISABLE": "1"}  # what vLLM compiles to rank log-probabilities takes longer than the rest
     alone = declared.cases["eagle"].model_copy(update={"baseline": None, "environment": quick})  # one start
     declared = declared.model_copy(update={"cases": {"eagle": alone}})
-    assert make_features(declared, ["eagle"], on(tmp_path)) == []
+    assert made(declared, ["eagle"], on(tmp_path)) == []
     (folder,) = tmp_path.glob("runs/*/engine_anatomy/feature-eagle*/1")
     run = read_feature_run(folder)
     assert run.measured is not None
@@ -60,8 +59,8 @@ def test_speculation_and_parallel_engines_answer_as_their_baselines(tmp_path: Pa
     cases = ("draft-target", "draft-noised", "medusa", "eagle3", "ngram", "cached", "chunked-256", "tensor-2",
              "pipeline-2-buffers", "pipeline-2-eager", "synthetic")  # fmt: skip
     declared, where = features(24, cases), on(tmp_path)
-    assert make_features(declared, cases, where) == []
-    rows = feature_rows(declared, cases, where)
+    assert made(declared, cases, where) == []
+    rows = rows_by_table(declared, cases, where)
     compared = {(row[0], row[2]): row[3] for row in rows[names.FEATURE_OUTPUTS.name]}
     there = set(cases) - {"pipeline-2-eager", "synthetic"}
     assert {name: compared.get((name, names.ANSWERS)) for name in there} == dict.fromkeys(there, 24)

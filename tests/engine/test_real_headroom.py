@@ -102,7 +102,8 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     ):
         paths = folder / "request.json", folder / f"{worker}.json"
         paths[0].write_text(json.dumps(request), encoding="utf-8")
-        run_worker(engine.python, worker, paths, {"PYTHONDONTWRITEBYTECODE": "1"}, worker, 300)
+        environment = {"PYTHONDONTWRITEBYTECODE": "1", "OMP_NUM_THREADS": "1"}
+        run_worker(engine.python, worker, paths, environment, worker, 300)
     return folder
 
 

@@ -15,11 +15,14 @@ import pytest
 
 from harness.anatomy_load import level_rows, warm_rows
 from harness.errors import HarnessError
+from harness.measure import anatomy_run
 from harness.measure.address import free_port
 from harness.measure.anatomy_run import AnatomyJob, LevelJob, make_anatomy_run
+from harness.measure.load_process import LoadOfServer
 from harness.measure.serving import WantedServer
 from harness.measure.serving_trace import Sampling
 from harness.record.anatomy_run import read_anatomy_facts, read_anatomy_run
+from harness.record.load_output import summary_path
 from harness.record.routing_store import StoredCase
 from harness.spec.anatomy import Limits, LoadLevel, Prompts
 from tests.measure.fake_engine import NODE
@@ -102,6 +105,20 @@ def test_what_fails_is_a_run_that_says_where_and_why_and_keeps_the_servers_log(
     assert re.search(reason, facts.reason)
     assert (folder / "server.log").exists()
     assert not left_over()
+
+
+def test_a_summary_of_the_client_that_is_cut_off_is_a_failed_run(make: Make, monkeypatch: pytest.MonkeyPatch):
+    real = anatomy_run.send_load
+
+    def cutting(asked: LoadOfServer, wait: Callable[..., None]) -> None:
+        real(asked, wait)
+        summary = summary_path(asked.output)
+        summary.write_text(summary.read_text()[:40])
+
+    monkeypatch.setattr(anatomy_run, "send_load", cutting)
+    facts = read_anatomy_facts(make())
+    assert (facts.status, facts.failed_in) == ("failed", "c1")
+    assert "warm1.summary.json: not JSON" in str(facts.reason)
 
 
 def test_a_server_that_does_not_answer_in_time_is_ended(make: Make):

@@ -9,7 +9,7 @@ import pytest
 
 from harness.analyse.phases import LEAVES, PER_PROCESS_LEAVES, UNATTRIBUTED
 from harness.analyse.spans import Process, Span
-from harness.measure.case import INHERITED
+from harness.measure.inherited import INHERITED
 from harness.measure.result import trace_certificate
 from harness.record.tables import CORES, TIMELINE, read_table
 from harness.state.sandbox import Sandbox

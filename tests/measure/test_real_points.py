@@ -4,7 +4,7 @@ The engine's answer is a toy's; the real one: tests/engine/test_real_headroom.py
 """
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,7 @@ from harness.engine.environment import Engine
 from harness.engine.model_store import ModelFiles
 from harness.errors import HarnessError, MeasurementFailed
 from harness.measure import real_points
+from harness.measure.inherited import INHERITED
 from harness.measure.real_job import RealJob, make_real_job
 from harness.measure.real_points import WantedPoint, make_points, missing_points
 from harness.record.real_point import COUNTED, RealEngine, RealParameters, read_real_point
@@ -33,9 +34,20 @@ class Worker:
         self.after = -1
         self.happens: BaseException = HarnessError("serving points failed (exit 1, python): ValueError: no")
         self.damages = False
+        self.environment: Mapping[str, str] = {}
+        self.inherited: Mapping[str, str] = {}
 
-    def __call__(self, _python: Path, module: str, paths: tuple[Path, Path], *_: object) -> None:
+    def __call__(
+        self,
+        _python: Path,
+        module: str,
+        paths: tuple[Path, Path],
+        environment: Mapping[str, str],
+        *_: object,
+        inherited: Mapping[str, str],
+    ) -> None:
         assert module == real_points.WORKER
+        self.environment, self.inherited = environment, inherited
         asked = json.loads(paths[0].read_text())
         self.asked.append(asked)
         for number, point in enumerate(asked["points"]):
@@ -88,7 +100,7 @@ def job(folder: Path, **changed: Any) -> RealJob:
 
 
 def wanted_point(folder: Path, factor: float, engine: RealEngine = ENGINE) -> WantedPoint:
-    definition = {"factor": factor}
+    definition: dict[str, Any] = {"factor": factor, "environment": {"OMP_NUM_THREADS": "2"}}
     stored = StoredReplay.of(folder / "runs", "node-1", "kv_headroom", f"naive-{factor}", definition)
     return WantedPoint(stored, definition, job(folder, headroom={"policy": "naive", "factor": factor}, engine=engine))
 
@@ -117,6 +129,17 @@ def test_points_are_made_by_one_engine_and_read_back(
         assert point.facts.trace["requests"] == len(DIALOGUES)
         assert not (each.stored.run / COUNTED).exists()
     assert set(map(tuple, left_of(wanted).values())) == {("1", "case.json")}
+
+
+def test_the_engine_gets_what_defines_its_points_and_of_the_shell_what_is_allowed(
+    worker: Worker, wanted: list[WantedPoint], model: ModelFiles, engine: Engine, monkeypatch: pytest.MonkeyPatch
+):
+    for name in ("VLLM_CPU_KVCACHE_SPACE", "HF_TOKEN", "OMP_SCHEDULE"):
+        monkeypatch.setenv(name, "x")
+    make_points(wanted, model, engine, 60)
+    assert worker.environment == {"OMP_NUM_THREADS": "2"}
+    assert "PATH" in worker.inherited
+    assert worker.inherited.keys() <= {*INHERITED, "CUDA_DEVICE_ORDER"}
 
 
 def test_what_was_made_before_a_worker_failed_is_kept_and_only_the_rest_is_made_again(

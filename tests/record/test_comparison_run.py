@@ -36,16 +36,17 @@ def change(document: dict[str, Any], path: str, value: Any) -> None:
 @pytest.mark.parametrize(
     ("path", "value", "message"),
     [
-        ("schema_version", 2, "no comparison of engines"),
+        ("schema_version", 2, "schema_version is 2, this harness reads 1; it is newer"),
         ("study", "cold_start", "no comparison of engines"),
-        ("run", "1", "run is missing or of another type"),
-        ("greedy", {"a": [["x"]]}, "greedy is missing or of another type"),
-        ("levels", {}, "levels must be a list of objects"),
+        ("run", "1", "run has a value that cannot be (got '1')"),
+        ("greedy", {"a": [["x"]]}, "greedy has a value that cannot be"),
+        ("levels", {}, "levels has a value that cannot be"),
         ("levels/0/target", "z", "a level is of no target"),
-        ("levels/0/cpu_s", "1", "cpu_s is missing or of another type"),
+        ("levels/0/cpu_s", "1", "levels: cpu_s has a value that cannot be"),
         ("levels/0/client/requests", 5, "2 requests of a/c1, comparison.json says 5"),
         ("targets/0/name", "", "a target has no name"),
-        ("targets/0/gap", 1, "gap is missing or of another type"),
+        ("targets/0/more", 1, "targets: missing or unknown keys: more"),
+        ("targets/0/gap", 1, "targets: gap has a value that cannot be"),
     ],
 )
 def test_a_damaged_record_is_refused_in_one_line(tmp_path: Path, path: str, value: Any, message: str) -> None:
