@@ -14,7 +14,6 @@ from harness.engine.detect import device_variables
 from harness.engine.environment import Engine
 from harness.engine.model_store import ModelFiles
 from harness.engine.patch_set import patches_sha256
-from harness.errors import HarnessError
 from harness.measure.address import free_port
 from harness.measure.anatomy_run import MODEL_NAME, AnatomyJob, LevelJob, make_anatomy_run
 from harness.measure.case import INHERITED
@@ -24,8 +23,7 @@ from harness.measure.serving_trace import Sampling
 from harness.progress import say
 from harness.record.anatomy_run import read_anatomy_facts
 from harness.record.anatomy_tables import CPU, OK, STUDY
-from harness.record.replay_rows import ReplayError
-from harness.record.routing_store import StoredCase
+from harness.record.repeats import Repeats
 from harness.workspace import Workspace
 
 _THREADS = "OMP_NUM_THREADS"
@@ -64,7 +62,7 @@ class PlannedRuns:
     """The runs of a call, and where they belong."""
 
     on: AnatomyOn
-    stored: StoredCase
+    stored: Repeats
 
     @property
     def repeats(self) -> range:
@@ -83,15 +81,12 @@ class PlannedRuns:
 
 
 def planned(on: AnatomyOn) -> PlannedRuns:
-    """Where the runs belong. Raises HarnessError: the case's folder is of another case."""
+    """Where the runs belong. Raises CaseFolderError: the case's folder is of another case."""
     case = on.asked.case
     sent = load_sha256(case.levels, case.setting.prompts)
     conditions = Conditions(on.engine_record, on.environment, on.model_record, sent)
     root, node = on.workspace.runs, str(on.node["id"])
-    try:
-        return PlannedRuns(on, StoredCase.of(root, node, STUDY, case.name, case.definition(conditions)))
-    except ReplayError as error:
-        raise HarnessError(str(error)) from None
+    return PlannedRuns(on, Repeats.of(root, node, STUDY, case.name, case.definition(conditions)))
 
 
 def make_missing(runs: PlannedRuns) -> list[str]:

@@ -19,7 +19,7 @@ from harness.measure.provenance import harness_facts
 from harness.measure.served_engines import Shape
 from harness.progress import say
 from harness.record.anatomy_tables import STUDY
-from harness.record.atomic import write_json, write_text
+from harness.record.atomic import write_json
 from harness.record.comparison_run import (
     CLIENT_FILE,
     FAILED,
@@ -32,10 +32,9 @@ from harness.record.comparison_run import (
     TargetFacts,
     read_comparison,
 )
-from harness.record.load_output import record_lines
+from harness.record.load_output import write_records
 from harness.record.private import names_here, without_private
-from harness.record.replay_rows import ReplayError
-from harness.record.routing_store import StoredCase
+from harness.record.repeats import Repeats
 from harness.workspace import Workspace
 
 _BESIDES = 64  # tokens of a context beyond prompt and answer
@@ -71,17 +70,13 @@ class Comparing:
             "tokenizer": self.counter.record if self.counter else None,
         }
 
-    def stored(self) -> StoredCase:
-        """Where its runs belong. Raises HarnessError: the case's folder is of another case."""
+    def stored(self) -> Repeats:
+        """Where its runs belong. Raises CaseFolderError: the case's folder is of another case."""
         readable = "engines_" + "_".join(self.asked.names)[:60]
-        root = self.workspace.runs
-        try:
-            return StoredCase.of(root, str(self.node["id"]), STUDY, readable, self.definition)
-        except ReplayError as error:
-            raise HarnessError(str(error)) from None
+        return Repeats.of(self.workspace.runs, str(self.node["id"]), STUDY, readable, self.definition)
 
 
-def numbers_of(comparing: Comparing, stored: StoredCase) -> list[int]:
+def numbers_of(comparing: Comparing, stored: Repeats) -> list[int]:
     """Of the repeats that are shown: the newest complete ones, and as many more as are missing.
 
     A server that runs elsewhere may have changed: its runs are made anew, as all are with ``--again``.
@@ -118,7 +113,7 @@ def make_runs(comparing: Comparing) -> list[ComparisonRun]:
         raise HarnessError(f"{error}; move the folder away and repeat") from None
 
 
-def _make(comparing: Comparing, stored: StoredCase, missing: Sequence[Repeat]) -> None:
+def _make(comparing: Comparing, stored: Repeats, missing: Sequence[Repeat]) -> None:
     scratch = comparing.workspace.caches / "engines-compare"  # logs of the last call
     shutil.rmtree(scratch, ignore_errors=True)
     scratch.mkdir(parents=True)
@@ -127,7 +122,7 @@ def _make(comparing: Comparing, stored: StoredCase, missing: Sequence[Repeat]) -
             _make_one(comparing, stored, repeat, up)
 
 
-def _make_one(comparing: Comparing, stored: StoredCase, repeat: Repeat, up: Up) -> None:
+def _make_one(comparing: Comparing, stored: Repeats, repeat: Repeat, up: Up) -> None:
     started = datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
     working = stored.begin(repeat.number)
     measured = measure_repeat(repeat, up.contenders, say)
@@ -157,7 +152,7 @@ def _make_one(comparing: Comparing, stored: StoredCase, repeat: Repeat, up: Up) 
         greedy=measured.greedy,
     )
     facts.write(working)
-    write_text(working / CLIENT_FILE, "".join(record_lines(measured.records)))
+    write_records(working / CLIENT_FILE, measured.records)
     if tokens is not None:
         write_json(working / TOKENS_FILE, tokens)
     for log in (comparing.workspace.caches / "engines-compare").glob("*.log"):

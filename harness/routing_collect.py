@@ -12,9 +12,9 @@ from experiments.prefix_routing.study import Case
 from harness.errors import HarnessError
 from harness.measure.replay import engine_record
 from harness.progress import say
+from harness.record.repeats import Repeats
 from harness.record.routing_lines import RoutingRunError
 from harness.record.routing_run import RoutingRun, read_routing_run
-from harness.record.routing_store import StoredCase
 from harness.record.routing_tables import FINDINGS, ROUTING_TABLES, SIMULATED, STUDY
 from harness.record.slotcheck import SlotError
 from harness.record.study_slot import read_study_slot
@@ -80,7 +80,7 @@ def _other_labels(slot: Path, on: Deployed) -> _Others:
     for entry in there.manifest["runs"]:
         if entry["label"] == on.asked.label:
             continue
-        case = StoredCase(on.workspace.runs / str(on.node["id"]) / STUDY / entry["case"])
+        case = Repeats(on.workspace.runs / str(on.node["id"]) / STUDY / entry["case"])
         folder = case.shown(entry["repeat"])
         if folder is not None:
             found.append(with_label(_read(folder), entry["label"]))

@@ -14,10 +14,9 @@ from harness.measure.deployment import Wanted
 from harness.measure.replay import engine_record
 from harness.measure.routing_run import RoutingJob, make_routing_run
 from harness.progress import say
-from harness.record.replay_rows import ReplayError
+from harness.record.repeats import Repeats
 from harness.record.routing_facts import read_routing_facts
 from harness.record.routing_run import RoutingRun
-from harness.record.routing_store import StoredCase
 from harness.record.routing_tables import EXACT, OK, RANDOM, STUDY
 from harness.routing_asked import Asked
 from harness.routing_load import MadeLoad
@@ -73,7 +72,7 @@ class Planned:
 
     on: Deployed
     loads: Mapping[int, MadeLoad]
-    stored: Mapping[str, StoredCase]
+    stored: Mapping[str, Repeats]
 
     def folders(self, case: Case) -> Iterator[Path]:
         """What is shown of the case's repeats: ok runs, and of a repeat without one its last failed attempt."""
@@ -87,7 +86,7 @@ class Planned:
 
 
 def planned(on: Deployed, loads: Mapping[int, MadeLoad]) -> Planned:
-    """Where the runs belong. Raises HarnessError: a case's folder is of another case."""
+    """Where the runs belong. Raises CaseFolderError: a case's folder is of another case."""
     conditions = Conditions(
         engine=engine_record(on.engine),
         environment=on.engine.pin.environment,
@@ -97,10 +96,7 @@ def planned(on: Deployed, loads: Mapping[int, MadeLoad]) -> Planned:
     )
     root, node, stored = on.workspace.runs, str(on.node["id"]), {}
     for case in on.asked.cases:
-        try:
-            stored[case.strategy] = StoredCase.of(root, node, STUDY, case.name, case.definition(conditions))
-        except ReplayError as error:
-            raise HarnessError(str(error)) from None
+        stored[case.strategy] = Repeats.of(root, node, STUDY, case.name, case.definition(conditions))
     return Planned(on, loads, stored)
 
 

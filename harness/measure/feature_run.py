@@ -25,7 +25,7 @@ from harness.record.feature_run import LOG, MEASURED, OUTPUTS, FeatureFacts, Fea
 from harness.record.feature_tables import FAILED, OK
 from harness.record.plain import printable
 from harness.record.private import names_here, without_private
-from harness.record.routing_store import StoredCase
+from harness.record.repeats import Repeats
 from harness.workspace import ROOT
 
 WORKER = "experiments.engine_anatomy.worker_feature"
@@ -43,7 +43,7 @@ class FeatureJob:
     ``facts``: what of feature.json is known before.
     """
 
-    stored: StoredCase
+    stored: Repeats
     repeat: int
     facts: Mapping[str, Any]  # feature, asked, engine, model, node
     request: Mapping[str, Any]
@@ -88,7 +88,7 @@ def make_feature_run(job: FeatureJob, engine: Engine) -> Path:
         raise
 
 
-def keep_failure(stored: StoredCase, repeat: int, facts: Mapping[str, Any], reason: str) -> Path:
+def keep_failure(stored: Repeats, repeat: int, facts: Mapping[str, Any], reason: str) -> Path:
     """A failed run whose draft could not be made, so that its engine was not started; returns its folder.
 
     Raises:
@@ -103,7 +103,7 @@ def keep_failure(stored: StoredCase, repeat: int, facts: Mapping[str, Any], reas
 
 
 def _facts(
-    stored: StoredCase,
+    stored: Repeats,
     repeat: int,
     known: Mapping[str, Any],
     failed: tuple[str | None, str | None],

@@ -40,7 +40,7 @@ from harness.record.parity_run import (
 )
 from harness.record.plain import printable
 from harness.record.private import names_here, without_private
-from harness.record.routing_store import StoredCase
+from harness.record.repeats import Repeats
 
 _WORKER = "experiments.engine_anatomy.worker_parity_"
 _LONGEST_REASON = 300
@@ -51,7 +51,7 @@ _RUN = 1  # greedy answers of the same engine: one run of a case is all
 class ParityJob:
     """What is to be compared, and where it belongs. ``facts``: model, engine, node, as parity.json has them."""
 
-    stored: StoredCase
+    stored: Repeats
     parameters: ParityParameters
     prompts: Sequence[Prompt]
     model: ModelFiles
@@ -60,7 +60,7 @@ class ParityJob:
     limit_s: float  # of each process
 
 
-def stored_parity(stored: StoredCase) -> Path | None:
+def stored_parity(stored: Repeats) -> Path | None:
     """The case's complete comparison; None: it was never made."""
     return stored.run(_RUN) if stored.run(_RUN).is_dir() else None
 

@@ -27,11 +27,11 @@ from harness.measure.waiting import wait_for
 from harness.record.load import LoadError, LoadParameters
 from harness.record.load_output import summary_path
 from harness.record.plain import printable
+from harness.record.repeats import Repeats
 from harness.record.routing_facts import Phase, RoutingFacts, numbered
 from harness.record.routing_gather import gather_run
 from harness.record.routing_lines import RoutingRunError
 from harness.record.routing_run import PhaseMetrics, read_routing_run
-from harness.record.routing_store import StoredCase
 from harness.record.routing_tables import COLD, FAILED, OK, WARM
 from harness.spec.routing import Limits
 
@@ -46,7 +46,7 @@ _COMPLETED = "vllm:request_success_total"
 class RoutingJob:
     """One run that is to be made. ``facts``: what of routing.json is known before; ``load``: the load's file."""
 
-    stored: StoredCase
+    stored: Repeats
     repeat: int
     facts: Mapping[str, Any]  # label, strategy, router, parameters, engine, model, node
     wanted: Wanted

@@ -112,8 +112,7 @@ def simulate(jobs: Sequence[SimulationJob], engine: Engine, root: Path, node: st
     for job in jobs:
         definition = job.definition(record)
         stored = StoredReplay.of(root, node, STUDY, job.name, definition)
-        with _told():
-            stored.define(definition)
+        stored.define(definition)
         places.append(stored)
     todo = {stored.run: job for stored, job in zip(places, jobs, strict=True) if not stored.is_there}
     if todo:

@@ -19,9 +19,9 @@ from harness.measure import deployment
 from harness.measure.deployment import Wanted
 from harness.measure.routing_run import RoutingJob, make_routing_run
 from harness.record.load import LoadParameters
+from harness.record.repeats import Repeats
 from harness.record.routing_facts import read_routing_facts
 from harness.record.routing_run import RoutingRun, read_routing_run
-from harness.record.routing_store import StoredCase
 from harness.spec.pin import load_pin
 from harness.spec.routing import Limits
 from tests.measure.fake_engine import NODE
@@ -54,7 +54,7 @@ def make(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Make:
     ]
     load.write_text("".join(json.dumps(line) + "\n" for line in lines))
     engine = ThisPython(load_pin("ray-2.60-vllm-0.32.0-cpu"), tmp_path / "engine")
-    stored = StoredCase.of(tmp_path / "runs", "node-test", "prefix_routing", "round-robin", {"a": 1})
+    stored = Repeats.of(tmp_path / "runs", "node-test", "prefix_routing", "round-robin", {"a": 1})
 
     def run(mode: str = "", ready_s: float = 20.0, said: list[str] | None = None, **changes: Any) -> Path:
         name = f"m-{mode}" if mode else "m"
