@@ -7,6 +7,7 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import cached_property
+from pathlib import Path
 from typing import Any
 
 from harness.engines_asked import ComparisonAsked
@@ -123,8 +124,18 @@ def _make(comparing: Comparing, stored: Repeats, missing: Sequence[Repeat]) -> N
 
 
 def _make_one(comparing: Comparing, stored: Repeats, repeat: Repeat, up: Up) -> None:
-    started = datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
     working = stored.begin(repeat.number)
+    try:
+        complete = _measure_into(working, stored.case, comparing, repeat, up)
+    except BaseException:  # Ctrl-C, say: there is no run
+        shutil.rmtree(working, ignore_errors=True)
+        raise
+    stored.close(repeat.number, working, complete)
+
+
+def _measure_into(working: Path, case: str, comparing: Comparing, repeat: Repeat, up: Up) -> bool:
+    """Measure, and write the run's files; whether no target is a gap."""
+    started = datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
     measured = measure_repeat(repeat, up.contenders, say)
     tokens, tokenizer = None, comparing.counter.record if comparing.counter else None
     if comparing.counter is not None:
@@ -138,7 +149,7 @@ def _make_one(comparing: Comparing, stored: Repeats, repeat: Repeat, up: Up) -> 
     targets = [_closed(each, measured.models, measured.gaps) for each in up.targets]
     complete = not any(each.gap for each in targets)
     facts = ComparisonFacts(
-        case=stored.case,
+        case=case,
         run=repeat.number,
         status=OK if complete else FAILED,
         started_at=started,
@@ -158,7 +169,7 @@ def _make_one(comparing: Comparing, stored: Repeats, repeat: Repeat, up: Up) -> 
     for log in (comparing.workspace.caches / "engines-compare").glob("*.log"):
         with suppress(OSError):
             shutil.copyfile(log, working / log.name)
-    stored.close(repeat.number, working, complete)
+    return complete
 
 
 def _closed(target: TargetFacts, models: dict[str, str], gaps: dict[str, str]) -> TargetFacts:
