@@ -1,6 +1,5 @@
 """Serving runs of the anatomy figure: which there must be, and making those that are not stored."""
 
-import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
@@ -10,13 +9,12 @@ from typing import Any
 from experiments.engine_anatomy.study import ENVIRONMENT, Conditions
 from harness.anatomy_asked import Asked
 from harness.anatomy_load import level_rows, load_sha256, warm_rows
-from harness.engine.detect import device_variables
 from harness.engine.environment import Engine
 from harness.engine.model_store import ModelFiles
 from harness.engine.patch_set import patches_sha256
 from harness.measure.address import free_port
 from harness.measure.anatomy_run import MODEL_NAME, AnatomyJob, LevelJob, make_anatomy_run
-from harness.measure.case import INHERITED
+from harness.measure.inherited import inherited
 from harness.measure.replay import engine_record
 from harness.measure.serving import WantedServer
 from harness.measure.serving_trace import Sampling
@@ -141,9 +139,6 @@ def _workers(on: AnatomyOn) -> int:
 def server_of(runs: PlannedRuns, log: Path) -> WantedServer:
     """The case's server, at a free port."""
     on, port = runs.on, free_port()
-    inherited = {name: os.environ[name] for name in INHERITED if name in os.environ and name != _THREADS}
     command = on.asked.case.command(on.engine.python, on.model.path.resolve(), MODEL_NAME, port)
     caches = on.workspace.caches / runs.stored.case.rpartition("_")[2] / "anatomy"
-    return WantedServer(
-        tuple(command), port, {**inherited, **device_variables(), **on.environment}, caches.resolve(), log
-    )
+    return WantedServer(tuple(command), port, {**inherited(), **on.environment}, caches.resolve(), log)

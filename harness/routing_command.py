@@ -100,7 +100,7 @@ def _serve(on: Deployed) -> None:
     shutil.rmtree(logs, ignore_errors=True)
     files = Files(logs / "raw", logs / f"{case.strategy}_stdout.log", logs / f"{case.strategy}_stderr.log")
     say(f"deploying {on.asked.setting.replicas} replicas of {on.model.name} behind {case.strategy} …")
-    with deployed(on.wanted(case), on.engine, files, limits.ready, _FOREVER_S) as deployment:
+    with deployed(on.wanted(case), on.engine, files, limits.ready, _FOREVER_S, say) as deployment:
         body = json.dumps({"model": on.model.name, "prompt": "Hello", "max_tokens": 8})
         say(f"curl {deployment.url}/v1/completions -H 'content-type: application/json' -d '{body}'")
         say(f"logs: {logs}; Ctrl-C ends it")

@@ -1,6 +1,7 @@
 """The runs that the routing figure is made of: those that are missing are made, repeats interleaved over strategies."""
 
 import json
+import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -11,6 +12,7 @@ from harness.engine.environment import Engine
 from harness.engine.model_store import ModelFiles
 from harness.errors import HarnessError
 from harness.measure.deployment import Wanted
+from harness.measure.inherited import defining
 from harness.measure.replay import engine_record
 from harness.measure.routing_run import RoutingJob, make_routing_run
 from harness.progress import say
@@ -38,6 +40,14 @@ class Deployed:
         """As runs have it."""
         return {"name": self.model.name, "twin": self.model.twin, "files_sha256": self.model.files_sha256}
 
+    @property
+    def environment(self) -> dict[str, str]:
+        """Variables that change what is measured. Replicas on a CPU share its cores, if nothing is said."""
+        threads = {}
+        if self.engine.pin.device == "cpu":
+            threads["OMP_NUM_THREADS"] = str(max(1, len(os.sched_getaffinity(0)) // self.asked.setting.replicas))
+        return {**threads, **defining(), **self.engine.pin.environment}
+
     def wanted(self, case: Case, repeat: int = 1) -> Wanted:
         """How the case is deployed; chances of a router of ours are others in every repeat, as loads are."""
         setting, parameters = case.setting, dict(case.parameters)
@@ -55,6 +65,8 @@ class Deployed:
             bundle=setting.bundle,
             port=self.asked.port,
             address=self.asked.address,
+            environment=self.environment,
+            home=self.workspace.caches / "routing" / "home",
             follows_events=case.strategy == EXACT,
         )
 
@@ -89,7 +101,7 @@ def planned(on: Deployed, loads: Mapping[int, MadeLoad]) -> Planned:
     """Where the runs belong. Raises CaseFolderError: a case's folder is of another case."""
     conditions = Conditions(
         engine=engine_record(on.engine),
-        environment=on.engine.pin.environment,
+        environment=on.environment,
         model=on.model_record,
         load_sha256=loads[1].facts["load_sha256"],
         joined=on.asked.address is not None,

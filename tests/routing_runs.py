@@ -8,7 +8,6 @@ from pathlib import Path
 
 from harness.record.atomic import write_json
 from harness.record.load_output import ClientRecord, ClientSummary
-from harness.record.load_output import write_records as write_client
 from harness.record.routing_facts import Phase, RoutingFacts, numbered
 from harness.record.routing_lines import write_records
 from harness.record.routing_records import Choose, Decision, Done, Replicas, Routed, Sample, Served
@@ -93,7 +92,7 @@ def write_run(run: RoutingRun, folder: Path) -> Path:
     """Store the run in a new folder."""
     folder.mkdir(parents=True)
     run.facts.write(folder)
-    write_client(folder / CLIENT_FILE, run.client)
+    write_records(folder / CLIENT_FILE, run.client)
     write_records(folder / DECISIONS_FILE, run.decisions)
     write_records(folder / SERVED_FILE, run.served)
     write_records(folder / SAMPLES_FILE, run.samples)

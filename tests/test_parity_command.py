@@ -22,7 +22,7 @@ from harness.engine.model_store import ModelFiles
 from harness.engine.patch_set import patches_sha256
 from harness.errors import HarnessError
 from harness.measure import parity
-from harness.measure.case import INHERITED
+from harness.measure.inherited import INHERITED
 from harness.record.parity_run import read_parity_facts, read_parity_run
 from harness.spec.pin import DEFAULT_CPU_PIN, load_pin
 from harness.traces.puzzles import make_puzzles

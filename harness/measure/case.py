@@ -1,16 +1,15 @@
 """From a figure's declaration and the command line's options to cases that can be run."""
 
-import os
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 from experiments.cold_start import study
-from harness.engine.detect import device_variables
 from harness.engine.environment import Engine
 from harness.engine.model_store import ModelFiles
 from harness.engine.patch_set import patches_sha256
 from harness.measure.address import Address, free_port
+from harness.measure.inherited import defining, inherited
 from harness.measure.one_run import Case
 from harness.measure.preparation import Surroundings
 from harness.measure.start import OfflineStart, ServerStart, Start
@@ -21,19 +20,6 @@ from harness.spec.figure import Figure, Mode
 from harness.spec.pin import Pin
 from harness.spec.state import StartState
 
-# Of the caller's environment, only these reach the engine: a result must not depend on what only one shell has.
-INHERITED = (
-    "PATH",
-    "LANG",
-    "LC_ALL",
-    "LD_LIBRARY_PATH",
-    "CUDA_HOME",
-    "CUDA_VISIBLE_DEVICES",
-    "OMP_NUM_THREADS",
-)
-# Of these, the ones that change a start: part of the case's identity and of the record. Paths stay out of both; what
-# CUDA_VISIBLE_DEVICES selects is the node.
-DEFINING = ("OMP_NUM_THREADS",)
 DIRECT_FORMATS = ("runai_streamer",)  # load formats that read with O_DIRECT: the page cache is neither used nor filled
 
 
@@ -175,10 +161,9 @@ def figure_environment(pin: Pin) -> dict[str, str]:
     Raises:
         HarnessError: CUDA_VISIBLE_DEVICES names no GPU of this machine.
     """
-    inherited = {name: os.environ[name] for name in INHERITED if name in os.environ}
-    return {**inherited, **device_variables(), **study.environment(), **pin.environment}
+    return {**inherited(), **study.environment(), **declared_environment(pin)}
 
 
 def declared_environment(pin: Pin) -> dict[str, str]:
     """The variables that define a start: the pin's, which win, and the caller's that change one."""
-    return {**{name: os.environ[name] for name in DEFINING if name in os.environ}, **pin.environment}
+    return {**defining(), **pin.environment}

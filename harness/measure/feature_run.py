@@ -15,11 +15,10 @@ from pathlib import Path
 from typing import Any
 
 from harness.analyse.refusal import refusal_reason
-from harness.engine.detect import device_variables
 from harness.engine.environment import Engine
 from harness.engine.process_tree import Exit, process_tree
 from harness.errors import HarnessError
-from harness.measure.case import INHERITED
+from harness.measure.inherited import inherited
 from harness.measure.provenance import harness_facts
 from harness.record.feature_run import LOG, MEASURED, OUTPUTS, FeatureFacts, FeatureRunError, read_feature_run
 from harness.record.feature_tables import FAILED, OK
@@ -153,8 +152,7 @@ def _environment(job: FeatureJob, engine: Engine, scratch: Path) -> dict[str, st
         "VLLM_LOGGING_LEVEL": "INFO",
         "PYTHONDONTWRITEBYTECODE": "1",
     }
-    inherited = {name: os.environ[name] for name in INHERITED if name in os.environ}
-    whole = {**inherited, **device_variables(), **engine.pin.environment, **ours, **job.environment}
+    whole = {**inherited(), **engine.pin.environment, **ours, **job.environment}
     return {name: value for name, value in whole.items() if value is not None}
 
 

@@ -6,10 +6,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from harness.engine.detect import device_variables, driver_versions
+from harness.engine.detect import driver_versions
 from harness.engine.environment import Engine
 from harness.engine.study_worker import run_worker
 from harness.errors import HarnessError, MeasurementFailed
+from harness.measure.inherited import inherited
 from harness.record.gpu_check import STUDY, GpuCheckError, Transfers, copies_of, read_transfers
 from harness.record.repeats import Repeats
 from harness.spec.gpu_check import Transfers as Asked
@@ -63,7 +64,7 @@ def _make(stored: Repeats, engine: Engine, asked: Asked, file: Path) -> None:
     try:
         document = {"device": device, "mib": list(asked.mib), "repeats": asked.repeats, "file": str(file)}
         request.write_text(json.dumps(document), encoding="utf-8")
-        environment = {**engine.pin.environment, **device_variables(), "PYTHONDONTWRITEBYTECODE": "1"}
+        environment = {**engine.pin.environment, "PYTHONDONTWRITEBYTECODE": "1"}
         _run(engine, (request, result), environment)
         told = json.loads(result.read_bytes())
         made_at = datetime.now(UTC).isoformat(timespec="seconds")
@@ -79,6 +80,7 @@ def _make(stored: Repeats, engine: Engine, asked: Asked, file: Path) -> None:
 
 def _run(engine: Engine, paths: tuple[Path, Path], environment: dict[str, str]) -> None:
     try:
-        run_worker(engine.python, WORKER, paths, environment, "timing copies to the device", _LIMIT_S)
+        what = "timing copies to the device"
+        run_worker(engine.python, WORKER, paths, environment, what, _LIMIT_S, inherited=inherited())
     except HarnessError as error:  # a GPU that is lost is no wrong use
         raise MeasurementFailed(str(error)) from None

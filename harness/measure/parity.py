@@ -5,7 +5,6 @@ fails is a failed run that says where and why; Ctrl-C leaves none.
 """
 
 import json
-import os
 import shutil
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -15,13 +14,12 @@ from pathlib import Path
 from typing import Any
 
 from experiments.engine_anatomy.parity_study import LISTED, ParityParameters
-from harness.engine.detect import device_variables
 from harness.engine.environment import Engine
 from harness.engine.model_store import ModelFiles
 from harness.engine.planted_tensor import planted_tensor
 from harness.engine.study_worker import run_worker
 from harness.errors import HarnessError, MeasurementFailed
-from harness.measure.case import INHERITED
+from harness.measure.inherited import inherited
 from harness.measure.provenance import harness_facts
 from harness.record.parity_run import (
     ANSWERS,
@@ -141,7 +139,7 @@ class _Run:
                 self.job.environment,
                 what,
                 self.job.limit_s,
-                inherited={name: os.environ[name] for name in INHERITED if name in os.environ} | device_variables(),
+                inherited=inherited(),
             )
         except HarnessError as error:
             raise MeasurementFailed(str(error)) from None

@@ -17,6 +17,7 @@ from harness.engine.environment import Engine
 from harness.engine.model_store import ModelFiles
 from harness.engine.study_worker import run_worker
 from harness.errors import HarnessError, MeasurementFailed
+from harness.measure.inherited import inherited
 from harness.measure.provenance import harness_facts
 from harness.measure.real_job import RealJob
 from harness.measure.replay import engine_record
@@ -108,7 +109,8 @@ def _run(wanted: Sequence[WantedPoint], model: ModelFiles, engine: Engine, limit
         request, result = Path(folder) / "request.json", Path(folder) / "result.json"
         request.write_text(json.dumps(asked), encoding="utf-8")
         try:
-            run_worker(engine.python, WORKER, (request, result), engine.pin.environment, "serving points", limit_s)
+            files, environment = (request, result), engine.pin.environment
+            run_worker(engine.python, WORKER, files, environment, "serving points", limit_s, inherited=inherited())
         except HarnessError as error:
             raise MeasurementFailed(str(error)) from None
 

@@ -105,7 +105,7 @@ class _Run:
         strategy = job.facts["strategy"]
         files = Files(self.raw, self.logs / f"{strategy}_stdout.log", self.logs / f"{strategy}_stderr.log")
         whole = limits.ready + len(job.phases) * limits.phase + limits.stop
-        with deployed(job.wanted, engine, files, limits.ready, whole) as deployment:
+        with deployed(job.wanted, engine, files, limits.ready, whole, self.announce) as deployment:
             self.replicas = sorted(deployment.replicas)
             self.stage = "check"
             asked = check_queries(deployment, job.wanted.name, self._served)

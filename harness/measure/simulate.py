@@ -18,6 +18,7 @@ from experiments.model_free.sources import REPLAYING, sources_sha256
 from harness.engine.environment import Engine
 from harness.engine.study_worker import run_worker
 from harness.errors import HarnessError, MeasurementFailed
+from harness.measure.inherited import inherited
 from harness.measure.provenance import harness_facts
 from harness.measure.replay import engine_record, installed
 from harness.record.plain import printable
@@ -161,7 +162,8 @@ def _run(asked: list[dict[str, Any]], engine: Engine, limit_s: float) -> None:
         request, result = Path(folder) / "request.json", Path(folder) / "result.json"
         request.write_text(json.dumps({"simulations": asked}), encoding="utf-8")
         try:
-            run_worker(engine.python, WORKER, (request, result), engine.pin.environment, "simulating", limit_s)
+            files, environment = (request, result), engine.pin.environment
+            run_worker(engine.python, WORKER, files, environment, "simulating", limit_s, inherited=inherited())
         except HarnessError as error:
             raise MeasurementFailed(str(error)) from None
 

@@ -11,7 +11,6 @@ from pathlib import Path
 
 from harness.record.atomic import write_json
 from harness.record.load_output import read_records as read_client
-from harness.record.load_output import write_records as write_client
 from harness.record.routing_lines import read_decisions, read_records, write_records
 from harness.record.routing_records import Sample, Served, event_order
 from harness.record.routing_run import (
@@ -37,7 +36,7 @@ def gather_run(logs: Path, clients: Mapping[str, Path], metrics: Mapping[str, Ph
         RoutingRunError, LoadError: a log is damaged (file and line).
         OSError: it cannot be written.
     """
-    write_client(
+    write_records(
         folder / CLIENT_FILE,
         [replace(record, phase=phase) for phase, path in clients.items() for record in read_client(path)],
     )

@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 from harness.record.atomic import write_text
 from harness.record.bounded import DECODER, UnreadableError, open_regular
 from harness.record.plain import is_name, printable
-from harness.record.routing_records import EVENTS, Decision, Sample, Served
+from harness.record.routing_records import EVENTS, Decision
 from harness.record.runcheck import fits
 
 MAX_NUMBER = 10**15
@@ -52,8 +52,8 @@ def read_decisions(path: Path, torn: bool = False) -> list[Decision]:
     return [_decision(line, where) for where, line in _lines(path, torn)]
 
 
-def write_records(path: Path, records: Iterable[Decision | Served | Sample]) -> None:
-    """Write records of these kinds, one a line, atomically. Raises OSError."""
+def write_records(path: Path, records: Iterable[Any]) -> None:
+    """Write records of any kinds, one a line, atomically. Raises OSError."""
     write_text(path, "".join(json.dumps(_document(record), allow_nan=False) + "\n" for record in records))
 
 
