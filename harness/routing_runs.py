@@ -4,6 +4,7 @@ import json
 import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -91,6 +92,20 @@ class Planned:
         shown = (self.stored[case.strategy].shown(repeat) for repeat in self.loads)
         return (folder for folder in shown if folder is not None)
 
+    @cached_property
+    def missing(self) -> list[tuple[int, Case]]:
+        """What was not stored before this call, repeat by repeat, each beginning with another strategy.
+
+        Who is first or last is so once.
+        """
+        found, cases = [], self.on.asked.cases
+        for repeat in self.loads:
+            first = (repeat - 1) % len(cases)
+            for case in (*cases[first:], *cases[:first]):
+                if not self.stored[case.strategy].run(repeat).is_dir():
+                    found.append((repeat, case))
+        return found
+
     @property
     def has_any(self) -> bool:
         """Whether one of the runs is stored and ok."""
@@ -127,7 +142,7 @@ def make_missing(runs: Planned) -> list[FailedRun]:
 
     A run that failed is not tried again in this call, and the others are made all the same.
     """
-    missing = list(_missing(runs))
+    missing = runs.missing
     say(f"{len(runs.stored) * len(runs.loads)} runs, {len(missing)} of them to be made")
     failed: list[FailedRun] = []
     for number, (repeat, case) in enumerate(missing, start=1):
@@ -140,16 +155,6 @@ def make_missing(runs: Planned) -> list[FailedRun]:
             failed.append(FailedRun(case, folder, str(facts.failed_in), str(facts.reason)))
             say(f"failed ({facts.failed_in}): {facts.reason}; its logs: {folder / 'logs'}")
     return failed
-
-
-def _missing(runs: Planned) -> Iterator[tuple[int, Case]]:
-    """Repeat by repeat, each beginning with another strategy: who is first or last is so once."""
-    cases = runs.on.asked.cases
-    for repeat in runs.loads:
-        first = (repeat - 1) % len(cases)
-        for case in (*cases[first:], *cases[:first]):
-            if not runs.stored[case.strategy].run(repeat).is_dir():
-                yield repeat, case
 
 
 def _job(runs: Planned, case: Case, repeat: int) -> RoutingJob:

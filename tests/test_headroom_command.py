@@ -42,7 +42,7 @@ class Fake:
     served: list[dict[str, Any]] = field(default_factory=list)  # points
     fails_after: int | None = None  # replays in all
 
-    def replay(self, _: Path, module: str, paths: tuple[Path, Path], *__: Any) -> None:
+    def replay(self, _: Path, module: str, paths: tuple[Path, Path], *__: Any, **___: Any) -> None:
         """In the place of the worker that replays."""
         assert module == measured.WORKER
         for request in json.loads(paths[0].read_text())["replays"]:
@@ -56,7 +56,7 @@ class Fake:
             write_tables(Path(request["out"]), replace(replay, facts=replace(replay.facts, counters=counters)))
         write_json(paths[1], {})
 
-    def serve(self, _: Path, module: str, paths: tuple[Path, Path], *__: Any) -> None:
+    def serve(self, _: Path, module: str, paths: tuple[Path, Path], *__: Any, **___: Any) -> None:
         """In the place of the worker with the real engine."""
         assert module == real_points.WORKER
         for point in json.loads(paths[0].read_text())["points"]:

@@ -34,7 +34,7 @@ class Worker:
         self.happens: BaseException = HarnessError("serving points failed (exit 1, python): ValueError: no")
         self.damages = False
 
-    def __call__(self, _python: Path, module: str, paths: tuple[Path, Path], *_: object) -> None:
+    def __call__(self, _python: Path, module: str, paths: tuple[Path, Path], *_: object, **__: object) -> None:
         assert module == real_points.WORKER
         asked = json.loads(paths[0].read_text())
         self.asked.append(asked)
