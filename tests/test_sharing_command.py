@@ -204,8 +204,8 @@ def test_a_dry_run_writes_nothing(fake: Fake) -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (("--models", "a"), "figure sharing does not take --models: it makes no starts; leave it out"),
-        (("0",), "figure sharing does not take slot: it makes no starts; leave it out"),
+        (("--models", "a"), "figure sharing does not take --models; leave it out; it takes --data, --dry-run"),
+        (("0",), "figure sharing does not take SLOT_INDEX; leave it out; it takes --data"),
         (
             ("--engine", "vllm-0.10.1.1-cuda"),
             "drives the scheduler of vLLM 0.32.0, engine vllm-0.10.1.1-cuda",
