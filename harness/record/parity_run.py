@@ -87,7 +87,7 @@ class ParityFacts:
     versions: dict[str, str]  # of vllm, torch, transformers, as imported; empty where vLLM did not answer
     chat: bool | None  # whether the prompts were put into the tokenizer's chat template
     seconds: dict[str, float]  # of each process, wall clock
-    environment: dict[str, str]  # of both processes, beside what they inherit (harness/measure/case.py)
+    environment: dict[str, str]  # of both processes, beside what they inherit (harness/measure/inherited.py)
     node: dict[str, Any]
     harness: dict[str, Any]
     study: str = STUDY
