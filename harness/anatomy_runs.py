@@ -11,18 +11,16 @@ from harness.anatomy_asked import Asked
 from harness.anatomy_load import level_rows, load_sha256, warm_rows
 from harness.engine.environment import Engine
 from harness.engine.model_store import ModelFiles
-from harness.errors import HarnessError
 from harness.measure.address import free_port
 from harness.measure.anatomy_run import MODEL_NAME, AnatomyJob, LevelJob, make_anatomy_run
-from harness.measure.inherited import THREADS, defining_variables, inherited_variables
+from harness.measure.inherited import THREADS, defining, inherited
 from harness.measure.replay import patched_engine_record
 from harness.measure.serving import WantedServer
 from harness.measure.serving_trace import Sampling
 from harness.progress import say
 from harness.record.anatomy_run import read_anatomy_facts
 from harness.record.anatomy_tables import CPU, OK, STUDY
-from harness.record.replay_rows import ReplayError
-from harness.record.routing_store import StoredCase
+from harness.record.repeats import Repeats
 from harness.workspace import Workspace
 
 
@@ -51,7 +49,7 @@ class AnatomyOn:
         """Variables that change what is measured. On a CPU the setting has the threads, the caller's among them."""
         pin = self.engine.pin
         threads = {THREADS: str(self.asked.setting.threads)} if pin.device == CPU else {}
-        return {**defining_variables(), **pin.environment, **ENVIRONMENT, **threads}
+        return {**defining(), **pin.environment, **ENVIRONMENT, **threads}
 
 
 @dataclass(frozen=True)
@@ -59,7 +57,7 @@ class PlannedRuns:
     """The runs of a call, and where they belong."""
 
     on: AnatomyOn
-    stored: StoredCase
+    stored: Repeats
 
     @property
     def repeats(self) -> range:
@@ -78,15 +76,12 @@ class PlannedRuns:
 
 
 def planned(on: AnatomyOn) -> PlannedRuns:
-    """Where the runs belong. Raises HarnessError: the case's folder is of another case."""
+    """Where the runs belong. Raises CaseFolderError: the case's folder is of another case."""
     case = on.asked.case
     sent = load_sha256(case.levels, case.setting.prompts)
     conditions = Conditions(on.engine_record, on.environment, on.model_record, sent)
     root, node = on.workspace.runs, str(on.node["id"])
-    try:
-        return PlannedRuns(on, StoredCase.of(root, node, STUDY, case.name, case.definition(conditions)))
-    except ReplayError as error:
-        raise HarnessError(str(error)) from None
+    return PlannedRuns(on, Repeats.of(root, node, STUDY, case.name, case.definition(conditions)))
 
 
 def make_missing(runs: PlannedRuns) -> list[str]:
@@ -143,4 +138,4 @@ def server_of(runs: PlannedRuns, log: Path) -> WantedServer:
     on, port = runs.on, free_port()
     command = on.asked.case.command(on.engine.python, on.model.path.resolve(), MODEL_NAME, port)
     caches = on.workspace.caches / runs.stored.case.rpartition("_")[2] / "anatomy"
-    return WantedServer(tuple(command), port, {**inherited_variables(), **on.environment}, caches.resolve(), log)
+    return WantedServer(tuple(command), port, {**inherited(), **on.environment}, caches.resolve(), log)

@@ -208,7 +208,7 @@ def figure(
         serve_only=serve_only,
         features=features,
     )
-    if run_study(study_call, _typed(context), workspace):
+    if run_study(study_call, _typed(context), _spelt(context), workspace):
         return
     names, named_versions = _words(models), _words(versions)
     chosen: Mode | None = mode.value if mode else None
@@ -231,12 +231,18 @@ def figure(
         run_figure(call, options, workspace)
 
 
-def _typed(context: typer.Context) -> dict[str, str]:
-    """The parameters that stand on the command line: name → how the option is written."""
+def _typed(context: typer.Context) -> set[str]:
+    """The parameters that stand on the command line."""
     sources = {name: context.get_parameter_source(name) for name in context.params}
-    typed = {name for name, source in sources.items() if source and source.name == "COMMANDLINE"}
-    typed -= {"wheelhouse", "reuse_python"}  # for every figure
-    return {each.name: each.opts[-1] for each in context.command.params if each.name in typed}
+    return {name for name, source in sources.items() if source and source.name == "COMMANDLINE"}
+
+
+def _spelt(context: typer.Context) -> dict[str, str]:
+    """Every parameter → how it is written on the command line."""
+    return {
+        str(each.name): each.opts[-1] if each.param_type_name == "option" else str(each.metavar).strip("[]")
+        for each in context.command.params
+    }
 
 
 def _words(text: str | None) -> tuple[str, ...]:

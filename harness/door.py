@@ -11,6 +11,7 @@ import typer
 from typer.exceptions import TyperException
 
 from harness.errors import HarnessError
+from harness.record.case_folder import CaseFolderError
 from harness.record.plain import printable
 from harness.record.run import RunFileError
 
@@ -35,6 +36,8 @@ def run_app(
         sys.exit(code)
     except HarnessError as error:
         _end(str(error), error.exit_code)
+    except CaseFolderError as error:
+        _end(str(error), 2)
     except RunFileError as error:
         _end(f"{error}; move that run's folder out of runs/ and repeat", 2)
     except BrokenPipeError:
@@ -64,7 +67,7 @@ def json_errors(as_json: bool) -> Iterator[None]:
     """Where a program reads standard output, an error too is its last line: ``{"error": …}``."""
     try:
         yield
-    except (HarnessError, RunFileError, OSError) as error:
+    except (HarnessError, CaseFolderError, RunFileError, OSError) as error:
         if as_json:
             _print_json(str(error))
         raise

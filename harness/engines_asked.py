@@ -6,10 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import httpx
-
 from harness.errors import HarnessError
 from harness.measure.contenders import Contender
+from harness.measure.openai_server import base_of
 from harness.measure.served_engines import KINDS
 from harness.spec.models import find_model
 from harness.spec.pin import load_pin
@@ -71,7 +70,8 @@ def external_targets(targets: Sequence[str], keys: Sequence[str], models: Sequen
         key = None
         if (variable := variables.get(name)) is not None and not (key := os.environ.get(variable)):
             raise HarnessError(f"--key-env {name}={variable}: the variable is not set; export it, never type a key")
-        found.append(Contender(name, _base_of(name, url), named.get(name), key))
+        base = base_of(url, f"--target {name}=…", f"give a key by --key-env {name}=VARIABLE")
+        found.append(Contender(name, base, named.get(name), key))
     return tuple(found)
 
 
@@ -86,19 +86,6 @@ def _named(given: Sequence[str], option: str, what: str) -> dict[str, str]:
             raise HarnessError(f"{option} {name}=…: {name} stands twice")
         found[name] = value
     return found
-
-
-def _base_of(name: str, url: str) -> str:
-    """The server's base, without a path's end that belongs to the API. Neither message nor record has a password."""
-    try:
-        parsed = httpx.URL(url.rstrip("/").removesuffix("/v1"))
-    except httpx.InvalidURL:
-        parsed = httpx.URL("")
-    if parsed.scheme not in ("http", "https") or not parsed.host:
-        raise HarnessError(f"--target {name}=…: no URL of a server; it looks like http://127.0.0.1:8000")
-    if parsed.userinfo or parsed.query:
-        raise HarnessError(f"--target {name}=…: a URL with a password or a query; give a key by --key-env {name}=NAME")
-    return str(parsed).rstrip("/")
 
 
 def kinds_of(text: str | None) -> tuple[str, ...]:

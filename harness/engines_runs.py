@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import cached_property
+from pathlib import Path
 from typing import Any
 
 from harness.engines_asked import ComparisonAsked
@@ -18,7 +19,7 @@ from harness.measure.provenance import harness_facts, utc_now
 from harness.measure.served_engines import Shape
 from harness.progress import say
 from harness.record.anatomy_tables import STUDY
-from harness.record.atomic import write_json, write_text
+from harness.record.atomic import write_json
 from harness.record.comparison_run import (
     CLIENT_FILE,
     FAILED,
@@ -31,10 +32,9 @@ from harness.record.comparison_run import (
     TargetFacts,
     read_comparison,
 )
-from harness.record.load_output import record_lines
+from harness.record.load_output import write_records
 from harness.record.private import names_here, without_private
-from harness.record.replay_rows import ReplayError
-from harness.record.routing_store import StoredCase
+from harness.record.repeats import Repeats
 from harness.workspace import Workspace
 
 _BESIDES = 64  # tokens of a context beyond prompt and answer
@@ -70,17 +70,13 @@ class Comparing:
             "tokenizer": self.counter.record if self.counter else None,
         }
 
-    def stored(self) -> StoredCase:
-        """Where its runs belong. Raises HarnessError: the case's folder is of another case."""
+    def stored(self) -> Repeats:
+        """Where its runs belong. Raises CaseFolderError: the case's folder is of another case."""
         readable = "engines_" + "_".join(self.asked.names)[:60]
-        root = self.workspace.runs
-        try:
-            return StoredCase.of(root, str(self.node["id"]), STUDY, readable, self.definition)
-        except ReplayError as error:
-            raise HarnessError(str(error)) from None
+        return Repeats.of(self.workspace.runs, str(self.node["id"]), STUDY, readable, self.definition)
 
 
-def numbers_of(comparing: Comparing, stored: StoredCase) -> list[int]:
+def numbers_of(comparing: Comparing, stored: Repeats) -> list[int]:
     """Of the repeats that are shown: the newest complete ones, and as many more as are missing.
 
     A server that runs elsewhere may have changed: its runs are made anew, as all are with ``--again``.
@@ -117,7 +113,7 @@ def make_runs(comparing: Comparing) -> list[ComparisonRun]:
         raise HarnessError(f"{error}; move the folder away and repeat") from None
 
 
-def _make(comparing: Comparing, stored: StoredCase, missing: Sequence[Repeat]) -> None:
+def _make(comparing: Comparing, stored: Repeats, missing: Sequence[Repeat]) -> None:
     scratch = comparing.workspace.caches / "engines-compare"  # logs of the last call
     shutil.rmtree(scratch, ignore_errors=True)
     scratch.mkdir(parents=True)
@@ -126,9 +122,19 @@ def _make(comparing: Comparing, stored: StoredCase, missing: Sequence[Repeat]) -
             _make_one(comparing, stored, repeat, up)
 
 
-def _make_one(comparing: Comparing, stored: StoredCase, repeat: Repeat, up: Up) -> None:
-    started = utc_now()
+def _make_one(comparing: Comparing, stored: Repeats, repeat: Repeat, up: Up) -> None:
     working = stored.begin(repeat.number)
+    try:
+        complete = _measure_into(working, stored.case, comparing, repeat, up)
+    except BaseException:  # Ctrl-C, say: there is no run
+        shutil.rmtree(working, ignore_errors=True)
+        raise
+    stored.close(repeat.number, working, complete)
+
+
+def _measure_into(working: Path, case: str, comparing: Comparing, repeat: Repeat, up: Up) -> bool:
+    """Measure, and write the run's files; whether no target is a gap."""
+    started = utc_now()
     measured = measure_repeat(repeat, up.contenders, say)
     tokens, tokenizer = None, comparing.counter.record if comparing.counter else None
     if comparing.counter is not None:
@@ -142,7 +148,7 @@ def _make_one(comparing: Comparing, stored: StoredCase, repeat: Repeat, up: Up) 
     targets = [_closed(each, measured.models, measured.gaps) for each in up.targets]
     complete = not any(each.gap for each in targets)
     facts = ComparisonFacts(
-        case=stored.case,
+        case=case,
         run=repeat.number,
         status=OK if complete else FAILED,
         started_at=started,
@@ -156,13 +162,13 @@ def _make_one(comparing: Comparing, stored: StoredCase, repeat: Repeat, up: Up) 
         greedy=measured.greedy,
     )
     facts.write(working)
-    write_text(working / CLIENT_FILE, "".join(record_lines(measured.records)))
+    write_records(working / CLIENT_FILE, measured.records)
     if tokens is not None:
         write_json(working / TOKENS_FILE, tokens)
     for log in (comparing.workspace.caches / "engines-compare").glob("*.log"):
         with suppress(OSError):
             shutil.copyfile(log, working / log.name)
-    stored.close(repeat.number, working, complete)
+    return complete
 
 
 def _closed(target: TargetFacts, models: dict[str, str], gaps: dict[str, str]) -> TargetFacts:

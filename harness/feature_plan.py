@@ -16,8 +16,7 @@ from harness.measure.feature_run import FeatureJob
 from harness.measure.replay import engine_record, patched_engine_record
 from harness.progress import say
 from harness.record.anatomy_tables import STUDY
-from harness.record.replay_rows import ReplayError
-from harness.record.routing_store import StoredCase
+from harness.record.repeats import Repeats
 from harness.spec.features import Feature, Features, arguments
 from harness.spec.models import find_model
 from harness.traces.feature_prompts import feature_prompts
@@ -46,7 +45,7 @@ class Planned:
     draft: ModelFiles | None  # where it is a model of models.yaml
     asked: dict[str, Any]
     prompts: list[list[int]]
-    stored: StoredCase
+    stored: Repeats
 
 
 @dataclass(frozen=True)
@@ -63,7 +62,8 @@ def plan_features(features: Features, chosen: Sequence[str], on: FeatureOn) -> l
     """The chosen cases and their baselines, in the declaration's order.
 
     Raises:
-        HarnessError: a case that is unknown, or a case's folder is of another case.
+        HarnessError: a case that is unknown.
+        CaseFolderError: a case's folder is of another case.
     """
     try:
         cases = features.chosen(chosen)
@@ -95,10 +95,7 @@ def _planned(
         "environment": dict(on.engine.pin.environment),
         "workers_sha256": sources_sha256((*feature_run.SOURCES, *feature_heads.SOURCES)),
     }
-    try:
-        stored = StoredCase.of(on.workspace.runs, str(on.node["id"]), STUDY, f"feature-{name}_{wanted}", definition)
-    except ReplayError as error:
-        raise HarnessError(str(error)) from None
+    stored = Repeats.of(on.workspace.runs, str(on.node["id"]), STUDY, f"feature-{name}_{wanted}", definition)
     return Planned(name, case, model, draft, asked, prompts, stored)
 
 

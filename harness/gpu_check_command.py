@@ -32,6 +32,7 @@ from harness.measure.conditions import check_writable, measuring
 from harness.measure.h2d import transfers_of
 from harness.measure.replay import installed
 from harness.progress import console, say
+from harness.record.case_folder import CaseFolderError
 from harness.record.gpu_check import GpuCheckError
 from harness.record.plain import printable
 from harness.show.gpu_check_print import print_summary
@@ -106,6 +107,8 @@ class _Stages:
             node = this_node(self.workspace.runs)
             try:
                 transfers_of(engine, self.check.transfers, largest, str(node["id"]), self.workspace.runs)
+            except CaseFolderError as error:
+                raise HarnessError(str(error)) from None
             except GpuCheckError as error:
                 raise HarnessError(f"{error}; move its folder away and repeat") from None
 

@@ -8,19 +8,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import httpx
 from rich.console import Console
 
 from harness.analyse.load_metrics import client_metrics
 from harness.door import json_errors
 from harness.errors import HarnessError
 from harness.measure.load_client import Target, run_load
+from harness.measure.openai_server import base_of, served_model
 from harness.progress import say
 from harness.record.load import LoadError, LoadRow, Sending, read_load
 from harness.record.load_output import FAILED, ClientRecord, ClientSummary, summary_path, write_output
 from harness.show.load_print import load_lines, load_table
 
-_ASK_S = 30.0
 REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,100}")  # it becomes a header
 
 
@@ -50,7 +49,7 @@ def run_load_command(asked: AskedLoad, sending: Sending, as_json: bool) -> int:
             raise HarnessError("--request-id-prefix: at most 100 letters, digits, and . _ - are taken")
         _check_output(asked.output)
         rows = _rows(asked, sending)
-        base_url = base_of(asked.base_url)
+        base_url = base_of(asked.base_url, "--base-url", "leave it out, no key is sent")
         model = _model(base_url, asked.model)
         say(f"sending {len(rows)} requests to {model} at {base_url} …")
         try:
@@ -81,22 +80,6 @@ def rate_of(text: str) -> float:
     return rate
 
 
-def base_of(url: str) -> str:
-    """The server's base, without a path's end that belongs to the API.
-
-    Raises:
-        HarnessError: it is no HTTP URL.
-    """
-    base = url.rstrip("/").removesuffix("/v1")
-    try:
-        parsed = httpx.URL(base)
-    except httpx.InvalidURL:
-        parsed = httpx.URL("")
-    if parsed.scheme not in ("http", "https") or not parsed.host:
-        raise HarnessError(f"--base-url {url}: no URL of a server; it looks like http://127.0.0.1:8000")
-    return base
-
-
 def _check_output(output: Path) -> None:
     for path in (output, summary_path(output)):
         if os.path.lexists(path):
@@ -121,25 +104,11 @@ def _rows(asked: AskedLoad, sending: Sending) -> list[LoadRow]:
 
 
 def _model(base_url: str, named: str | None) -> str:
-    """The model to ask for, and a look whether the server is there.
-
-    Raises:
-        HarnessError: it is not, or which of its models is meant must be said.
-    """
+    """The model to ask for. Raises HarnessError: the server is not there, or which of its models is meant is unsaid."""
     try:
-        response = httpx.get(f"{base_url}/v1/models", timeout=_ASK_S, trust_env=False)
-        if named is not None:
-            return named
-        served = [each["id"] for each in response.raise_for_status().json()["data"]]
-    except httpx.TransportError as error:
-        raise HarnessError(f"{base_url}: no server answers ({error}); start it, or mend --base-url") from None
-    except (httpx.HTTPError, ValueError, KeyError, TypeError) as error:
-        what = f"/v1/models cannot be read ({str(error).splitlines()[0][:100]})"
-        raise HarnessError(f"{base_url}: {what}; name the --model") from None
-    if len(served) != 1 or not isinstance(served[0], str):
-        listed = ", ".join(map(str, served[:5])) or "none"
-        raise HarnessError(f"{base_url}: it serves {len(served)} models ({listed}); name the --model")
-    return served[0]
+        return served_model(base_url, named, "name the --model")
+    except HarnessError as error:
+        raise HarnessError(f"{base_url}: {error}") from None
 
 
 def _write(output: Path, records: list[ClientRecord], summary: ClientSummary) -> None:

@@ -27,8 +27,7 @@ from harness.parity_wanted import Wanted
 from harness.progress import say
 from harness.record.anatomy_tables import STUDY
 from harness.record.parity_run import FAILED, ParityRunError, Prompt, read_parity_facts, read_parity_run
-from harness.record.replay_rows import ReplayError
-from harness.record.routing_store import StoredCase
+from harness.record.repeats import Repeats
 from harness.show.parity_print import parity_lines
 from harness.spec.pin import load_pin
 from harness.state.limits import memory
@@ -124,10 +123,7 @@ def _compare(on: _On, dtype: str) -> dict[str, Any]:
     sha256 = hashlib.sha256(asked.encode()).hexdigest()
     defined = definition(parameters, on.model.record, engine, on.environment, sha256)
     name = parameters.name(on.model.path.name)
-    try:
-        stored = StoredCase.of(on.workspace.runs, str(on.node["id"]), STUDY, name, defined)
-    except ReplayError as error:
-        raise HarnessError(str(error)) from None
+    stored = Repeats.of(on.workspace.runs, str(on.node["id"]), STUDY, name, defined)
     folder = stored_parity(stored)
     if folder is None:
         facts = {"model": on.model.record, "engine": engine, "node": on.node}

@@ -46,8 +46,8 @@ def asked_of(call: StudyCall, workspace: Workspace) -> Asked:
     """What the command line asks for.
 
     Raises:
-        HarnessError: an unknown strategy, model, engine or field, a value or a combination that cannot be, or more
-            replicas than there are GPUs or Ray counts CPUs for.
+        HarnessError: an unknown strategy, model, engine or field, a value or a combination that cannot be, several
+            strategies to be only served, or more replicas than there are GPUs or Ray counts CPUs for.
     """
     figure = load_routing(call.figure, workspace)
     gpus = tuple(gpu["name"] for gpu in visible_gpus())
@@ -61,6 +61,9 @@ def asked_of(call: StudyCall, workspace: Workspace) -> Asked:
         raise HarnessError(f"--label {printable(label, SHOWN)}: 1 to {SHOWN} printable characters without a comma")
     if pin.device == "cuda":
         _check_gpus(setting, gpus)
+    cases = tuple(_cases(figure, setting, call, typed))
+    if call.serve_only and len(cases) != 1:
+        raise HarnessError(f"--serve-only deploys one strategy, these are {len(cases)}; name one: --strategies NAME")
     address = os.environ.get("RAY_ADDRESS") or None
     if address is None:
         _check_cpus(setting)
@@ -68,7 +71,7 @@ def asked_of(call: StudyCall, workspace: Workspace) -> Asked:
         figure,
         pin,
         setting,
-        tuple(_cases(figure, setting, call, typed)),
+        cases,
         label,
         call.port or figure.port,
         address,

@@ -12,12 +12,12 @@ from experiments.prefix_routing.study import Case
 from harness.errors import HarnessError
 from harness.measure.replay import engine_record
 from harness.progress import say
+from harness.record.repeats import Repeats
 from harness.record.routing_lines import RoutingRunError
 from harness.record.routing_run import RoutingRun, read_routing_run
-from harness.record.routing_store import StoredCase
 from harness.record.routing_tables import FINDINGS, ROUTING_TABLES, SIMULATED, STUDY
 from harness.record.slotcheck import SlotError
-from harness.record.study_slot import read_study_slot
+from harness.record.study_slot import StudySlot, read_study_slot
 from harness.record.tables import Cell
 from harness.routing_runs import Deployed, Planned, with_label
 from harness.routing_slot import RoutingSource, write_routing_slot
@@ -26,8 +26,23 @@ from harness.workspace import Workspace
 Row = tuple[Cell, ...]
 
 
+def present_slot(slot: Path) -> StudySlot | None:
+    """The slot as it is now; None: there is none.
+
+    Raises:
+        HarnessError: it cannot be read, so that what it shows under other labels would be lost.
+    """
+    if not slot.is_dir() or not any(slot.iterdir()):
+        return None
+    try:
+        return read_study_slot(slot, ROUTING_TABLES, STUDY)
+    except SlotError as error:
+        what = f"its other labels would be lost: move {slot} away, and repeat for each label that is to be shown"
+        raise HarnessError(f"{error}; {what} (stored runs are not made again)") from None
+
+
 def collect(slot: Path, runs: Planned, simulated: Sequence[Row]) -> None:
-    """Write the slot. Raises HarnessError: a stored run is damaged, or the slot is another node's."""
+    """Write the slot. Raises HarnessError: a stored run is damaged, or the slot is another node's or cannot be read."""
     on = runs.on
     found = [run for case in on.asked.cases for run in runs_of(runs, case)]
     others = _other_labels(slot, on)
@@ -68,19 +83,14 @@ class _Others:
 
 def _other_labels(slot: Path, on: Deployed) -> _Others:
     """Runs of this node under other labels, read from the store again, and what was simulated beside them."""
-    if not slot.exists():
-        return _Others()
-    try:
-        there = read_study_slot(slot, ROUTING_TABLES, STUDY)
-    except (SlotError, OSError):
-        return _Others()  # write_routing_slot says what is wrong with what is in its way
-    if there.manifest["node"]["id"] != on.node["id"]:
-        return _Others()
+    there = present_slot(slot)
+    if there is None or there.manifest["node"]["id"] != on.node["id"]:
+        return _Others()  # write_routing_slot refuses another node's
     found: list[RoutingRun] = []
     for entry in there.manifest["runs"]:
         if entry["label"] == on.asked.label:
             continue
-        case = StoredCase(on.workspace.runs / str(on.node["id"]) / STUDY / entry["case"])
+        case = Repeats(on.workspace.runs / str(on.node["id"]) / STUDY / entry["case"])
         folder = case.shown(entry["repeat"])
         if folder is not None:
             found.append(with_label(_read(folder), entry["label"]))

@@ -15,7 +15,7 @@ from harness.measure.deployment import Files, deployed, refuse_taken_port
 from harness.progress import say
 from harness.record.tables import Cell
 from harness.routing_asked import Asked, asked_of
-from harness.routing_collect import collect, routing_document
+from harness.routing_collect import collect, present_slot, routing_document
 from harness.routing_fit import check_fits
 from harness.routing_load import make_load
 from harness.routing_plan import print_routing_plan
@@ -42,8 +42,8 @@ def run_routing(call: StudyCall, workspace: Workspace) -> None:
         if call.dry_run:
             print_routing_plan(asked, call.as_json)
             return
-        refuse_taken_port(asked.port, asked.address)
-        _check_memory(asked)
+        if call.serve_only:
+            _refuse_impossible(asked)
         with measuring(workspace.root, f"figure {call.figure}"):
             on = _set_up(asked, workspace)
             if call.serve_only:
@@ -71,6 +71,8 @@ def _set_up(asked: Asked, workspace: Workspace) -> Deployed:
 def _measure(on: Deployed) -> list[str]:
     """Returns what failed, a line each."""
     asked, workspace = on.asked, on.workspace
+    slot = workspace.figure(asked.figure.figure) / asked.figure.slots[0]
+    present_slot(slot)  # what is in the way is said before anything is measured
     loads = {
         repeat: make_load(asked.setting.load.of_repeat(repeat), asked.data, on.model, on.engine, say, workspace)
         for repeat in range(1, asked.setting.repeats + 1)
@@ -81,6 +83,8 @@ def _measure(on: Deployed) -> list[str]:
     what = f"{facts['prompts']} prompts of {facts['conversations']} conversations ({each:.1f} each)"
     say(f"each load: {what}, {tokens:.0f} tokens on average")
     runs = planned(on, loads)
+    if runs.missing:
+        _refuse_impossible(asked)
     problems = list(map(_told, make_missing(runs)))
     if not runs.has_any:
         raise MeasurementFailed(problems[0])  # the slot and its figure stay as they are
@@ -89,24 +93,30 @@ def _measure(on: Deployed) -> list[str]:
         rows = simulated_rows(runs)
     except MeasurementFailed as error:  # what was measured is shown all the same
         problems.append(str(error))
-    collect(workspace.figure(asked.figure.figure) / asked.figure.slots[0], runs, rows)
+    collect(slot, runs, rows)
     return problems
 
 
 def _serve(on: Deployed) -> None:
-    """Deploy the first strategy that was asked for, and wait for Ctrl-C."""
-    case, limits = on.asked.cases[0], on.asked.figure.timeout_s
+    """Deploy the only strategy that was asked for, and wait for Ctrl-C."""
+    (case,), limits = on.asked.cases, on.asked.figure.timeout_s
     logs = on.workspace.caches / "routing-serve-only"  # of the last such call
     shutil.rmtree(logs, ignore_errors=True)
     files = Files(logs / "raw", logs / f"{case.strategy}_stdout.log", logs / f"{case.strategy}_stderr.log")
     say(f"deploying {on.asked.setting.replicas} replicas of {on.model.name} behind {case.strategy} …")
-    with deployed(on.wanted(case), on.engine, files, limits.ready, _FOREVER_S) as deployment:
+    with deployed(on.wanted(case), on.engine, files, limits.ready, _FOREVER_S, say) as deployment:
         body = json.dumps({"model": on.model.name, "prompt": "Hello", "max_tokens": 8})
         say(f"curl {deployment.url}/v1/completions -H 'content-type: application/json' -d '{body}'")
         say(f"logs: {logs}; Ctrl-C ends it")
         while deployment.tree.running:
             time.sleep(0.2)
     raise MeasurementFailed(f"the deployment's driver ended by itself; logs: {logs}")
+
+
+def _refuse_impossible(asked: Asked) -> None:
+    """Raise HarnessError if nothing can be deployed now: before much is done for it, and only where something is."""
+    refuse_taken_port(asked.port, asked.address)
+    _check_memory(asked)
 
 
 def _check_memory(asked: Asked) -> None:

@@ -1,8 +1,10 @@
 """The runs that the routing figure is made of: those that are missing are made, repeats interleaved over strategies."""
 
 import json
+import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -11,13 +13,13 @@ from harness.engine.environment import Engine
 from harness.engine.model_store import ModelFiles
 from harness.errors import HarnessError
 from harness.measure.deployment import Wanted
+from harness.measure.inherited import defining
 from harness.measure.replay import engine_record
 from harness.measure.routing_run import RoutingJob, make_routing_run
 from harness.progress import say
-from harness.record.replay_rows import ReplayError
+from harness.record.repeats import Repeats
 from harness.record.routing_facts import read_routing_facts
 from harness.record.routing_run import RoutingRun
-from harness.record.routing_store import StoredCase
 from harness.record.routing_tables import EXACT, OK, RANDOM, STUDY
 from harness.routing_asked import Asked
 from harness.routing_load import MadeLoad
@@ -39,6 +41,14 @@ class Deployed:
         """As runs have it."""
         return self.model.record
 
+    @property
+    def environment(self) -> dict[str, str]:
+        """Variables that change what is measured. Replicas on a CPU share its cores, if nothing is said."""
+        threads = {}
+        if self.engine.pin.device == "cpu":
+            threads["OMP_NUM_THREADS"] = str(max(1, len(os.sched_getaffinity(0)) // self.asked.setting.replicas))
+        return {**threads, **defining(), **self.engine.pin.environment}
+
     def wanted(self, case: Case, repeat: int = 1) -> Wanted:
         """How the case is deployed; chances of a router of ours are others in every repeat, as loads are."""
         setting, parameters = case.setting, dict(case.parameters)
@@ -56,6 +66,8 @@ class Deployed:
             bundle=setting.bundle,
             port=self.asked.port,
             address=self.asked.address,
+            environment=self.environment,
+            home=self.workspace.caches / "routing" / "home",
             follows_events=case.strategy == EXACT,
         )
 
@@ -73,12 +85,26 @@ class Planned:
 
     on: Deployed
     loads: Mapping[int, MadeLoad]
-    stored: Mapping[str, StoredCase]
+    stored: Mapping[str, Repeats]
 
     def folders(self, case: Case) -> Iterator[Path]:
         """What is shown of the case's repeats: ok runs, and of a repeat without one its last failed attempt."""
         shown = (self.stored[case.strategy].shown(repeat) for repeat in self.loads)
         return (folder for folder in shown if folder is not None)
+
+    @cached_property
+    def missing(self) -> list[tuple[int, Case]]:
+        """What was not stored before this call, repeat by repeat, each beginning with another strategy.
+
+        Who is first or last is so once.
+        """
+        found, cases = [], self.on.asked.cases
+        for repeat in self.loads:
+            first = (repeat - 1) % len(cases)
+            for case in (*cases[first:], *cases[:first]):
+                if not self.stored[case.strategy].run(repeat).is_dir():
+                    found.append((repeat, case))
+        return found
 
     @property
     def has_any(self) -> bool:
@@ -87,20 +113,17 @@ class Planned:
 
 
 def planned(on: Deployed, loads: Mapping[int, MadeLoad]) -> Planned:
-    """Where the runs belong. Raises HarnessError: a case's folder is of another case."""
+    """Where the runs belong. Raises CaseFolderError: a case's folder is of another case."""
     conditions = Conditions(
         engine=engine_record(on.engine),
-        environment=on.engine.pin.environment,
+        environment=on.environment,
         model=on.model_record,
         load_sha256=loads[1].facts["load_sha256"],
         joined=on.asked.address is not None,
     )
     root, node, stored = on.workspace.runs, str(on.node["id"]), {}
     for case in on.asked.cases:
-        try:
-            stored[case.strategy] = StoredCase.of(root, node, STUDY, case.name, case.definition(conditions))
-        except ReplayError as error:
-            raise HarnessError(str(error)) from None
+        stored[case.strategy] = Repeats.of(root, node, STUDY, case.name, case.definition(conditions))
     return Planned(on, loads, stored)
 
 
@@ -119,7 +142,7 @@ def make_missing(runs: Planned) -> list[FailedRun]:
 
     A run that failed is not tried again in this call, and the others are made all the same.
     """
-    missing = list(_missing(runs))
+    missing = runs.missing
     say(f"{len(runs.stored) * len(runs.loads)} runs, {len(missing)} of them to be made")
     failed: list[FailedRun] = []
     for number, (repeat, case) in enumerate(missing, start=1):
@@ -132,16 +155,6 @@ def make_missing(runs: Planned) -> list[FailedRun]:
             failed.append(FailedRun(case, folder, str(facts.failed_in), str(facts.reason)))
             say(f"failed ({facts.failed_in}): {facts.reason}; its logs: {folder / 'logs'}")
     return failed
-
-
-def _missing(runs: Planned) -> Iterator[tuple[int, Case]]:
-    """Repeat by repeat, each beginning with another strategy: who is first or last is so once."""
-    cases = runs.on.asked.cases
-    for repeat in runs.loads:
-        first = (repeat - 1) % len(cases)
-        for case in (*cases[first:], *cases[:first]):
-            if not runs.stored[case.strategy].run(repeat).is_dir():
-                yield repeat, case
 
 
 def _job(runs: Planned, case: Case, repeat: int) -> RoutingJob:

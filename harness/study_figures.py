@@ -3,10 +3,11 @@
 A new study is one more name in ``harness/spec/study.py`` and one more entry of ``STUDIES``.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from harness.door import json_errors
 from harness.errors import HarnessError
 from harness.spec.study import other_studies
 from harness.workspace import Workspace
@@ -69,7 +70,7 @@ def _engine_anatomy(call: StudyCall, workspace: Workspace) -> None:
     run_anatomy(call, workspace)
 
 
-_ALL_TAKE = frozenset({"number", "smoke", "dry_run", "as_json", "engine"})
+_ALL_TAKE = frozenset({"number", "smoke", "dry_run", "as_json", "engine", "wheelhouse", "reuse_python"})
 _FILES = frozenset({"trace", "data"})
 _HEADROOM = frozenset({"search", "workload", "trace_memory"})
 _ROUTING = frozenset({"strategies", "label", "replicas", "port", "overrides", "serve_only"})
@@ -83,21 +84,36 @@ STUDIES = {
 }
 
 
-def run_study(call: StudyCall, typed: Mapping[str, str], workspace: Workspace) -> bool:
+def run_study(call: StudyCall, typed: Collection[str], spelt: Mapping[str, str], workspace: Workspace) -> bool:
     """Make the figure, if it is of one of these studies; False: it is not, and nothing was done.
 
-    ``typed``: parameters that stand on the command line, and how each is written there.
+    ``typed``: parameters that stand on the command line; ``spelt``: every parameter → how it is written there.
 
     Raises:
         HarnessError: something was typed that the figure does not take, or what the study raises.
     """
+    with json_errors(call.as_json):
+        name = _study_of(call, typed, spelt, workspace)
+    if name is None:
+        return False
+    STUDIES[name].run(call, workspace)
+    return True
+
+
+def _study_of(call: StudyCall, typed: Collection[str], spelt: Mapping[str, str], workspace: Workspace) -> str | None:
+    """The figure's study; None: it is made of starts. Raises HarnessError: something typed is not for the figure."""
     name = other_studies(workspace).get(call.figure)
     if name is None:
-        if wrong := [typed[each] for each in _ONLY_STUDIES & typed.keys()]:
+        if wrong := [spelt[each] for each in _ONLY_STUDIES.intersection(typed)]:
             raise HarnessError(f"{min(wrong)} is not for figure {call.figure}, which is made of starts; leave it out")
-        return False
-    study = STUDIES[name]
-    if wrong := [typed[each] for each in typed.keys() - study.takes]:
-        raise HarnessError(f"figure {call.figure} does not take {min(wrong)}: it makes no starts; leave it out")
-    study.run(call, workspace)
-    return True
+        if call.as_json and not call.dry_run:
+            raise HarnessError(f"figure {call.figure} prints no document; leave --json out, or add --dry-run")
+        return None
+    takes = STUDIES[name].takes
+    if wrong := sorted(spelt[each] for each in set(typed) - takes):
+        what = f"figure {call.figure} does not take {wrong[0]}; leave it out"
+        if wrong[0] == spelt["again"]:  # its runs have no sessions
+            what += f", or move runs/<node>/{name}/ away, or a case's folder in it, to have its runs made anew"
+        known = ", ".join(sorted(spelt[each] for each in takes if spelt[each].startswith("--")))
+        raise HarnessError(f"{what}; it takes {known}")
+    return name

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from harness.record.atomic import write_json, write_text
+from harness.record.atomic import write_json
 from harness.record.comparison_run import (
     CLIENT_FILE,
     TOKENS_FILE,
@@ -13,7 +13,7 @@ from harness.record.comparison_run import (
     TargetFacts,
     phase_of,
 )
-from harness.record.load_output import ClientRecord, ClientSummary, record_lines
+from harness.record.load_output import ClientRecord, ClientSummary, write_records
 
 
 def record(
@@ -101,7 +101,7 @@ def run(
 def write(made: ComparisonRun, folder: Path) -> Path:
     folder.mkdir(parents=True)
     made.facts.write(folder)
-    write_text(folder / CLIENT_FILE, "".join(record_lines(made.records)))
+    write_records(folder / CLIENT_FILE, made.records)
     if made.tokens is not None:
         write_json(folder / TOKENS_FILE, made.tokens)
     return folder

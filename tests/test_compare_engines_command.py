@@ -108,6 +108,16 @@ def test_a_server_that_lies_about_its_tokens_gains_nothing(call: Call, fakes) ->
     assert "liar itself says 160 tokens where 16 are counted (+900.0 %)" in done.err
 
 
+def test_a_call_that_is_stopped_leaves_no_run(call: Call, fakes, tmp_path: Path, monkeypatch) -> None:
+    def stopped(*_: object) -> None:
+        assert list(tmp_path.rglob(".1.partial"))
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(engines_runs, "measure_repeat", stopped)
+    assert call(*targets(fakes, "good"), *SMALL).code == 130
+    assert list(tmp_path.rglob("*.partial")) == []
+
+
 def test_an_answer_in_one_piece_has_no_decode_speed(call: Call, fakes) -> None:
     done = call(*targets(fakes, "burst"), *SMALL, "--json")
     assert values(done, "decode_median") == {}

@@ -43,7 +43,7 @@ class Fake:
     fails_after: int | None = None  # replays in all
     environment: dict[str, str] = field(default_factory=dict)  # of the real engine that was started last
 
-    def replay(self, _: Path, module: str, paths: tuple[Path, Path], *__: Any) -> None:
+    def replay(self, _: Path, module: str, paths: tuple[Path, Path], *__: Any, **___: Any) -> None:
         """In the place of the worker that replays."""
         assert module == measured.WORKER
         for request in json.loads(paths[0].read_text())["replays"]:

@@ -137,6 +137,13 @@ def test_wrong_use_is_one_line_and_nothing_is_sent_or_written(
     assert server.seen == []
 
 
+@pytest.mark.parametrize("url", ["http://user:hunter2@127.0.0.1:9", "ftp://user:hunter2@x", "http://x/?key=hunter2"])
+def test_a_secret_in_a_servers_url_is_refused_and_not_printed(call, data: Path, tmp_path: Path, url: str) -> None:
+    done = call("--base-url", url, "--data", data, "--output-file", tmp_path / "o.jsonl", "--output-tokens", 2)
+    refused(done, "--base-url: ")
+    assert "hunter2" not in done.out + done.err
+
+
 def test_a_bad_line_is_named_and_nothing_is_sent(call, server, data: Path, tmp_path: Path) -> None:
     with data.open("a") as file:
         file.write('{"prompt": 7}\n')

@@ -4,6 +4,7 @@ The engine's answer is a toy's (tests/replay_toy.py); real replays: tests/engine
 """
 
 import json
+import os
 import sys
 from collections.abc import Callable
 from dataclasses import replace
@@ -17,6 +18,7 @@ from harness.engine.environment import Engine
 from harness.errors import HarnessError, MeasurementFailed
 from harness.measure import replay as measured
 from harness.measure import replay_job
+from harness.measure.inherited import INHERITED
 from harness.measure.replay_job import blocks_needed, make_job
 from harness.record.event_log import read_events
 from harness.record.replay import Parameters, read_replay
@@ -53,8 +55,12 @@ class Worker:
         self.asked: list[dict[str, Any]] = []
         self.failure: str | None = None
         self.fails_from = 0  # requests answered before
+        self.inherited: dict[str, str] = {}
 
-    def __call__(self, _python: Path, _module: str, paths: tuple[Path, Path], *_: object) -> None:
+    def __call__(
+        self, _python: Path, _module: str, paths: tuple[Path, Path], *_: object, inherited: dict[str, str]
+    ) -> None:
+        self.inherited = inherited
         for asked in json.loads(paths[0].read_text())["replays"]:
             self.asked.append(asked)
             out = Path(asked["out"])
@@ -98,6 +104,16 @@ PRINTED = (
     "preemptions", "queueing [s]", "KV blocks in use", "over time", "trace", "tokenizer", "step time", "engine",
     "replayed in",
 )  # fmt: skip
+
+
+def test_nothing_that_only_one_shell_has_reaches_a_replay(
+    worker: Worker, call: Callable[..., Done], monkeypatch: pytest.MonkeyPatch
+):
+    for name in ("HF_TOKEN", "VLLM_USE_V2_MODEL_RUNNER", "OMP_NUM_THREADS"):
+        monkeypatch.setenv(name, "7")
+    assert call("--trace", "trace.jsonl", "--num-blocks", "11", "--block-size", "4").code == 0
+    assert worker.inherited["PATH"] == os.environ["PATH"]
+    assert worker.inherited.keys() <= {*INHERITED, "CUDA_DEVICE_ORDER"}
 
 
 def test_it_prints_every_number_in_order(worker: Worker, call: Callable[..., Done]):
@@ -245,8 +261,8 @@ def test_a_replay_that_failed_leaves_nothing(worker: Worker, call: Callable[...,
 def test_what_somebody_made_meanwhile_is_kept_and_nothing_else_is_written(
     worker: Worker, call: Callable[..., Done], place: Path, monkeypatch: pytest.MonkeyPatch
 ):
-    def work(*arguments: Any) -> None:
-        worker(*arguments)
+    def work(*arguments: Any, **more: Any) -> None:
+        worker(*arguments, **more)
         (place / "stats.json").write_text("somebody's")
 
     monkeypatch.setattr(measured, "run_worker", work)

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from harness import routing_asked, routing_command
 from harness.errors import HarnessError, MeasurementFailed
 from harness.routing_asked import Asked
+from harness.routing_collect import collect
 from harness.routing_command import run_routing
 from harness.routing_fit import check_fits
 from harness.routing_load import MadeLoad
@@ -52,7 +53,7 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Workspace:
     monkeypatch.setattr(routing_command, "measuring", lambda *_: contextlib.nullcontext())
     monkeypatch.setattr(routing_command, "simulated_rows", lambda *_: [])
     monkeypatch.setattr(routing_command, "make_load", lambda *_: made(700))
-    monkeypatch.setattr(routing_command, "planned", lambda on, _loads: SimpleNamespace(on=on, has_any=True))
+    monkeypatch.setattr(routing_command, "planned", lambda on, _loads: SimpleNamespace(on=on, has_any=True, missing=[]))
     monkeypatch.setattr(routing_command, "_set_up", _deployed)
     return workspace
 
@@ -102,3 +103,59 @@ def test_requests_that_do_not_fit_end_it_before_anything_is_deployed(
     with pytest.raises(HarnessError, match="max_model_len=700"):
         run_routing(StudyCall("routing", as_json=True, overrides=("engine.max_model_len=699",)), place)
     assert "max_model_len=700" in json.loads(capsys.readouterr().out)["error"]
+
+
+def refuses(monkeypatch: pytest.MonkeyPatch) -> None:
+    def taken(*_: Any) -> None:
+        raise HarnessError("port 8000 is in use")
+
+    monkeypatch.setattr(routing_command, "refuse_taken_port", taken)
+
+
+def test_a_redraw_needs_neither_port_nor_memory(place: Workspace, monkeypatch: pytest.MonkeyPatch):
+    refuses(monkeypatch)
+    monkeypatch.setattr(routing_command, "_check_memory", lambda *_: pytest.fail("it was asked for"))
+    fails(monkeypatch, 0)
+    run_routing(StudyCall("routing"), place)
+
+
+def test_a_taken_port_is_refused_before_a_missing_run_is_made(place: Workspace, monkeypatch: pytest.MonkeyPatch):
+    refuses(monkeypatch)
+    monkeypatch.setattr(
+        routing_command, "planned", lambda on, _loads: SimpleNamespace(on=on, has_any=True, missing=[(1, None)])
+    )
+    monkeypatch.setattr(routing_command, "make_missing", lambda *_: pytest.fail("it was deployed"))
+    with pytest.raises(HarnessError, match="port 8000 is in use"):
+        run_routing(StudyCall("routing"), place)
+
+
+def test_a_taken_port_is_refused_before_anything_is_set_up_that_is_only_served(
+    place: Workspace, monkeypatch: pytest.MonkeyPatch
+):
+    refuses(monkeypatch)
+    monkeypatch.setattr(routing_command, "_set_up", lambda *_: pytest.fail("it was set up"))
+    with pytest.raises(HarnessError, match="port 8000 is in use"):
+        run_routing(StudyCall("routing", strategies=("session",), serve_only=True), place)
+
+
+@pytest.mark.parametrize("strategies", [(), ("session", "prefix")])
+def test_only_one_strategy_is_only_served(place: Workspace, strategies: tuple[str, ...]):
+    with pytest.raises(HarnessError, match=r"^--serve-only deploys one strategy, these are \d; name one: --strategies"):
+        run_routing(StudyCall("routing", strategies=strategies, serve_only=True), place)
+
+
+def test_a_changed_slot_is_not_overwritten_and_is_said_before_anything_is_measured(
+    place: Workspace, monkeypatch: pytest.MonkeyPatch
+):
+    slot = place.figure("routing") / "node0"
+    made_slot(slot, Made(labels=("default", "tight")))
+    changed = (slot / "runs.csv").read_bytes().replace(b"\n", b"\r\n")  # as a spreadsheet stores it
+    (slot / "runs.csv").write_bytes(changed)
+    monkeypatch.setattr(routing_command, "make_missing", lambda *_: pytest.fail("it was measured"))
+    with pytest.raises(HarnessError, match=r"runs.csv: changed since .* other labels would be lost: move .*node0 away"):
+        run_routing(StudyCall("routing"), place)
+    monkeypatch.undo()
+    runs: Any = SimpleNamespace(on=SimpleNamespace(node={"id": "node-0"}, asked=SimpleNamespace(cases=())))
+    with pytest.raises(HarnessError, match="other labels would be lost"):
+        collect(slot, runs, [])
+    assert (slot / "runs.csv").read_bytes() == changed

@@ -39,7 +39,7 @@ class Fake:
     asked: list[list[dict[str, Any]]] = field(default_factory=list)
     fails_after: int | None = None  # replays of one worker
 
-    def work(self, _: Path, module: str, paths: tuple[Path, Path], *__: Any) -> None:
+    def work(self, _: Path, module: str, paths: tuple[Path, Path], *__: Any, **___: Any) -> None:
         """In the place of ``run_worker``."""
         assert module == measured.WORKER
         requests = json.loads(paths[0].read_text())["replays"]
@@ -169,7 +169,7 @@ def test_what_a_killed_harness_had_not_put_in_place_is_found(fake: Fake, monkeyp
 def test_a_replay_began_when_its_worker_had_not_run_yet(fake: Fake, monkeypatch: pytest.MonkeyPatch) -> None:
     noted: set[str] = set()
 
-    def work(*arguments: Any) -> None:
+    def work(*arguments: Any, **_: Any) -> None:
         for path in fake.workspace.runs.glob("*/*/*/.1.partial.json"):
             document = json.loads(path.read_text())
             noted.add(document["started_at"])
@@ -204,8 +204,8 @@ def test_a_dry_run_writes_nothing(fake: Fake) -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (("--models", "a"), "figure sharing does not take --models: it makes no starts; leave it out"),
-        (("0",), "figure sharing does not take slot: it makes no starts; leave it out"),
+        (("--models", "a"), "figure sharing does not take --models; leave it out; it takes --data, --dry-run"),
+        (("0",), "figure sharing does not take SLOT_INDEX; leave it out; it takes --data"),
         (
             ("--engine", "vllm-0.10.1.1-cuda"),
             "drives the scheduler of vLLM 0.32.0, engine vllm-0.10.1.1-cuda",

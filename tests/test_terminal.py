@@ -1,6 +1,7 @@
 """Words of engines, stores and strangers reach the terminal as one line of printable characters."""
 
 import io
+import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -9,9 +10,10 @@ import typer
 from rich.console import Console
 
 from harness import progress
-from harness.door import run_app
+from harness.door import json_errors, run_app
 from harness.errors import HarnessError
 from harness.measure.session import CaseSession
+from harness.record.case_folder import CaseFolderError, define
 from harness.record.run import RunFileError
 from harness.record.slotcheck import SlotError
 from harness.show.command import plot_command
@@ -52,7 +54,25 @@ def test_an_endless_error_is_cut(capsys: pytest.CaptureFixture[str]) -> None:
     assert len(capsys.readouterr().err) < 1100
 
 
-@pytest.mark.parametrize("kind", [RunFileError, SlotError])
+def test_a_case_folder_of_something_else_ends_a_command_with_one_line(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    app = typer.Typer()
+
+    @app.command()
+    def measure() -> None:
+        define(tmp_path, {"a": 1})
+        with json_errors(as_json=True):
+            define(tmp_path, {"a": 2})
+
+    with pytest.raises(SystemExit) as end:
+        run_app(app, "harness", [])
+    said = f"{tmp_path}/case.json: of another case than its folder's name says; move the folder away and repeat"
+    assert end.value.code == 2
+    assert capsys.readouterr() == (json.dumps({"error": said}) + "\n", f"error: {said}\n")
+
+
+@pytest.mark.parametrize("kind", [RunFileError, SlotError, CaseFolderError])
 def test_what_is_wrong_with_a_file_is_one_printable_line(kind: type[Exception]) -> None:
     assert str(kind(HOSTILE)) == HARMLESS
 

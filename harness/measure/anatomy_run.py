@@ -22,10 +22,16 @@ from harness.record.anatomy_run import CLIENT_FILE, TRACES, AnatomyFacts, Level,
 from harness.record.anatomy_tables import FAILED, OK
 from harness.record.load import LoadError, LoadRow, Sending
 from harness.record.load_output import OK as ANSWERED
-from harness.record.load_output import ClientRecord, ClientSummary, read_records, read_summary, summary_path
+from harness.record.load_output import (
+    ClientRecord,
+    ClientSummary,
+    read_records,
+    read_summary,
+    summary_path,
+    write_records,
+)
 from harness.record.plain import printable
-from harness.record.routing_lines import write_records
-from harness.record.routing_store import StoredCase
+from harness.record.repeats import Repeats
 from harness.record.serving_trace import AnatomyRunError
 from harness.spec.anatomy import Limits, LoadLevel
 
@@ -48,7 +54,7 @@ class LevelJob:
 class AnatomyJob:
     """One run that is to be made. ``facts``: what of anatomy.json is known before."""
 
-    stored: StoredCase
+    stored: Repeats
     repeat: int
     facts: Mapping[str, Any]  # parameters, engine, model, node, device, environment
     wanted: Callable[[Path], WantedServer]  # with this log

@@ -9,7 +9,7 @@ from harness.engine.environment import Engine
 from harness.engine.model_store import ModelFiles
 from harness.engine.patch_set import patches_sha256
 from harness.measure.address import Address, free_port
-from harness.measure.inherited import defining_variables, inherited_variables
+from harness.measure.inherited import defining, inherited
 from harness.measure.one_run import Case
 from harness.measure.preparation import Surroundings
 from harness.measure.start import OfflineStart, ServerStart, Start
@@ -161,9 +161,9 @@ def figure_environment(pin: Pin) -> dict[str, str]:
     Raises:
         HarnessError: CUDA_VISIBLE_DEVICES names no GPU of this machine.
     """
-    return {**inherited_variables(), **study.environment(), **pin.environment}
+    return {**inherited(), **study.environment(), **declared_environment(pin)}
 
 
 def declared_environment(pin: Pin) -> dict[str, str]:
     """The variables that define a start: the pin's, which win, and the caller's that change one."""
-    return {**defining_variables(), **pin.environment}
+    return {**defining(), **pin.environment}

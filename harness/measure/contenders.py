@@ -6,16 +6,15 @@ import httpx
 import psutil
 
 from harness.engine.process_tree import Tree
-from harness.errors import MeasurementFailed
+from harness.errors import HarnessError, MeasurementFailed
 from harness.measure.load_client import Target, run_load
+from harness.measure.openai_server import served_model
 from harness.record.foreign import without_addresses
 from harness.record.load import LoadRow, Sending
 from harness.record.load_output import MAX_ERROR, OK, ClientRecord, ClientSummary
 from harness.record.plain import printable
 from harness.record.private import names_here, without_private
 from harness.record.secrets import redacted
-
-_ASK_S = 20.0
 
 
 @dataclass(frozen=True)
@@ -74,24 +73,11 @@ def named_model(contender: Contender) -> str:
     """
     if contender.model is not None:
         return contender.model
-    headers = {"Authorization": f"Bearer {contender.key}"} if contender.key else {}
     try:
-        url = f"{contender.base_url}/v1/models"
-        response = httpx.get(url, headers=headers, timeout=_ASK_S, trust_env=False).raise_for_status()
-        served = [str(each["id"]) for each in response.json()["data"]]
-    except httpx.TransportError as error:
-        said = str(error) or type(error).__name__
-        raise MeasurementFailed(contender.line(f"no server answers: {said}")) from None
-    except (httpx.HTTPError, ValueError, KeyError, TypeError) as error:
-        answer = error.response if isinstance(error, httpx.HTTPStatusError) else None
-        why = type(error).__name__ if answer is None else f"HTTP {answer.status_code}"
-        said = f"its list of models cannot be read ({why}); name one: --model-of {contender.name}=MODEL"
-        raise MeasurementFailed(contender.line(said)) from None
-    if len(served) != 1:
-        listed = ", ".join(served[:5]) or "none"
-        said = f"it serves {len(served)} models ({listed}); name one: --model-of {contender.name}=MODEL"
-        raise MeasurementFailed(contender.line(said))
-    return served[0]
+        how = f"name one: --model-of {contender.name}=MODEL"
+        return served_model(contender.base_url, None, how, contender.key)
+    except HarnessError as error:
+        raise MeasurementFailed(contender.line(str(error))) from None
 
 
 def send(

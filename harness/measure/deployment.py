@@ -9,8 +9,8 @@ import json
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,6 +22,7 @@ from harness.engine.process_tree import Tree, process_tree
 from harness.engine.study_worker import last_words, run_worker
 from harness.errors import HarnessError, MeasurementFailed
 from harness.measure.address import Address
+from harness.measure.inherited import inherited
 from harness.measure.waiting import wait_for
 from harness.record.atomic import write_json
 from harness.record.plain import printable
@@ -31,6 +32,7 @@ from harness.workspace import ROOT
 WORKER = "experiments.prefix_routing.worker_deploy"
 _UNDEPLOY = "experiments.prefix_routing.worker_undeploy"
 _LEAVE_S = 120.0
+_JOINING = ("RAY_AUTH_", "RAY_TLS_", "RAY_USE_TLS")  # how variables begin that a client of somebody's Ray needs
 _SHOWN = 300  # characters of what a driver said last
 
 
@@ -47,6 +49,8 @@ class Wanted:
     bundle: Mapping[str, float]
     port: int
     address: str | None  # of a Ray that runs already
+    environment: Mapping[str, str]  # of all its processes: what defines the run
+    home: Path  # of a Ray of ours, where it keeps its token and engines their caches; made if it is not there
     follows_events: bool = False  # the router is told where replicas publish their KV-cache events
 
 
@@ -90,7 +94,9 @@ def refuse_taken_port(port: int, address: str | None) -> None:
 
 
 @contextmanager
-def deployed(wanted: Wanted, engine: Engine, files: Files, ready_s: float, limit_s: float) -> Iterator[Deployment]:
+def deployed(
+    wanted: Wanted, engine: Engine, files: Files, ready_s: float, limit_s: float, announce: Callable[[str], None]
+) -> Iterator[Deployment]:
     """Deploy, and end it when the block is left. ``limit_s``: of the whole, from now on.
 
     Raises:
@@ -99,28 +105,25 @@ def deployed(wanted: Wanted, engine: Engine, files: Files, ready_s: float, limit
     """
     refuse_taken_port(wanted.port, wanted.address)
     files.logs.mkdir(parents=True, exist_ok=True)
-    scratch = Path(tempfile.mkdtemp(prefix="route-"))  # short: paths of sockets have 107 characters at most
-    shared = inventory()
-    asked, ready = scratch / "asked.json", scratch / "ready.json"
-    try:
-        write_json(asked, _asked(wanted, engine, files, scratch))
+    with ExitStack() as afterwards:
+        scratch = Path(tempfile.mkdtemp(prefix="route-"))  # short: paths of sockets have 107 characters at most
+        afterwards.callback(shutil.rmtree, scratch, ignore_errors=True)
+        afterwards.callback(remove_unused, inventory())
+        asked, ready = scratch / "asked.json", scratch / "ready.json"
+        write_json(asked, _asked(wanted, files, scratch))
+        environment = _of_driver(wanted)
+        if wanted.address is not None:
+            afterwards.enter_context(_left(engine, asked, scratch / "left.json", environment, announce))
         command = [str(engine.python), "-m", WORKER, str(asked), str(ready)]
-        environment = {**os.environ, **_of_replicas(engine, wanted)}
-        environment.pop("RAY_ADDRESS", None)  # asked.json says it
         with process_tree(command, environment, files.stderr, ROOT, limit_s, scratch, metered=False) as tree:
             if not wait_for(tree, ready.exists, ready_s):
                 raise MeasurementFailed(_why(tree, files, ready_s))
             said = json.loads(ready.read_text(encoding="utf-8"))
             urls = {each["replica"]: each["metrics_url"] for each in said["replicas"]}
             yield Deployment(said["url"], urls, {each["replica"]: each["pid"] for each in said["replicas"]}, tree)
-    finally:
-        if wanted.address is not None:
-            _leave(engine, asked, scratch / "left.json")
-        remove_unused(shared)
-        shutil.rmtree(scratch, ignore_errors=True)
 
 
-def _asked(wanted: Wanted, engine: Engine, files: Files, scratch: Path) -> dict[str, Any]:
+def _asked(wanted: Wanted, files: Files, scratch: Path) -> dict[str, Any]:
     events = scratch / "kv"
     events.mkdir()
     parameters = dict(wanted.router["parameters"])
@@ -142,23 +145,49 @@ def _asked(wanted: Wanted, engine: Engine, files: Files, scratch: Path) -> dict[
         "events_folder": str(events),
         "stdout": str(files.stdout.resolve()),
         "stderr": str(files.stderr.resolve()),
-        "environment": _of_replicas(engine, wanted),
+        "environment": _of_replicas(wanted),
     }
 
 
-def _of_replicas(engine: Engine, wanted: Wanted) -> dict[str, str]:
-    """The pin's variables, and where workers find their modules. Replicas on a CPU share its cores evenly."""
-    environment = {**engine.pin.environment, "PYTHONPATH": str(ROOT)}
-    if engine.pin.device == "cpu":
-        environment["OMP_NUM_THREADS"] = str(max(1, len(os.sched_getaffinity(0)) // wanted.replicas))
-    return environment
+def _of_replicas(wanted: Wanted) -> dict[str, str]:
+    """What defines the run, and where workers find their modules."""
+    return {**wanted.environment, "PYTHONPATH": str(ROOT)}
 
 
-def _leave(engine: Engine, asked: Path, done: Path) -> None:
-    """End what the driver could not end in somebody's Ray. Raises MeasurementFailed: it is still there."""
-    environment = {**engine.pin.environment, "PYTHONPATH": str(ROOT)}
+def _of_driver(wanted: Wanted) -> dict[str, str]:
+    """Of a Ray of ours and all below it: nothing else that only one shell has. Somebody's Ray asks who joins it."""
+    if wanted.address is None:
+        wanted.home.mkdir(parents=True, exist_ok=True)
+        own = {"HOME": str(wanted.home.resolve())}
+    else:
+        own = {name: value for name, value in os.environ.items() if name.startswith(_JOINING) or name == "HOME"}
+    return {**inherited(), **own, **_of_replicas(wanted)}
+
+
+@contextmanager
+def _left(
+    engine: Engine, asked: Path, done: Path, environment: Mapping[str, str], announce: Callable[[str], None]
+) -> Iterator[None]:
+    """End, with the block, what the driver could not end in somebody's Ray.
+
+    Raises:
+        MeasurementFailed: it is still there. Where something else ended the block, that is raised, and this is told.
+    """
     try:
-        run_worker(engine.python, _UNDEPLOY, (asked, done), environment, "ending the application", _LEAVE_S)
+        yield
+    except BaseException:
+        try:
+            _leave(engine, asked, done, environment)
+        except MeasurementFailed as error:
+            announce(str(error))
+        raise
+    _leave(engine, asked, done, environment)
+
+
+def _leave(engine: Engine, asked: Path, done: Path, environment: Mapping[str, str]) -> None:
+    what = "ending the application"
+    try:
+        run_worker(engine.python, _UNDEPLOY, (asked, done), environment, what, _LEAVE_S, inherited={})
     except HarnessError as error:
         raise MeasurementFailed(str(error)) from None
 

@@ -17,13 +17,13 @@ from harness.analyse.refusal import refusal_reason
 from harness.engine.environment import Engine
 from harness.engine.process_tree import Exit, process_tree
 from harness.errors import HarnessError
-from harness.measure.inherited import inherited_variables
+from harness.measure.inherited import inherited
 from harness.measure.provenance import harness_facts, utc_now
 from harness.record.feature_run import LOG, MEASURED, OUTPUTS, FeatureFacts, FeatureRunError, read_feature_run
 from harness.record.feature_tables import FAILED, OK
 from harness.record.plain import printable
 from harness.record.private import names_here, without_private
-from harness.record.routing_store import StoredCase
+from harness.record.repeats import Repeats
 from harness.workspace import ROOT
 
 WORKER = "experiments.engine_anatomy.worker_feature"
@@ -41,7 +41,7 @@ class FeatureJob:
     ``facts``: what of feature.json is known before.
     """
 
-    stored: StoredCase
+    stored: Repeats
     repeat: int
     facts: Mapping[str, Any]  # feature, asked, engine, model, node
     request: Mapping[str, Any]
@@ -86,7 +86,7 @@ def make_feature_run(job: FeatureJob, engine: Engine) -> Path:
         raise
 
 
-def keep_failure(stored: StoredCase, repeat: int, facts: Mapping[str, Any], reason: str) -> Path:
+def keep_failure(stored: Repeats, repeat: int, facts: Mapping[str, Any], reason: str) -> Path:
     """A failed run whose draft could not be made, so that its engine was not started; returns its folder.
 
     Raises:
@@ -101,7 +101,7 @@ def keep_failure(stored: StoredCase, repeat: int, facts: Mapping[str, Any], reas
 
 
 def _facts(
-    stored: StoredCase,
+    stored: Repeats,
     repeat: int,
     known: Mapping[str, Any],
     failed: tuple[str | None, str | None],
@@ -147,7 +147,7 @@ def _environment(job: FeatureJob, engine: Engine, scratch: Path) -> dict[str, st
         "VLLM_LOGGING_LEVEL": "INFO",
         "PYTHONDONTWRITEBYTECODE": "1",
     }
-    whole = {**inherited_variables(), **engine.pin.environment, **ours, **job.environment}
+    whole = {**inherited(), **engine.pin.environment, **ours, **job.environment}
     return {name: value for name, value in whole.items() if value is not None}
 
 

@@ -6,12 +6,13 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from harness.engine.detect import device_variables, driver_versions
+from harness.engine.detect import driver_versions
 from harness.engine.environment import Engine
 from harness.engine.study_worker import run_worker
 from harness.errors import HarnessError, MeasurementFailed
+from harness.measure.inherited import inherited
 from harness.record.gpu_check import STUDY, GpuCheckError, Transfers, copies_of, read_transfers
-from harness.record.routing_store import StoredCase
+from harness.record.repeats import Repeats
 from harness.spec.gpu_check import Transfers as Asked
 
 WORKER = "experiments.gpu_check.worker_h2d"
@@ -28,6 +29,7 @@ def transfers_of(engine: Engine, asked: Asked, file: Path, node: str, runs: Path
     Raises:
         MeasurementFailed: the worker failed, or what it wrote is no list of copies; nothing is stored.
         GpuCheckError: what is stored is damaged.
+        CaseFolderError: the case's folder is of something else.
     """
     definition: dict[str, Any] = {
         "study": STUDY,
@@ -38,7 +40,7 @@ def transfers_of(engine: Engine, asked: Asked, file: Path, node: str, runs: Path
         "repeats": asked.repeats,
         "mapped_mib": file.stat().st_size // _MIB,
     }
-    stored = StoredCase.of(runs, node, STUDY, f"h2d_{engine.pin.name}", definition)
+    stored = Repeats.of(runs, node, STUDY, f"h2d_{engine.pin.name}", definition)
     if not stored.run(_RUN).is_dir():
         _make(stored, engine, asked, file)
     return read_transfers(stored.run(_RUN))
@@ -55,14 +57,14 @@ def stored_transfers(runs: Path, node: str, pin: str) -> Transfers | None:
     return max(found, key=lambda each: each.made_at, default=None)
 
 
-def _make(stored: StoredCase, engine: Engine, asked: Asked, file: Path) -> None:
+def _make(stored: Repeats, engine: Engine, asked: Asked, file: Path) -> None:
     device = "cuda" if engine.pin.device == "cuda" else "cpu"
     working = stored.begin(_RUN)
     request, result = working / "request.json", working / "result.json"
     try:
         document = {"device": device, "mib": list(asked.mib), "repeats": asked.repeats, "file": str(file)}
         request.write_text(json.dumps(document), encoding="utf-8")
-        environment = {**engine.pin.environment, **device_variables(), "PYTHONDONTWRITEBYTECODE": "1"}
+        environment = {**engine.pin.environment, "PYTHONDONTWRITEBYTECODE": "1"}
         _run(engine, (request, result), environment)
         told = json.loads(result.read_bytes())
         made_at = datetime.now(UTC).isoformat(timespec="seconds")
@@ -78,6 +80,7 @@ def _make(stored: StoredCase, engine: Engine, asked: Asked, file: Path) -> None:
 
 def _run(engine: Engine, paths: tuple[Path, Path], environment: dict[str, str]) -> None:
     try:
-        run_worker(engine.python, WORKER, paths, environment, "timing copies to the device", _LIMIT_S)
+        what = "timing copies to the device"
+        run_worker(engine.python, WORKER, paths, environment, what, _LIMIT_S, inherited=inherited())
     except HarnessError as error:  # a GPU that is lost is no wrong use
         raise MeasurementFailed(str(error)) from None

@@ -6,23 +6,15 @@ from harness.engine.detect import device_variables
 from harness.errors import HarnessError
 from harness.record.plain import printable
 
+# They say where things are. Paths stay out of cases and records; what CUDA_VISIBLE_DEVICES selects is the node.
+INHERITED = ("PATH", "LANG", "LC_ALL", "LD_LIBRARY_PATH", "CUDA_HOME", "CUDA_VISIBLE_DEVICES")
 THREADS = "OMP_NUM_THREADS"
-INHERITED = (
-    "PATH",
-    "LANG",
-    "LC_ALL",
-    "LD_LIBRARY_PATH",
-    "CUDA_HOME",
-    "CUDA_VISIBLE_DEVICES",
-    THREADS,
-)
-# Of these, the ones that change what is measured: part of a case's identity and of the record. Paths stay out of both;
-# what CUDA_VISIBLE_DEVICES selects is the node.
+# They change what is measured: where one reaches an engine, it is part of the case's identity and of the record.
 DEFINING = (THREADS,)
 
 
-def inherited_variables() -> dict[str, str]:
-    """The caller's variables that an engine gets, and those that select the visible GPUs.
+def inherited() -> dict[str, str]:
+    """Variables that every engine gets, which define nothing.
 
     Raises:
         HarnessError: CUDA_VISIBLE_DEVICES names no GPU of this machine.
@@ -30,8 +22,8 @@ def inherited_variables() -> dict[str, str]:
     return {name: os.environ[name] for name in INHERITED if name in os.environ} | device_variables()
 
 
-def defining_variables() -> dict[str, str]:
-    """Those of the caller's that are part of what is measured."""
+def defining() -> dict[str, str]:
+    """Variables of the caller's that define a case."""
     return {name: os.environ[name] for name in DEFINING if name in os.environ}
 
 

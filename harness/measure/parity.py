@@ -18,7 +18,7 @@ from harness.engine.model_store import ModelFiles
 from harness.engine.planted_tensor import planted_tensor
 from harness.engine.study_worker import run_worker
 from harness.errors import HarnessError, MeasurementFailed
-from harness.measure.inherited import inherited_variables
+from harness.measure.inherited import inherited
 from harness.measure.provenance import harness_facts, utc_now
 from harness.record.parity_run import (
     ANSWERS,
@@ -37,7 +37,7 @@ from harness.record.parity_run import (
 )
 from harness.record.plain import printable
 from harness.record.private import names_here, without_private
-from harness.record.routing_store import StoredCase
+from harness.record.repeats import Repeats
 
 _WORKER = "experiments.engine_anatomy.worker_parity_"
 _LONGEST_REASON = 300
@@ -48,7 +48,7 @@ _RUN = 1  # greedy answers of the same engine: one run of a case is all
 class ParityJob:
     """What is to be compared, and where it belongs. ``facts``: model, engine, node, as parity.json has them."""
 
-    stored: StoredCase
+    stored: Repeats
     parameters: ParityParameters
     prompts: Sequence[Prompt]
     model: ModelFiles
@@ -57,7 +57,7 @@ class ParityJob:
     limit_s: float  # of each process
 
 
-def stored_parity(stored: StoredCase) -> Path | None:
+def stored_parity(stored: Repeats) -> Path | None:
     """The case's complete comparison; None: it was never made."""
     return stored.run(_RUN) if stored.run(_RUN).is_dir() else None
 
@@ -138,7 +138,7 @@ class _Run:
                 self.job.environment,
                 what,
                 self.job.limit_s,
-                inherited=inherited_variables(),
+                inherited=inherited(),
             )
         except HarnessError as error:
             raise MeasurementFailed(str(error)) from None

@@ -16,7 +16,7 @@ from harness.engine.environment import Engine
 from harness.engine.model_store import ModelFiles
 from harness.engine.study_worker import run_worker
 from harness.errors import HarnessError, MeasurementFailed
-from harness.measure.inherited import inherited_variables
+from harness.measure.inherited import inherited
 from harness.measure.provenance import harness_facts, utc_now
 from harness.measure.real_job import RealJob
 from harness.measure.replay import engine_record
@@ -126,7 +126,7 @@ def _run(wanted: Sequence[WantedPoint], model: ModelFiles, engine: Engine, limit
                 wanted[0].environment,
                 "serving points",
                 limit_s,
-                inherited=inherited_variables(),
+                inherited=inherited(),
             )
         except HarnessError as error:
             raise MeasurementFailed(str(error)) from None

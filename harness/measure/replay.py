@@ -15,6 +15,7 @@ from harness.engine.environment import Engine, engine_of
 from harness.engine.patch_set import patches_sha256
 from harness.engine.study_worker import run_worker
 from harness.errors import HarnessError, MeasurementFailed
+from harness.measure.inherited import inherited
 from harness.measure.provenance import harness_facts, utc_now
 from harness.measure.replay_job import Job
 from harness.record.replay import ReplayError, ReplayFacts
@@ -110,7 +111,8 @@ def _run(jobs: Sequence[Job], making: Sequence[Making], engine: Engine, limit_s:
         request, result = Path(folder) / "request.json", Path(folder) / "result.json"
         request.write_text(json.dumps(asked), encoding="utf-8")
         try:
-            run_worker(engine.python, WORKER, (request, result), engine.pin.environment, "replaying", limit_s)
+            files, environment = (request, result), engine.pin.environment
+            run_worker(engine.python, WORKER, files, environment, "replaying", limit_s, inherited=inherited())
         except HarnessError as error:
             raise MeasurementFailed(str(error)) from None
 

@@ -25,11 +25,11 @@ from harness.measure.waiting import wait_for
 from harness.record.load import LoadError, LoadParameters
 from harness.record.load_output import read_summary, summary_path
 from harness.record.plain import printable
+from harness.record.repeats import Repeats
 from harness.record.routing_facts import Phase, RoutingFacts, numbered
 from harness.record.routing_gather import gather_run
 from harness.record.routing_lines import RoutingRunError
 from harness.record.routing_run import PhaseMetrics, read_routing_run
-from harness.record.routing_store import StoredCase
 from harness.record.routing_tables import COLD, FAILED, OK, WARM
 from harness.spec.routing import Limits
 
@@ -44,7 +44,7 @@ _COMPLETED = "vllm:request_success_total"
 class RoutingJob:
     """One run that is to be made. ``facts``: what of routing.json is known before; ``load``: the load's file."""
 
-    stored: StoredCase
+    stored: Repeats
     repeat: int
     facts: Mapping[str, Any]  # label, strategy, router, parameters, engine, model, node
     wanted: Wanted
@@ -103,7 +103,7 @@ class _Run:
         strategy = job.facts["strategy"]
         files = Files(self.raw, self.logs / f"{strategy}_stdout.log", self.logs / f"{strategy}_stderr.log")
         whole = limits.ready + len(job.phases) * limits.phase + limits.stop
-        with deployed(job.wanted, engine, files, limits.ready, whole) as deployment:
+        with deployed(job.wanted, engine, files, limits.ready, whole, self.announce) as deployment:
             self.replicas = sorted(deployment.replicas)
             self.stage = "check"
             asked = check_queries(deployment, job.wanted.name, self._served)

@@ -24,7 +24,7 @@ from harness.engine.study_worker import last_words, run_worker
 from harness.errors import MeasurementFailed
 from harness.measure.address import Address
 from harness.measure.cause import last_error
-from harness.measure.inherited import INHERITED
+from harness.measure.inherited import inherited
 from harness.record.plain import printable
 from harness.workspace import ROOT
 
@@ -195,8 +195,7 @@ def served(kind: str, engine: Installed, how: Serving, log: Path) -> Iterator[Se
         HarnessError: it cannot be started.
     """
     command = _COMMANDS[kind](engine, how)
-    inherited = {name: os.environ[name] for name in INHERITED if name in os.environ}
-    environment = {**inherited, **engine.pin.environment, **command.environment}
+    environment = {**inherited(), **engine.pin.environment, **command.environment}
     environment["OMP_NUM_THREADS"] = str(how.shape.threads)
     address = Address(port=how.port)
     with process_tree(command.words, environment, log, command.cwd, how.limit_s, metered=False) as tree:

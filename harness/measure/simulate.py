@@ -17,6 +17,7 @@ from experiments.model_free.sources import REPLAYING, sources_sha256
 from harness.engine.environment import Engine
 from harness.engine.study_worker import run_worker
 from harness.errors import HarnessError, MeasurementFailed
+from harness.measure.inherited import inherited
 from harness.measure.provenance import harness_facts, utc_now
 from harness.measure.replay import engine_record, installed
 from harness.record.plain import printable
@@ -111,8 +112,7 @@ def simulate(jobs: Sequence[SimulationJob], engine: Engine, root: Path, node: st
     for job in jobs:
         definition = job.definition(record)
         stored = StoredReplay.of(root, node, STUDY, job.name, definition)
-        with _told():
-            stored.define(definition)
+        stored.define(definition)
         places.append(stored)
     todo = {stored.run: job for stored, job in zip(places, jobs, strict=True) if not stored.is_there}
     if todo:
@@ -161,7 +161,8 @@ def _run(asked: list[dict[str, Any]], engine: Engine, limit_s: float) -> None:
         request, result = Path(folder) / "request.json", Path(folder) / "result.json"
         request.write_text(json.dumps({"simulations": asked}), encoding="utf-8")
         try:
-            run_worker(engine.python, WORKER, (request, result), engine.pin.environment, "simulating", limit_s)
+            files, environment = (request, result), engine.pin.environment
+            run_worker(engine.python, WORKER, files, environment, "simulating", limit_s, inherited=inherited())
         except HarnessError as error:
             raise MeasurementFailed(str(error)) from None
 

@@ -13,7 +13,7 @@ from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
-from harness.record.atomic import place_new
+from harness.record.atomic import place_new, write_text
 from harness.record.bounded import HALF_CHARACTER, UnreadableError, parse_json, read_bounded
 from harness.record.load import LoadError, json_lines, number, optional, whole
 from harness.record.plain import is_name, printable
@@ -92,12 +92,17 @@ def write_output(output: Path, records: Iterable[ClientRecord], summary: ClientS
         OSError: they cannot be written.
     """
     _place(summary_path(output), [json.dumps(summary.document(), indent=1, allow_nan=False) + "\n"])
-    _place(output, record_lines(records))
+    _place(output, _lines(records))
 
 
-def record_lines(records: Iterable[ClientRecord]) -> Iterator[str]:
+def _lines(records: Iterable[ClientRecord]) -> Iterator[str]:
     """The lines of an output file."""
     return (json.dumps(_document(record), separators=(",", ":"), allow_nan=False) + "\n" for record in records)
+
+
+def write_records(path: Path, records: Iterable[ClientRecord]) -> None:
+    """Write records as part of a run, atomically; what is there is replaced. Raises OSError."""
+    write_text(path, "".join(_lines(records)))
 
 
 def _place(target: Path, lines: Iterable[str]) -> None:

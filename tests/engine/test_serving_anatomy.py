@@ -14,7 +14,7 @@ from harness.measure.serving import WantedServer
 from harness.measure.serving_trace import Sampling
 from harness.record.anatomy_run import AnatomyRun, read_anatomy_run
 from harness.record.anatomy_tables import LEVELS, OK, PROCESSES, REQUESTS, SHARES, STUDY
-from harness.record.routing_store import StoredCase
+from harness.record.repeats import Repeats
 from harness.record.tables import cells_of
 from harness.spec.anatomy import LoadLevel, load_anatomy
 from harness.workspace import ROOT, Workspace
@@ -48,7 +48,7 @@ def run(real_engine: RealEngine, tmp_path_factory: pytest.TempPathFactory) -> An
         "environment": {"OMP_NUM_THREADS": "1"},
     }
     job = AnatomyJob(
-        stored=StoredCase.of(root, "node-test", STUDY, "burning", {"what": "a test"}),
+        stored=Repeats.of(root, "node-test", STUDY, "burning", {"what": "a test"}),
         repeat=1,
         facts=facts,
         wanted=lambda log: WantedServer(tuple(command), port, environment, root / "caches", log),

@@ -23,7 +23,7 @@ from harness.measure.serving import WantedServer
 from harness.measure.serving_trace import Sampling
 from harness.record.anatomy_run import read_anatomy_facts, read_anatomy_run
 from harness.record.load_output import summary_path
-from harness.record.routing_store import StoredCase
+from harness.record.repeats import Repeats
 from harness.spec.anatomy import Limits, LoadLevel, Prompts
 from tests.measure.fake_engine import NODE
 
@@ -36,7 +36,7 @@ Make = Callable[..., Path]
 @pytest.fixture
 def make(tmp_path: Path) -> Make:
     """Make a run; ``mode``: what the server does."""
-    stored = StoredCase.of(tmp_path / "runs", "node-test", "engine_anatomy", "serve", {"a": 1})
+    stored = Repeats.of(tmp_path / "runs", "node-test", "engine_anatomy", "serve", {"a": 1})
 
     def run(mode: str = "ok", ready_s: float = 20.0, port: int | None = None) -> Path:
         at = port or free_port()

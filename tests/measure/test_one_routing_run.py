@@ -5,7 +5,9 @@ The driver is fake_routing_driver.py: real processes, sockets and files, without
 
 import json
 import socket
-from collections.abc import Callable
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -14,14 +16,15 @@ import psutil
 import pytest
 
 from harness.engine.environment import Engine
-from harness.errors import HarnessError
+from harness.errors import HarnessError, MeasurementFailed
 from harness.measure import deployment
 from harness.measure.deployment import Wanted
+from harness.measure.inherited import INHERITED
 from harness.measure.routing_run import RoutingJob, make_routing_run
 from harness.record.load import LoadParameters
+from harness.record.repeats import Repeats
 from harness.record.routing_facts import read_routing_facts
 from harness.record.routing_run import RoutingRun, read_routing_run
-from harness.record.routing_store import StoredCase
 from harness.spec.pin import load_pin
 from harness.spec.routing import Limits
 from tests.measure.fake_engine import NODE
@@ -54,12 +57,20 @@ def make(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Make:
     ]
     load.write_text("".join(json.dumps(line) + "\n" for line in lines))
     engine = ThisPython(load_pin("ray-2.60-vllm-0.32.0-cpu"), tmp_path / "engine")
-    stored = StoredCase.of(tmp_path / "runs", "node-test", "prefix_routing", "round-robin", {"a": 1})
+    stored = Repeats.of(tmp_path / "runs", "node-test", "prefix_routing", "round-robin", {"a": 1})
 
-    def run(mode: str = "", ready_s: float = 20.0, said: list[str] | None = None, **changes: Any) -> Path:
+    def run(
+        mode: str = "",
+        ready_s: float = 20.0,
+        said: list[str] | None = None,
+        address: str | None = None,
+        port: int | None = None,
+        **changes: Any,
+    ) -> Path:
         name = f"m-{mode}" if mode else "m"
         router = {"class": "a.B", "parameters": {}}
-        wanted = Wanted(name, tmp_path, 2, router, {}, 20, {"CPU": 1}, free_port(), None)
+        home = tmp_path / "home"
+        wanted = Wanted(name, tmp_path, 2, router, {}, 20, {"CPU": 1}, port or free_port(), address, {"PIN": "1"}, home)
         facts = {
             "label": "default",
             "strategy": "round-robin",
@@ -161,14 +172,75 @@ def test_a_cancelled_request_is_counted_and_the_run_is_still_ok(make: Make):
     assert (facts.status, client["cancelled"], client["completed"]) == ("ok", 6, REQUESTS - 6)
 
 
+def environment_of(make: Make, monkeypatch: pytest.MonkeyPatch, **wanted: Any) -> dict[str, str]:
+    """What the driver is started with."""
+    seen: dict[str, str] = {}
+
+    @contextmanager
+    def tree(_command: Any, environment: dict[str, str], *_: Any, **__: Any) -> Iterator[None]:
+        seen.update(environment)
+        raise MeasurementFailed("not started")
+        yield
+
+    monkeypatch.setattr(deployment, "process_tree", tree)
+    assert failed(make(**wanted)) == ("deploy", "not started")
+    return seen
+
+
+def test_nothing_that_only_one_shell_has_reaches_a_deployment(
+    make: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    for name in ("HF_TOKEN", "VLLM_USE_V2_MODEL_RUNNER", "RAY_SERVE_QUEUE_LENGTH_CACHE_TIMEOUT_S", "RAY_AUTH_TOKEN"):
+        monkeypatch.setenv(name, "secret")
+    monkeypatch.setenv("OMP_NUM_THREADS", "7")
+    environment = environment_of(make, monkeypatch)
+    assert "secret" not in environment.values()
+    assert set(environment) <= {*INHERITED, "CUDA_DEVICE_ORDER", "PIN", "PYTHONPATH", "HOME"}
+    assert environment["HOME"] == str(tmp_path / "home")
+    assert (tmp_path / "home").is_dir()
+
+
+def test_somebodys_ray_is_joined_with_what_it_asks_for(make: Make, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(deployment, "run_worker", lambda *_, **__: None)
+    monkeypatch.setenv("RAY_AUTH_TOKEN", "theirs")
+    monkeypatch.setenv("HOME", "/home/mine")
+    monkeypatch.setenv("VLLM_USE_V2_MODEL_RUNNER", "secret")
+    environment = environment_of(make, monkeypatch, address="127.0.0.1:6379")
+    assert (environment["RAY_AUTH_TOKEN"], environment["HOME"]) == ("theirs", "/home/mine")
+    assert "secret" not in environment.values()
+
+
+def test_what_stays_in_somebodys_ray_hides_no_failure_and_leaves_no_folder(
+    make: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    def stays(*_: Any, **__: Any) -> None:
+        raise HarnessError("ending the application failed")
+
+    monkeypatch.setattr(deployment, "run_worker", stays)
+    (tmp_path / "scratch").mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "scratch"))
+    said: list[str] = []
+    assert "no weights in here" in failed(make("dies", said=said, address="127.0.0.1:6379"))[1]
+    assert said == ["ending the application failed"]
+    assert list((tmp_path / "scratch").iterdir()) == []
+    assert nothing_runs()
+
+
+def test_what_stays_in_somebodys_ray_makes_the_run_a_failed_one(make: Make, monkeypatch: pytest.MonkeyPatch):
+    def stays(*_: Any, **__: Any) -> None:
+        raise HarnessError("ending the application failed")
+
+    monkeypatch.setattr(deployment, "run_worker", stays)
+    assert failed(make(address="127.0.0.1:6379")) == ("stop", "ending the application failed")
+
+
 def test_a_taken_port_is_refused_before_anything_is_started(make: Make, tmp_path: Path):
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
         port = taken.getsockname()[1]
-        wanted = Wanted("m", tmp_path, 2, {"class": "a.B", "parameters": {}}, {}, 20, {"CPU": 1}, port, None)
         with pytest.raises(HarnessError, match=f"port {port} is in use; .* --port {port + 1}"):
-            make(wanted=wanted)
+            make(port=port)
     assert nothing_runs()
     assert [path.name for path in (tmp_path / "runs").rglob("*partial*")] == []
 

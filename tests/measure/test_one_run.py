@@ -9,7 +9,7 @@ import pytest
 
 from harness.analyse.phases import LEAVES, PER_PROCESS_LEAVES, UNATTRIBUTED
 from harness.analyse.spans import Process, Span
-from harness.measure.inherited import INHERITED
+from harness.measure.inherited import DEFINING, INHERITED
 from harness.measure.result import trace_certificate
 from harness.record.tables import CORES, TIMELINE, read_table
 from harness.state.sandbox import Sandbox
@@ -64,7 +64,7 @@ def test_only_allow_listed_variables_reach_the_engine(fake: FakeEngine, monkeypa
     own |= {"VLLM_LOGGING_CONFIG_PATH", "VLLM_RPC_BASE_PATH", "PYTHONDONTWRITEBYTECODE"}
     own |= {"COLDSTART_TRACE_DIR", "COLDSTART_TRACE_ROLE", "COLDSTART_TRACE_SELF", "COLDSTART_TREE"}
     by_python = {"LC_CTYPE"}  # CPython sets it for itself in the C locale
-    assert set(environ) <= {*INHERITED, *own, *by_python}
+    assert set(environ) <= {*INHERITED, *DEFINING, *own, *by_python}
     assert environ["FAKE_PIN"] == "1"
     assert environ["OMP_NUM_THREADS"] == "3"
     assert run.environment["OMP_NUM_THREADS"] == "3"

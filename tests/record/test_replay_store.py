@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from harness.record.case_folder import CaseFolderError
 from harness.record.replay import ReplayError, read_replay
 from harness.record.replay_making import Making
 from harness.record.replay_store import StoredReplay
@@ -86,5 +87,5 @@ def test_a_damaged_note_of_the_beginning_is_named(making: Making, text: str) -> 
 
 def test_a_folder_of_another_definition_is_refused(stored: StoredReplay) -> None:
     stored.define(DEFINITION)
-    with pytest.raises(ReplayError, match="of another case than its folder's name says"):
+    with pytest.raises(CaseFolderError, match="of another case than its folder's name says"):
         stored.define({**DEFINITION, "trace": "b"})

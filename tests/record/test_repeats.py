@@ -1,15 +1,15 @@
-"""Where runs of the routing study lie, and that none is overwritten."""
+"""Where the repeats of a case lie, and that none is overwritten."""
 
 from pathlib import Path
 
 import pytest
 
-from harness.record.replay_rows import ReplayError
-from harness.record.routing_store import StoredCase
+from harness.record.case_folder import CaseFolderError
+from harness.record.repeats import Repeats
 
 
-def place(root: Path, **definition: int) -> StoredCase:
-    return StoredCase.of(root, "node", "prefix_routing", "prefix_2xm", {"a": 1, **definition})
+def place(root: Path, **definition: int) -> Repeats:
+    return Repeats.of(root, "node", "prefix_routing", "prefix_2xm", {"a": 1, **definition})
 
 
 def test_other_definitions_have_other_places_and_the_same_one_is_found_again(tmp_path: Path):
@@ -58,5 +58,5 @@ def test_what_a_killed_call_left_is_no_run_and_is_removed_by_the_next(tmp_path: 
 def test_a_folder_of_another_case_is_refused(tmp_path: Path):
     stored = place(tmp_path)
     (stored.folder / "case.json").write_text('{"a": 2}')
-    with pytest.raises(ReplayError, match="of another case"):
+    with pytest.raises(CaseFolderError, match="of another case"):
         place(tmp_path)

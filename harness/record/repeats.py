@@ -1,7 +1,7 @@
-"""Runs of the routing study in the store: ``runs/<node>/prefix_routing/<case>/<repeat>/``.
+"""The repeats of one case in the run store: ``runs/<node>/<study>/<case>/<repeat>/``, of studies that repeat a case.
 
-case.json       what defines the case; the 8 hex digits of its name are over this
-1/, 2/, …       the run of each repeat (``routing_run.py``), once there is one that is ok
+case.json       what defines the case (``case_folder.py``)
+1/, 2/, …       the run of each repeat, once there is one that is ok; what lies in it is its study's
 1.failed-1/, …  attempts that failed, with what they left; shown, never averaged
 .1.partial/     the run in progress
 """
@@ -11,25 +11,25 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from harness.record.replay_store import StoredReplay
+from harness.record.case_folder import case_folder, define
 
 
 @dataclass(frozen=True)
-class StoredCase:
-    """The place of one case."""
+class Repeats:
+    """The place of one case's repeats."""
 
     folder: Path
 
     @classmethod
-    def of(cls, root: Path, node: str, study: str, readable: str, definition: dict[str, Any]) -> "StoredCase":
+    def of(cls, root: Path, node: str, study: str, readable: str, definition: dict[str, Any]) -> "Repeats":
         """The place of a case below the store's root, made.
 
         Raises:
-            ReplayError: the case's folder is of something else.
+            CaseFolderError: the case's folder is of something else.
         """
-        stored = StoredReplay.of(root, node, study, readable, definition)
-        stored.define(definition)
-        return cls(stored.folder)
+        folder = case_folder(root, node, study, readable, definition)
+        define(folder, definition)
+        return cls(folder)
 
     @property
     def case(self) -> str:
