@@ -3,7 +3,7 @@
 Python 3.6 must be able to run this far, to be told that it is too old (hence the quoted annotations).
 
 ``python3 harness/bootstrap.py`` makes ``.venv/`` (or repairs an interrupted one). Root scripts, ``plot.py`` and
-``python -m harness`` call :func:`enter_environment`, so that they work with whatever Python they were typed with.
+``python3 harness`` call :func:`enter_environment`, so that they work with whatever Python they were typed with.
 """
 
 import fcntl
@@ -152,7 +152,7 @@ def _go_on_with_its_python(wheelhouse: Path, reused: "str | None", arguments: "l
         _stop(str(error))
     wrong = problems(wheelhouse, house.of(HARNESS), house.files)
     if house.pieces:
-        _stop(f"{wheelhouse}: is in pieces; put them together first: python3 -m harness wheelhouse join")
+        _stop(f"{wheelhouse}: is in pieces; put them together first: python3 harness wheelhouse join")
     if house.requirements_sha256 is None:
         _stop(f"{wheelhouse}: has no wheels for .venv/; build it without --without-harness")
     if house.requirements_sha256 != _requirements_sha256():

@@ -1,4 +1,4 @@
-"""The door: ``python -m harness VERB``. What each verb does stands elsewhere; errors: harness/door.py."""
+"""The door: ``python3 harness VERB``. What each verb does stands elsewhere; errors: harness/door.py."""
 
 from enum import StrEnum
 from pathlib import Path
@@ -140,5 +140,5 @@ app.command()(cli_report.report)
 def main() -> None:
     """Run the command line and end the process; errors are one line on stderr."""
     run_app(
-        app, "python -m harness", stopped="stopped; everything measured so far is stored, repeat the command to go on"
+        app, "python3 harness", stopped="stopped; everything measured so far is stored, repeat the command to go on"
     )
