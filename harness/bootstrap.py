@@ -69,12 +69,16 @@ def enter_environment(script: str) -> None:
         return
     if not in_venv and _venv_is_complete():
         python = str(VENV / "bin" / "python")
-        target = script if Path(script).name != "__main__.py" else str(ROOT / "harness")
-        os.execv(python, [python, target, *sys.argv[1:]])
+        os.execv(python, [python, str(_typed(script)), *sys.argv[1:]])
     _stop(
-        f"{Path(script).name}: this Python lacks {len(missing)} packages of requirements.txt ({missing[0]}, …); "
-        "make the environment: bash run_tests.sh --setup-only   (or: pip install -r requirements.txt)"
+        f"{_typed(script).name}: this Python lacks {len(missing)} packages of requirements.txt ({missing[0]}, …); "
+        "make the environment, half a minute: python3 harness/bootstrap.py   (or: pip install -r requirements.txt)"
     )
+
+
+def _typed(script: str) -> Path:
+    """What somebody typed to run ``script``: of ``harness/__main__.py``, its folder."""
+    return ROOT / "harness" if Path(script).name == "__main__.py" else Path(script)
 
 
 def make_environment(arguments: "list[str]") -> None:

@@ -54,7 +54,8 @@ app.command()(figure)
 @app.command()
 def status(
     engine: Annotated[
-        str | None, typer.Option(envvar="HARNESS_ENGINE", help="Whose missing starts. [default: this machine's pin]")
+        str | None,
+        typer.Option(envvar="HARNESS_ENGINE", help="Whose missing starts.", show_default="this machine's pin"),
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON document as the last line of stdout.")] = False,
 ) -> None:
@@ -70,7 +71,8 @@ def measure(
         list[str], typer.Argument(metavar="-- COMMAND…", help="vllm serve …, or a program with an LLM.")
     ],
     env: Annotated[
-        Path | None, typer.Option(metavar="VENV", help="The virtual environment that has vLLM. [default: from PATH]")
+        Path | None,
+        typer.Option(metavar="VENV", help="The virtual environment that has vLLM.", show_default="from PATH"),
     ] = None,
     python: Annotated[Path | None, typer.Option(metavar="PATH", help="The same by its interpreter.")] = None,
     iterations: Annotated[
@@ -79,7 +81,9 @@ def measure(
     uncached: Annotated[
         bool, typer.Option("--uncached", help="Every start begins with empty compile caches; no warm-up.")
     ] = False,
-    name: Annotated[str | None, typer.Option(help="What to call it in the store. [default: from the command]")] = None,
+    name: Annotated[
+        str | None, typer.Option(help="What to call it in the store.", show_default="from the command")
+    ] = None,
     against: Annotated[
         str | None, typer.Option(metavar='"COMMAND"', help="A second command, started in turns with the first.")
     ] = None,

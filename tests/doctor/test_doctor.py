@@ -55,9 +55,7 @@ def test_a_fresh_clone_can_give_figure_2_by_its_command(ask: Ask) -> None:
     assert told.figures["2"]["status"] == "missing"
     assert told.fix() == "bash run_figure.sh 2"
     assert told.figures["2"]["minutes"] > 0
-    assert (
-        told.checks[f"engine {DEFAULT_CPU_PIN}"]["fix"] == f"python3 harness engines install --pin {DEFAULT_CPU_PIN}"
-    )
+    assert told.checks[f"engine {DEFAULT_CPU_PIN}"]["fix"] == f"python3 harness engines install --pin {DEFAULT_CPU_PIN}"
     assert told.checks["model llama3-3b"]["fix"] == "python3 download_models.py --synthetic llama3-3b"
 
 
