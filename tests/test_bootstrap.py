@@ -163,7 +163,7 @@ def test_an_unsupported_python_is_one_line_and_nothing_is_made(tmp_path: Path, v
     done = maker.make(f"import sys; sys.version_info = ({version[0]}, {version[1]}, 0, 'final', 0)")
     assert done.code == 2
     assert done.error == (
-        f"Python {version[0]}.{version[1]} is not supported; install Python 3.11 or 3.12, or set HARNESS_PYTHON"
+        f"Python {version[0]}.{version[1]} is not supported; take Python 3.11 or 3.12: python3.12 harness/bootstrap.py"
     )
     assert not (tmp_path / ".venv").exists()
 
