@@ -101,7 +101,9 @@ def make_environment(arguments: "list[str]") -> None:
 def _make_environment(arguments: "list[str]") -> None:
     version = sys.version_info[:2]
     if version not in SUPPORTED:
-        _stop(f"Python {version[0]}.{version[1]} is not supported; take Python 3.11 or 3.12: python3.12 harness/bootstrap.py")
+        _stop(
+            f"Python {version[0]}.{version[1]} is not supported; take Python 3.11 or 3.12: python3.12 harness/bootstrap.py"
+        )
     wheelhouse, reused = _option(arguments, "--wheelhouse"), _option(arguments, "--reuse-python")
     _check_tools()
     if _venv_is_complete():  # also in a checkout that cannot be written
