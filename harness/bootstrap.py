@@ -102,7 +102,8 @@ def _make_environment(arguments: "list[str]") -> None:
     version = sys.version_info[:2]
     if version not in SUPPORTED:
         _stop(
-            f"Python {version[0]}.{version[1]} is not supported; take Python 3.11 or 3.12: python3.12 harness/bootstrap.py"
+            f"Python {version[0]}.{version[1]} is not supported; "
+            "take Python 3.11 or 3.12: python3.12 harness/bootstrap.py"
         )
     wheelhouse, reused = _option(arguments, "--wheelhouse"), _option(arguments, "--reuse-python")
     _check_tools()
