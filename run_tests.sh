@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
-# bash run_tests.sh [--setup-only] [pytest arguments]: set up → ruff, mypy, pytest.
+# bash run_tests.sh [--setup-only | --no-engine] [pytest arguments]: set up → ruff, mypy, pytest.
 # --setup-only makes .venv/ and the default engine, patched, and stops; it takes --wheelhouse and --reuse-python.
+# --no-engine installs no engine and leaves out the tests that start one (tests/conftest.py).
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")"
 source harness/find_python.sh
@@ -12,7 +13,7 @@ if [[ "${1:-}" == "--setup-only" ]]; then
 fi
 python=$(find_python)
 "$python" -B harness/bootstrap.py
-.venv/bin/python -m harness engines install
+[[ "${1:-}" == "--no-engine" ]] || .venv/bin/python -m harness engines install
 .venv/bin/ruff check .
 .venv/bin/ruff format --check .
 .venv/bin/mypy

@@ -1,4 +1,4 @@
-"""``python -m harness VERB`` in the checkout, ``python3 CHECKOUT/harness VERB`` from anywhere."""
+"""``python3 harness VERB`` in the checkout, ``python3 CHECKOUT/harness VERB`` from anywhere."""
 
 import sys
 from pathlib import Path

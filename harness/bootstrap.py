@@ -3,7 +3,7 @@
 Python 3.6 must be able to run this far, to be told that it is too old (hence the quoted annotations).
 
 ``python3 harness/bootstrap.py`` makes ``.venv/`` (or repairs an interrupted one). Root scripts, ``plot.py`` and
-``python -m harness`` call :func:`enter_environment`, so that they work with whatever Python they were typed with.
+``python3 harness`` call :func:`enter_environment`, so that they work with whatever Python they were typed with.
 """
 
 import fcntl
@@ -69,12 +69,16 @@ def enter_environment(script: str) -> None:
         return
     if not in_venv and _venv_is_complete():
         python = str(VENV / "bin" / "python")
-        target = script if Path(script).name != "__main__.py" else str(ROOT / "harness")
-        os.execv(python, [python, target, *sys.argv[1:]])
+        os.execv(python, [python, str(_typed(script)), *sys.argv[1:]])
     _stop(
-        f"{Path(script).name}: this Python lacks {len(missing)} packages of requirements.txt ({missing[0]}, …); "
-        "make the environment: bash run_tests.sh --setup-only   (or: pip install -r requirements.txt)"
+        f"{_typed(script).name}: this Python lacks {len(missing)} packages of requirements.txt ({missing[0]}, …); "
+        "make the environment, half a minute: python3 harness/bootstrap.py   (or: pip install -r requirements.txt)"
     )
+
+
+def _typed(script: str) -> Path:
+    """What somebody typed to run ``script``: of ``harness/__main__.py``, its folder."""
+    return ROOT / "harness" if Path(script).name == "__main__.py" else Path(script)
 
 
 def make_environment(arguments: "list[str]") -> None:
@@ -97,7 +101,10 @@ def make_environment(arguments: "list[str]") -> None:
 def _make_environment(arguments: "list[str]") -> None:
     version = sys.version_info[:2]
     if version not in SUPPORTED:
-        _stop(f"Python {version[0]}.{version[1]} is not supported; install Python 3.11 or 3.12, or set HARNESS_PYTHON")
+        _stop(
+            f"Python {version[0]}.{version[1]} is not supported; "
+            "take Python 3.11 or 3.12: python3.12 harness/bootstrap.py"
+        )
     wheelhouse, reused = _option(arguments, "--wheelhouse"), _option(arguments, "--reuse-python")
     _check_tools()
     if _venv_is_complete():  # also in a checkout that cannot be written
@@ -152,7 +159,7 @@ def _go_on_with_its_python(wheelhouse: Path, reused: "str | None", arguments: "l
         _stop(str(error))
     wrong = problems(wheelhouse, house.of(HARNESS), house.files)
     if house.pieces:
-        _stop(f"{wheelhouse}: is in pieces; put them together first: python3 -m harness wheelhouse join")
+        _stop(f"{wheelhouse}: is in pieces; put them together first: python3 harness wheelhouse join")
     if house.requirements_sha256 is None:
         _stop(f"{wheelhouse}: has no wheels for .venv/; build it without --without-harness")
     if house.requirements_sha256 != _requirements_sha256():

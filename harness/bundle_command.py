@@ -1,4 +1,4 @@
-"""``python -m harness bundle NUM``: slots of a figure as one file, to be carried to another machine."""
+"""``python3 harness bundle NUM``: slots of a figure as one file, to be carried to another machine."""
 
 import hashlib
 import json
@@ -30,7 +30,7 @@ def run_bundle(number: str, out: Path | None, slots: Sequence[str], as_json: boo
         _write(path, content)
     lines = [
         f"{path}: {', '.join(found)} of figure {number}, {len(content) / 1e3:.0f} kB",
-        f"On the other machine: python3 -m harness merge {path.name}",
+        f"On the other machine: python3 harness merge {path.name}",
     ]
     print("\n".join(lines), file=sys.stderr if as_json else sys.stdout)
     if as_json:

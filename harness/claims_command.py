@@ -1,4 +1,4 @@
-"""``python -m harness claims``: which of the paper's claims hold on what was measured here."""
+"""``python3 harness claims``: which of the paper's claims hold on what was measured here."""
 
 import json
 from collections.abc import Sequence

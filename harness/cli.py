@@ -1,4 +1,4 @@
-"""The door: ``python -m harness VERB``. What each verb does stands elsewhere; errors: harness/door.py."""
+"""The door: ``python3 harness VERB``. What each verb does stands elsewhere; errors: harness/door.py."""
 
 from enum import StrEnum
 from pathlib import Path
@@ -54,7 +54,8 @@ app.command()(figure)
 @app.command()
 def status(
     engine: Annotated[
-        str | None, typer.Option(envvar="HARNESS_ENGINE", help="Whose missing starts. [default: this machine's pin]")
+        str | None,
+        typer.Option(envvar="HARNESS_ENGINE", help="Whose missing starts.", show_default="this machine's pin"),
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON document as the last line of stdout.")] = False,
 ) -> None:
@@ -70,7 +71,8 @@ def measure(
         list[str], typer.Argument(metavar="-- COMMAND…", help="vllm serve …, or a program with an LLM.")
     ],
     env: Annotated[
-        Path | None, typer.Option(metavar="VENV", help="The virtual environment that has vLLM. [default: from PATH]")
+        Path | None,
+        typer.Option(metavar="VENV", help="The virtual environment that has vLLM.", show_default="from PATH"),
     ] = None,
     python: Annotated[Path | None, typer.Option(metavar="PATH", help="The same by its interpreter.")] = None,
     iterations: Annotated[
@@ -79,7 +81,9 @@ def measure(
     uncached: Annotated[
         bool, typer.Option("--uncached", help="Every start begins with empty compile caches; no warm-up.")
     ] = False,
-    name: Annotated[str | None, typer.Option(help="What to call it in the store. [default: from the command]")] = None,
+    name: Annotated[
+        str | None, typer.Option(help="What to call it in the store.", show_default="from the command")
+    ] = None,
     against: Annotated[
         str | None, typer.Option(metavar='"COMMAND"', help="A second command, started in turns with the first.")
     ] = None,
@@ -140,5 +144,5 @@ app.command()(cli_report.report)
 def main() -> None:
     """Run the command line and end the process; errors are one line on stderr."""
     run_app(
-        app, "python -m harness", stopped="stopped; everything measured so far is stored, repeat the command to go on"
+        app, "python3 harness", stopped="stopped; everything measured so far is stored, repeat the command to go on"
     )

@@ -10,7 +10,7 @@ from harness.workspace import Workspace
 
 def claims(
     figure: Annotated[
-        list[str] | None, typer.Option(metavar="N", help="Of this figure only, repeatable. [default: all]")
+        list[str] | None, typer.Option(metavar="N", help="Of this figure only, repeatable.", show_default="all")
     ] = None,
     data: Annotated[
         list[Path] | None,

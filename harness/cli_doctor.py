@@ -10,7 +10,8 @@ from harness.workspace import Workspace
 
 def doctor(
     engine: Annotated[
-        str | None, typer.Option(envvar="HARNESS_ENGINE", help="Engine pin to measure with. [default: this machine's]")
+        str | None,
+        typer.Option(envvar="HARNESS_ENGINE", help="Engine pin to measure with.", show_default="this machine's"),
     ] = None,
     wheelhouse: Wheelhouse = None,
     reuse_python: ReusePython = None,

@@ -34,7 +34,7 @@ engines = typer.Typer(
 @engines.command()
 def install(
     pin: Annotated[
-        str | None, typer.Option(metavar="PIN", help="Engine pin or other engine. [default: this machine's]")
+        str | None, typer.Option(metavar="PIN", help="Engine pin or other engine.", show_default="this machine's")
     ] = None,
     wheelhouse: Wheelhouse = None,
     reuse_python: ReusePython = None,
@@ -88,7 +88,8 @@ def compare(
         typer.Option(metavar="NAME=VARIABLE", help="Where a target's API key stands: a variable of the environment."),
     ] = None,
     model_of: Annotated[
-        list[str] | None, typer.Option(metavar="NAME=MODEL", help="[default: the only one a target serves]")
+        list[str] | None,
+        typer.Option(metavar="NAME=MODEL", help="What a target is asked for.", show_default="the only one it serves"),
     ] = None,
     serve: Annotated[
         str | None, typer.Option(metavar="ENGINE,…", help="Start here: vllm, llama.cpp, transformers.")
@@ -96,7 +97,7 @@ def compare(
     model: Annotated[
         str, typer.Option(metavar="NAME", help="Of engines started here: its real weights, else its twin.")
     ] = "qwen2.5-0.5b-instruct",
-    engine: Annotated[str | None, typer.Option(metavar="PIN", help="vLLM's. [default: the CPU pin]")] = None,
+    engine: Annotated[str | None, typer.Option(metavar="PIN", help="Of vLLM.", show_default="the CPU pin")] = None,
     eager: Annotated[bool, typer.Option("--eager", help="vLLM without torch.compile.")] = False,
     prompts: Annotated[str, typer.Option(metavar="FILE|generated", help="A load file (docs/load.md).")] = "generated",
     num_prompts: Annotated[
@@ -108,7 +109,9 @@ def compare(
     iterations: Annotated[int, typer.Option(metavar="N", min=1, max=1000, help="Repeats, with other prompts.")] = 3,
     tokenizer: Annotated[
         str | None,
-        typer.Option(metavar="DIR|none", help="Counts everybody's tokens. [default: the served model's; none: chunks]"),
+        typer.Option(
+            metavar="DIR|none", help="Counts everybody's tokens; none: chunks.", show_default="the served model's"
+        ),
     ] = None,
     ignore_eos: Annotated[
         bool, typer.Option("--ignore-eos", help="vLLM's and llama.cpp's; others may refuse it.")

@@ -47,7 +47,7 @@ def figure(
         str | None, typer.Option(envvar="HARNESS_MODELS", help="Models, separated by commas, instead of the figure's.")
     ] = None,
     engine: Annotated[
-        str | None, typer.Option(envvar="HARNESS_ENGINE", help="Engine pin. [default: what fits driver and GPU]")
+        str | None, typer.Option(envvar="HARNESS_ENGINE", help="Engine pin.", show_default="what fits driver and GPU")
     ] = None,
     versions: Annotated[
         str | None,
@@ -60,14 +60,15 @@ def figure(
         bool, typer.Option("--again", envvar="HARNESS_AGAIN", help="Measure a new session, even if runs are stored.")
     ] = False,
     mode: Annotated[
-        StartMode | None, typer.Option(envvar="HARNESS_MODE", help="LLM(), or vllm serve. [default: offline]")
+        StartMode | None, typer.Option(envvar="HARNESS_MODE", help="LLM(), or vllm serve.", show_default="offline")
     ] = None,
     storage: Annotated[
         str | None,
         typer.Option(
             envvar="HARNESS_STORAGE",
             metavar="LEVEL",
-            help="Where weights are read from: ram, ssd, tmpfs, path:DIR. [default: the figure's, else ram]",
+            help="Where weights are read from: ram, ssd, tmpfs, path:DIR.",
+            show_default="the figure's, else ram",
         ),
     ] = None,
     drop_caches: Annotated[
@@ -112,12 +113,12 @@ def figure(
     search: Annotated[
         str | None,
         typer.Option(
-            envvar="HARNESS_SEARCH", metavar="SEARCH", help="Of headroom: naive, target or all. [default: all]"
+            envvar="HARNESS_SEARCH", metavar="SEARCH", help="Of headroom: naive, target or all.", show_default="all"
         ),
     ] = None,
     workload: Annotated[
         str | None,
-        typer.Option(envvar="HARNESS_WORKLOAD", metavar="NAME", help="Of headroom: only this one. [default: each]"),
+        typer.Option(envvar="HARNESS_WORKLOAD", metavar="NAME", help="Of headroom: only this.", show_default="each"),
     ] = None,
     trace_memory: Annotated[
         bool,
@@ -127,11 +128,7 @@ def figure(
     ] = False,
     strategies: Annotated[
         str | None,
-        typer.Option(
-            envvar="HARNESS_STRATEGIES",
-            metavar="NAMES",
-            help="Of routing: routers, separated by commas. [default: all]",
-        ),
+        typer.Option(envvar="HARNESS_STRATEGIES", metavar="NAME,…", help="Of routing: routers.", show_default="all"),
     ] = None,
     label: Annotated[
         str | None,
@@ -140,10 +137,10 @@ def figure(
         ),
     ] = None,
     replicas: Annotated[
-        int | None, typer.Option(envvar="HARNESS_REPLICAS", min=1, help="Of routing. [default: 4 GPUs; 2 on a CPU]")
+        int | None, typer.Option(envvar="HARNESS_REPLICAS", min=1, help="Of routing.", show_default="4; on a CPU 2")
     ] = None,
     port: Annotated[
-        int | None, typer.Option(envvar="HARNESS_PORT", min=1, max=65_535, help="Of routing. [default: 8000]")
+        int | None, typer.Option(envvar="HARNESS_PORT", min=1, max=65_535, help="Of routing.", show_default="8000")
     ] = None,
     overrides: Annotated[
         list[str] | None,
@@ -163,7 +160,8 @@ def figure(
         typer.Option(
             envvar="HARNESS_FEATURES",
             metavar="NAMES",
-            help="Of anatomy: engine features to compare, separated by commas, or all, or none. [default: all]",
+            help="Of anatomy: engine features to compare, separated by commas, or all, or none.",
+            show_default="all",
         ),
     ] = None,
     wheelhouse: Wheelhouse = None,

@@ -15,14 +15,17 @@ def gpu_check(
         list[str] | None,
         typer.Option(
             metavar="NAME",
-            help="install, figure2, figure8, figure9, storage or pack; repeat it for several. [default: all]",
+            help="install, figure2, figure8, figure9, storage or pack; repeat it for several.",
+            show_default="all",
         ),
     ] = None,
     engine: Annotated[
-        str | None, typer.Option(envvar="HARNESS_ENGINE", metavar="PIN", help="Engine pin. [default: this machine's]")
+        str | None,
+        typer.Option(envvar="HARNESS_ENGINE", metavar="PIN", help="Engine pin.", show_default="this machine's"),
     ] = None,
     dest: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Where pack puts its file. [default: named by engine and node]")
+        Path | None,
+        typer.Option(metavar="FILE", help="Where pack puts its file.", show_default="named by engine and node"),
     ] = None,
     quiet_wait: Annotated[float, QUIET_WAIT] = 60.0,
     wheelhouse: Wheelhouse = None,

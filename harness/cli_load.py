@@ -14,12 +14,15 @@ def load(
     output_file: Annotated[
         Path, typer.Option(metavar="FILE.jsonl", help="A new file: a line for each request; FILE.summary.json beside.")
     ],
-    model: Annotated[str | None, typer.Option(metavar="NAME", help="[default: the only one that is served]")] = None,
+    model: Annotated[
+        str | None,
+        typer.Option(metavar="NAME", help="What requests ask for.", show_default="the only one that is served"),
+    ] = None,
     output_tokens: Annotated[
         int | None, typer.Option(metavar="N", min=1, max=MOST, help="Of requests that do not say it.")
     ] = None,
     num_prompts: Annotated[
-        int | None, typer.Option(metavar="N", min=1, help="The first so many requests. [default: all]")
+        int | None, typer.Option(metavar="N", min=1, help="The first so many requests.", show_default="all")
     ] = None,
     request_rate: Annotated[str, typer.Option(metavar="R|inf", help="Per second, Poisson; inf: all at once.")] = "100",
     max_concurrency: Annotated[int, typer.Option(metavar="N", min=1, help="Requests under way at once.")] = 40,

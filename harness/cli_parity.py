@@ -15,7 +15,7 @@ def parity(
     prompts: Annotated[int, typer.Option(metavar="N", help="Logic puzzles, made from the seed.")] = 120,
     tokens: Annotated[
         int | None,
-        typer.Option(metavar="N", help="Of an answer at most. [default: 32 of a twin, 256 of real weights]"),
+        typer.Option(metavar="N", help="Of an answer at most.", show_default="32 of a twin, 256 of real weights"),
     ] = None,
     seed: Annotated[int, typer.Option(metavar="SEED", help="Equal seeds, equal puzzles.")] = 0,
     plant: Annotated[
@@ -24,10 +24,11 @@ def parity(
     ] = None,
     tensor: Annotated[
         str | None,
-        typer.Option(metavar="NAME", help="With --plant: which. [default: attention output of the middle layer]"),
+        typer.Option(metavar="NAME", help="With --plant: which.", show_default="attention output of the middle layer"),
     ] = None,
     engine: Annotated[
-        str | None, typer.Option(envvar="HARNESS_ENGINE", metavar="PIN", help="Whose vLLM. [default: this machine's]")
+        str | None,
+        typer.Option(envvar="HARNESS_ENGINE", metavar="PIN", help="Whose vLLM.", show_default="this machine's"),
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON document as the last line of stdout.")] = False,
 ) -> None:

@@ -21,19 +21,20 @@ class CacheState(StrEnum):
 def predict(
     model: Annotated[str | None, typer.Argument(metavar="MODEL", help="A name of models.yaml.")] = None,
     node: Annotated[
-        str | None, typer.Option(metavar="NODE", help="Whose starts: node-1a2b…, or paper. [default: this machine]")
+        str | None,
+        typer.Option(metavar="NODE", help="Whose starts: node-1a2b…, or paper.", show_default="this machine"),
     ] = None,
     storage: Annotated[
         str | None,
         typer.Option(
-            metavar="LEVEL", help="Where weights are read from: ram, ssd, tmpfs, path:DIR. [default: as most]"
+            metavar="LEVEL", help="Where weights are read from: ram, ssd, tmpfs, path:DIR.", show_default="as most"
         ),
     ] = None,
     load_format: Annotated[
-        str | None, typer.Option(metavar="FORMAT", help="safetensors, runai_streamer, … [default: as most]")
+        str | None, typer.Option(metavar="FORMAT", help="safetensors, runai_streamer, …", show_default="as most")
     ] = None,
     cache: Annotated[
-        CacheState | None, typer.Option(help="Compile caches: warm (default), empty, or off (nothing is compiled).")
+        CacheState | None, typer.Option(help="Compile caches; off: nothing is compiled.", show_default="warm")
     ] = None,
     shape: Annotated[
         str | None, typer.Option(metavar="NODE", help="Carry NODE's forecast here by the few starts made here.")

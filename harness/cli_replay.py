@@ -44,7 +44,8 @@ def replay(
         bool, typer.Option("--stock", help="vLLM's step loop as it is: the same results, slower.")
     ] = False,
     engine: Annotated[
-        str | None, typer.Option(envvar="HARNESS_ENGINE", metavar="PIN", help="Whose block manager. [default: CPU pin]")
+        str | None,
+        typer.Option(envvar="HARNESS_ENGINE", metavar="PIN", help="Whose block manager.", show_default="CPU pin"),
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON document as the last line of stdout.")] = False,
 ) -> None:

@@ -17,7 +17,7 @@ def report(
         ),
     ] = None,
     figure: Annotated[
-        list[str] | None, typer.Option(metavar="NUM", help="Which figures, repeatable. [default: all]")
+        list[str] | None, typer.Option(metavar="NUM", help="Which figures, repeatable.", show_default="all")
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON document as the last line of stdout.")] = False,
 ) -> None:

@@ -12,7 +12,7 @@ sequence = typer.Typer(no_args_is_help=True, help="Predict the next length or me
 TASK = typer.Option(metavar="TASK", help="regression (the number) or classification (one of M classes).")
 WINDOW = typer.Option(metavar="W", help="How many values before it a value is predicted from.")
 DATA = typer.Option(metavar="CSV", help="One column of whole numbers with a header, in order of time.")
-ENGINE = typer.Option(envvar="HARNESS_ENGINE", metavar="PIN", help="Whose torch is used (default: the CPU pin's).")
+ENGINE = typer.Option(envvar="HARNESS_ENGINE", metavar="PIN", help="Whose torch is used.", show_default="the CPU pin's")
 JSON = typer.Option("--json", help="One JSON document as the last line of stdout.")
 
 
@@ -42,7 +42,7 @@ def train(
     mod: Annotated[
         int | None,
         typer.Option(
-            metavar="M", help="Predict value mod M (default: the value; a classification: M distinct values)."
+            metavar="M", help="Predict value mod M.", show_default="the value; a classification: M distinct values"
         ),
     ] = None,
     model: Annotated[str, typer.Option(metavar="MODEL", help="mlp or lstm.")] = "mlp",
@@ -66,7 +66,7 @@ def evaluate(
     data: Annotated[Path, DATA],
     mod: Annotated[
         int | None,
-        typer.Option(metavar="M", help="Of the value (default: the models'; without models as of `train`)."),
+        typer.Option(metavar="M", help="Of the value.", show_default="the models'; without models as of `train`"),
     ] = None,
     model_dir: Annotated[
         list[Path] | None, typer.Option(metavar="DIR", help="Of `train`; may be given several times.")

@@ -13,10 +13,11 @@ _Json = Annotated[bool, typer.Option("--json", help="One JSON document as the la
 def bundle(
     number: Annotated[str, typer.Argument(metavar="NUM", help="The figure: 11")],
     out: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Where to. [default: figure-NUM-SLOT….zip in this folder]")
+        Path | None, typer.Option(metavar="FILE", help="Where to.", show_default="figure-NUM-SLOT….zip in this folder")
     ] = None,
     slot: Annotated[
-        list[str] | None, typer.Option(metavar="SLOT", help="Which of the figure's slots, repeatable. [default: all]")
+        list[str] | None,
+        typer.Option(metavar="SLOT", help="Which of the figure's slots, repeatable.", show_default="all"),
     ] = None,
     as_json: _Json = False,
 ) -> None:

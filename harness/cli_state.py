@@ -18,7 +18,7 @@ def state(
     target: Annotated[str, typer.Argument(metavar="MODEL|PATH", help="A name of models.yaml, a file or a folder.")],
     evict: Annotated[bool, typer.Option("--evict", help="Put its files out of memory first.")] = False,
     warm: Annotated[bool, typer.Option("--warm", help="Read its files into memory first.")] = False,
-    show: Annotated[bool, typer.Option("--show", help="Only look. [default]")] = False,
+    show: Annotated[bool, typer.Option("--show", help="Only look. This is the default.")] = False,
     drop_caches: Annotated[
         DropCaches | None,
         typer.Option(help="First drop the whole machine's page cache, as root or by sudo -n."),

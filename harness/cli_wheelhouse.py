@@ -32,7 +32,9 @@ wheelhouse = typer.Typer(
 @wheelhouse.command()
 def build(
     dest: Annotated[Path, typer.Option(metavar="DIR", help="A new folder.")],
-    pin: Annotated[str | None, typer.Option(metavar="PIN", help="Of this engine. [default: this machine's]")] = None,
+    pin: Annotated[
+        str | None, typer.Option(metavar="PIN", help="Of this engine.", show_default="this machine's")
+    ] = None,
     python: Annotated[str, typer.Option(metavar="3.N", help="The Python of the other machine.")] = HERE,
     platform: Annotated[
         str, typer.Option(metavar="TAG", help="Its glibc and processor, as wheels write them.")

@@ -16,13 +16,16 @@ def make(
     out: Annotated[Path, typer.Option(metavar="DIR", help="A new folder: two traces, workload.json, a figure.")],
     data: Annotated[
         Path | None,
-        typer.Option(metavar="FILE", help="Dialogues, ShareGPT as JSON or JSONL. [default: generated from the seed]"),
+        typer.Option(
+            metavar="FILE", help="Dialogues, ShareGPT as JSON or JSONL.", show_default="generated from the seed"
+        ),
     ] = None,
     model: Annotated[
         str | None,
         typer.Option(
             metavar="MODEL",
-            help="Whose tokenizer: a folder, a hub id, a name of models.yaml. [default: trained on Python's manual]",
+            help="Whose tokenizer: a folder, a hub id, a name of models.yaml.",
+            show_default="trained on Python's manual",
         ),
     ] = None,
     max_conversations: Annotated[int, typer.Option(min=1, max=MOST, help="The first so many usable ones.")] = 1000,

@@ -1,4 +1,4 @@
-"""``python -m harness compare A B``: is B's start slower than A's, in which phases, and does that cross a gate."""
+"""``python3 harness compare A B``: is B's start slower than A's, in which phases, and does that cross a gate."""
 
 import json
 import re

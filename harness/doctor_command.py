@@ -1,4 +1,4 @@
-"""``python -m harness doctor``: what this machine has, what each figure needs, and the one command for each lack."""
+"""``python3 harness doctor``: what this machine has, what each figure needs, and the one command for each lack."""
 
 import json
 

@@ -1,4 +1,4 @@
-"""``python -m harness engines list`` and ``engines remove``."""
+"""``python3 harness engines list`` and ``engines remove``."""
 
 import json
 
@@ -24,7 +24,7 @@ def run_list(as_json: bool, workspace: Workspace) -> int:
         is_patched = "?" if each.state == "unknown" else "yes" if each.name in patched else "no"
         table.add_row(Text(printable(each.name, 60)), is_patched, each.state, f"{each.bytes / 1e9:.1f}")
     console.print(table)
-    console.print(f"{sum(each.bytes for each in found) / 1e9:.1f} GB in all; python -m harness engines remove NAME…")
+    console.print(f"{sum(each.bytes for each in found) / 1e9:.1f} GB in all; python3 harness engines remove NAME…")
     if as_json:
         print(json.dumps({"engines": [vars(each) for each in found]}))
     return 0
@@ -37,7 +37,7 @@ def run_remove(names: list[str], releases: bool, workspace: Workspace) -> int:
         HarnessError: nothing was named, something is measured or installed, or one cannot be removed.
     """
     if bool(names) == releases:
-        raise HarnessError("name the environments to remove, or give --releases; see: python -m harness engines list")
+        raise HarnessError("name the environments to remove, or give --releases; see: python3 harness engines list")
     chosen = dict.fromkeys(names or (name for name in release_names() if (workspace.engines / name).is_dir()))
     console = Console(highlight=False, markup=False, stderr=True)
     with only_measurement(workspace.root, "removing engines"):

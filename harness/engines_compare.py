@@ -1,4 +1,4 @@
-"""``python -m harness engines compare``: engines behind OpenAI's API held against each other, on the same prompts."""
+"""``python3 harness engines compare``: engines behind OpenAI's API held against each other, on the same prompts."""
 
 import csv
 import io

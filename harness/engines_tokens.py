@@ -70,7 +70,7 @@ def counter_of(named: str | None, model: Path | None, workspace: Workspace) -> C
         if engine.is_complete and (engine.site_packages / "tokenizers").is_dir():
             return Counter(file, engine.python)
     raise HarnessError(
-        "no installed engine can read a tokenizer: python -m harness engines install --pin "
+        "no installed engine can read a tokenizer: python3 harness engines install --pin "
         f"{comparison_names()[-1]}, or --tokenizer {NO_TOKENIZER} to count streamed chunks"
     )
 

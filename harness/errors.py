@@ -1,7 +1,10 @@
 """The harness's errors: one clear line for people, an exit code for programs.
 
 HarnessError           exit 2: wrong use, bad input, or impossible on this machine
-└── MeasurementFailed  exit 1: the harness worked, something measured did not
+└── MeasurementFailed  exit 1: the answer is no, because something measured failed
+
+A command that asks something (is this machine ready? does it cross the gate?) returns 1 itself where the answer is no.
+The codes after Ctrl-C and a closed pipe stand in ``harness/door.py``.
 """
 
 

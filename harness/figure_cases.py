@@ -103,7 +103,8 @@ def asked_figures(
     ``versions``: of a figure over all versions, instead of the usual ones.
 
     Raises:
-        HarnessError: unknown figure, model, engine, version or slot; an engine that this machine cannot run.
+        HarnessError: unknown figure, model, engine, version or slot; an engine that this machine cannot run; caches
+            to be dropped where no start is cold.
     """
     figures = figures_of(name, workspace)
     if versions and (pin_name or any(figure.engines != "all" for figure in figures)):
@@ -117,7 +118,16 @@ def asked_figures(
         all_versions = figure.engines == "all" and pin_name is None
         pins = pins_like(pin, versions, options.smoke) if all_versions else [pin]
         asked.append(asked_with(figure, slot_index, options, pin, pins))
+    _check_dropping(options, [point.setting for each in asked for point in each.points])
     return asked
+
+
+def _check_dropping(options: Options, settings: Sequence[Setting]) -> None:
+    if options.drop_caches and settings and not any(setting.drops for setting in settings):
+        raise HarnessError(
+            "--drop-caches all: every start asked for finds its files in memory, so nothing would be dropped; "
+            "add --storage ssd (or path:DIR), or leave it out"
+        )
 
 
 def asked_with(figure: Figure, slot_index: int | None, options: Options, pin: Pin, pins: Sequence[Pin]) -> Asked:

@@ -1,4 +1,4 @@
-"""``python -m harness gpu-check``: what a machine with a GPU says of this harness, in stages that can be repeated.
+"""``python3 harness gpu-check``: what a machine with a GPU says of this harness, in stages that can be repeated.
 
     install    the engine's environment, patched; every hook's target looked up
     figure2    starts of one model, uncached and cached

@@ -1,4 +1,4 @@
-"""``python -m harness load``: a load file sent to any OpenAI-compatible server or router, and what its client saw."""
+"""``python3 harness load``: a load file sent to any OpenAI-compatible server or router, and what its client saw."""
 
 import json
 import math

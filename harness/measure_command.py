@@ -1,4 +1,4 @@
-"""``python -m harness measure -- COMMAND``: start somebody's own command again and again; where does its time go?"""
+"""``python3 harness measure -- COMMAND``: start somebody's own command again and again; where does its time go?"""
 
 import json
 import math

@@ -1,4 +1,4 @@
-"""``python -m harness merge FILE…``: slots from bundles into the figures' folders, all of them or none."""
+"""``python3 harness merge FILE…``: slots from bundles into the figures' folders, all of them or none."""
 
 import json
 import os

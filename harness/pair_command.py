@@ -72,7 +72,7 @@ def asked_pair(call: Call, options: Options, workspace: Workspace) -> Pair:
     if len(gpus) < 2:
         raise HarnessError(
             f"--parallel needs two GPUs that a start may use, here {'is one' if gpus else 'are none'}; "
-            f"see python3 -m harness doctor, or {VARIABLE}"
+            f"see python3 harness doctor, or {VARIABLE}"
         )
     _check_apart(gpus[0], gpus[1])
     pin, options = call.pin or default_pin(), replace(options, parallel=True)

@@ -1,4 +1,4 @@
-"""``python -m harness parity MODEL``: set up → compare in each precision what is not stored → print, say a verdict."""
+"""``python3 harness parity MODEL``: set up → compare in each precision what is not stored → print, say a verdict."""
 
 import hashlib
 import json

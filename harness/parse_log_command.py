@@ -1,4 +1,4 @@
-"""``python -m harness parse-log FILE``: the paper's 18 quantities of one start, from its log."""
+"""``python3 harness parse-log FILE``: the paper's 18 quantities of one start, from its log."""
 
 import json
 from dataclasses import dataclass, field
@@ -48,7 +48,7 @@ def parse(path: Path) -> ParsedLog:
     """Read the log, whatever its size. Errors as for ``run_parse_log``."""
     try:
         if path.is_dir():
-            raise HarnessError(f"{path}: is a folder; name one log (a whole recording: python -m harness reparse DIR)")
+            raise HarnessError(f"{path}: is a folder; name one log (a whole recording: python3 harness reparse DIR)")
         size = path.stat().st_size
         reading = read_lines(log_pieces(path))
     except UnreadableError as error:

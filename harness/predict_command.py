@@ -1,4 +1,4 @@
-"""``python -m harness predict MODEL``: how long will a start take, phase by phase, and how sure is that?"""
+"""``python3 harness predict MODEL``: how long will a start take, phase by phase, and how sure is that?"""
 
 import json
 from dataclasses import asdict, dataclass

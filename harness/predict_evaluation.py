@@ -1,4 +1,4 @@
-"""``python -m harness predict --evaluate --data DIR``: how far off are forecasts of models that were held out?"""
+"""``python3 harness predict --evaluate --data DIR``: how far off are forecasts of models that were held out?"""
 
 import json
 from collections.abc import Iterator, Sequence

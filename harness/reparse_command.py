@@ -1,4 +1,4 @@
-"""``python -m harness reparse DIR``: are a recording's values what its logs say?"""
+"""``python3 harness reparse DIR``: are a recording's values what its logs say?"""
 
 import json
 from pathlib import Path
@@ -18,7 +18,7 @@ def run_reparse(root: Path, as_json: bool) -> int:
     """
     with json_errors(as_json):
         if not root.is_dir():
-            what = "is a file; for one log: python -m harness parse-log FILE" if root.exists() else "no such folder"
+            what = "is a file; for one log: python3 harness parse-log FILE" if root.exists() else "no such folder"
             raise HarnessError(f"{root}: {what}")
         tally = reparse(root)
         if not tally.files:

@@ -1,4 +1,4 @@
-"""``python -m harness replay``: what vLLM's own scheduler and block manager do with a trace, without a model."""
+"""``python3 harness replay``: what vLLM's own scheduler and block manager do with a trace, without a model."""
 
 import json
 import os

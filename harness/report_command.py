@@ -1,4 +1,4 @@
-"""``python -m harness report``: everything that was measured and judged here, as one HTML file."""
+"""``python3 harness report``: everything that was measured and judged here, as one HTML file."""
 
 import gc
 import json

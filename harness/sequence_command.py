@@ -1,4 +1,4 @@
-"""``python -m harness sequence``: a column of a trace, models that predict it, and whether they beat simple rules."""
+"""``python3 harness sequence``: a column of a trace, models that predict it, and whether they beat simple rules."""
 
 import json
 from collections import Counter
@@ -36,7 +36,7 @@ def run_extract(trace: Path | None, events: Path | None, column: str, out: Path)
     elif events is not None:
         written = write_series(event_values(events, column), column, out, events)
     task = f"classification --mod {len(CODES)}" if column == OPERATIONS else "regression"
-    following = f"next: python -m harness sequence train --task {task} --window-size 16 --data {out} --out DIR"
+    following = f"next: python3 harness sequence train --task {task} --window-size 16 --data {out} --out DIR"
     Console(highlight=False, markup=False).print(
         printable(f"{written:,} values of {column}; {following}"), soft_wrap=True
     )
@@ -69,7 +69,7 @@ def run_train(
         printable(f"{model.name}: {settings.text()}; {epochs} epochs, best {best}; test {metric} {value:.3f}")
     )
     options = f"--task {settings.task} --window-size {settings.window}" + f" --mod {settings.mod}" * bool(settings.mod)
-    command = f"python -m harness sequence evaluate {options} --data {data} --model-dir {out}"
+    command = f"python3 harness sequence evaluate {options} --data {data} --model-dir {out}"
     console.print(printable(f"is it better than simple rules? {command}"))
     if as_json:
         print(json.dumps(document, allow_nan=False))

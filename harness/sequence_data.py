@@ -39,7 +39,7 @@ def read_series(path: Path) -> Series:
     Raises:
         HarnessError: it cannot be read or is anything else; names the line.
     """
-    cure = "one column of whole numbers with a header is expected; `python -m harness sequence extract` makes one"
+    cure = "one column of whole numbers with a header is expected; `python3 harness sequence extract` makes one"
     try:
         text = read_bounded(path, MAX_BYTES).decode("utf-8-sig")
     except OSError as error:
@@ -147,7 +147,7 @@ def event_values(events: Path, column: str) -> Iterator[int]:
                     raise ReplayError(f"{events}: line {number}: an arrival without prompt_tokens and output_tokens")
                 yield _length(column, prompt, output)
     except ReplayError as error:
-        raise HarnessError(f"{error}; name a log of `python -m harness replay --events`") from None
+        raise HarnessError(f"{error}; name a log of `python3 harness replay --events`") from None
 
 
 def _tokens(value: Any) -> int | None:

@@ -1,4 +1,4 @@
-"""``python -m harness state MODEL|PATH``: what of its files is in memory, after evicting or warming them if asked."""
+"""``python3 harness state MODEL|PATH``: what of its files is in memory, after evicting or warming them if asked."""
 
 import difflib
 import json

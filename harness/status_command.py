@@ -1,4 +1,4 @@
-"""``python -m harness status``: what has been measured, figure by figure, and what is missing. It only looks."""
+"""``python3 harness status``: what has been measured, figure by figure, and what is missing. It only looks."""
 
 import json
 from collections import Counter

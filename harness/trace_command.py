@@ -1,4 +1,4 @@
-"""``python -m harness trace RUN``: one run's spans as a Perfetto trace, as a flame graph, or as a short table."""
+"""``python3 harness trace RUN``: one run's spans as a Perfetto trace, as a flame graph, or as a short table."""
 
 import json
 from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"""``python -m harness wheelhouse build | join | check``: make one, join its pieces, say whether it fits here."""
+"""``python3 harness wheelhouse build | join | check``: make one, join its pieces, say whether it fits here."""
 
 import json
 import re

@@ -1,4 +1,4 @@
-"""``python -m harness workload``: traces of requests from dialogues, and dialogues from a seed."""
+"""``python3 harness workload``: traces of requests from dialogues, and dialogues from a seed."""
 
 import itertools
 import json
@@ -75,7 +75,7 @@ def run_make(asked: Asked, as_json: bool, workspace: Workspace) -> None:
         shutil.rmtree(work)
     out = Console(highlight=False, markup=False, stderr=as_json)
     out.print(workload_table(document))
-    out.print(f"next: python -m harness replay --trace {asked.out / MULTI}", soft_wrap=True)
+    out.print(f"next: python3 harness replay --trace {asked.out / MULTI}", soft_wrap=True)
     if as_json:
         print(json.dumps(document, allow_nan=False))
 

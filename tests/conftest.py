@@ -25,14 +25,21 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         choices=("without", "only"),
         help="leave out, or run only, tests that need the machine for themselves (alone, or engine without beside)",
     )
+    parser.addoption("--no-engine", action="store_true", help="leave out tests that start the real engine")
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    if (wanted := config.getoption("--alone")) is not None:
-        alone = [runs_alone(item) for item in items]
-        left_out = [item for item, its in zip(items, alone, strict=True) if its != (wanted == "only")]
-        items[:] = [item for item, its in zip(items, alone, strict=True) if its == (wanted == "only")]
-        config.hook.pytest_deselected(items=left_out)
+    part, no_engine = config.getoption("--alone"), config.getoption("--no-engine")
+    left_out = [item for item in items if not is_wanted(item, part, no_engine)]
+    items[:] = [item for item in items if is_wanted(item, part, no_engine)]
+    config.hook.pytest_deselected(items=left_out)
+
+
+def is_wanted(item: pytest.Item, part: str | None, no_engine: bool) -> bool:
+    """Whether a test is of the part that ``--alone`` names, and may start an engine if it does."""
+    if no_engine and item.get_closest_marker("engine"):
+        return False
+    return part is None or runs_alone(item) == (part == "only")
 
 
 def runs_alone(item: pytest.Item) -> bool:

@@ -14,13 +14,14 @@ from tests.checkout import Checkout, Done, make_checkout
 from tests.wheels import make_wheel, only_these_wheels
 
 SUPPORTED = sys.version_info[:2] in bootstrap.SUPPORTED
-HOW = "make the environment: bash run_tests.sh --setup-only   (or: pip install -r requirements.txt)"
+HOW = "make the environment, half a minute: python3 harness/bootstrap.py   (or: pip install -r requirements.txt)"
 # A call of each script, and what it prints when it got as far as its own code.
 CALLS = [
     (("apply_patches.py", "--help"), 0, "Usage: apply_patches.py"),
     (("download_models.py", "--help"), 0, "Usage: download_models.py"),
     (("figures/figure-2/plot.py", "--data", "a b"), 2, "a b: neither slot folders"),
     (("-m", "harness", "figure", "99"), 2, "error: unknown figure '99'"),
+    (("harness", "figure", "99"), 2, "error: unknown figure '99'"),
 ]
 
 
@@ -50,7 +51,7 @@ def test_without_an_environment_they_say_in_one_line_how_to_make_it(
     fresh: Checkout, bare_python: Path, arguments: tuple[str, ...]
 ) -> None:
     done = typed(fresh, bare_python, arguments)
-    name = "__main__.py" if arguments[0] == "-m" else Path(arguments[0]).name
+    name = "harness" if arguments[0] == "-m" else Path(arguments[0]).name
     assert (done.code, done.out) == (2, "")
     assert done.error.startswith(f"{name}: this Python lacks ")
     assert done.error.endswith(HOW)
@@ -162,7 +163,7 @@ def test_an_unsupported_python_is_one_line_and_nothing_is_made(tmp_path: Path, v
     done = maker.make(f"import sys; sys.version_info = ({version[0]}, {version[1]}, 0, 'final', 0)")
     assert done.code == 2
     assert done.error == (
-        f"Python {version[0]}.{version[1]} is not supported; install Python 3.11 or 3.12, or set HARNESS_PYTHON"
+        f"Python {version[0]}.{version[1]} is not supported; take Python 3.11 or 3.12: python3.12 harness/bootstrap.py"
     )
     assert not (tmp_path / ".venv").exists()
 

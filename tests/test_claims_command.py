@@ -1,4 +1,4 @@
-"""``python -m harness claims``: the table, the document for programs, exit codes, wrong use."""
+"""``python3 harness claims``: the table, the document for programs, exit codes, wrong use."""
 
 import json
 import shutil

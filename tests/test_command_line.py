@@ -31,7 +31,7 @@ def call_in_this_process(
     *arguments: str,
     **variables: str,
 ) -> Done:
-    """``python -m harness figure ARGUMENTS`` for calls that are refused before anything is done: saves the imports."""
+    """``python3 harness figure ARGUMENTS`` for calls that are refused before anything is done: saves the imports."""
     monkeypatch.setattr(cli_figure, "Workspace", lambda: Workspace(checkout.root))
     monkeypatch.setattr(pins, "PATCHES", checkout.root / "patches")
     monkeypatch.setattr(sys, "argv", ["harness", "figure", *arguments])

@@ -1,4 +1,4 @@
-"""``python -m harness compare``: exit codes, one JSON document, one line for what cannot be compared."""
+"""``python3 harness compare``: exit codes, one JSON document, one line for what cannot be compared."""
 
 import json
 import subprocess

@@ -1,4 +1,4 @@
-"""``python -m harness engines compare``: against fake servers, good ones and every bad one, from call to table.
+"""``python3 harness engines compare``: against fake servers, good ones and every bad one, from call to table.
 
 Over 300 lines: one short call of the same command per claim, over the same servers.
 """
@@ -293,7 +293,7 @@ def test_without_an_engine_that_reads_tokenizers_it_says_what_to_install(call: C
     (tmp_path / "tokenizer.json").write_text("{}")
     done = call(*targets(fakes, "good"), *SMALL, "--tokenizer", tmp_path)
     assert done.code == 2
-    assert done.error.startswith("no installed engine can read a tokenizer: python -m harness engines install --pin ")
+    assert done.error.startswith("no installed engine can read a tokenizer: python3 harness engines install --pin ")
 
 
 def serve_fakes(monkeypatch: pytest.MonkeyPatch, behaviours: dict[str, str], scratch: Path) -> None:

@@ -1,4 +1,4 @@
-"""``python -m harness engines list`` and ``remove``."""
+"""``python3 harness engines list`` and ``remove``."""
 
 import json
 import sys

@@ -6,8 +6,9 @@ import pytest
 
 from harness.errors import HarnessError
 from harness.figure_cases import Asked, asked_figures
-from harness.measure.case import Options
+from harness.measure.case import Options, declared_definition
 from harness.spec.figure import Figure, figure_numbers, load_figure
+from harness.spec.pin import load_pin
 from harness.spec.state import StartState
 from harness.workspace import Workspace
 from tests.nvml import Nvml, gpu
@@ -73,6 +74,29 @@ def test_a_typed_storage_level_replaces_the_declared_one_in_every_figure():
     (formats,) = asked("14", options=Options(storage="tmpfs"))
     assert {point.setting.parameters["load_format"] for point in formats.points} == {"safetensors"}
     assert "figure 14: runai_streamer reads with O_DIRECT, which tmpfs does not have" in formats.notes
+
+
+@pytest.mark.parametrize(("name", "slot", "options"), [("2", None, Options()), ("13", 0, Options(storage="tmpfs"))])
+def test_dropping_caches_is_refused_where_every_start_finds_its_files_in_memory(
+    name: str, slot: int | None, options: Options
+):
+    with pytest.raises(HarnessError, match="nothing would be dropped; add --storage ssd"):
+        asked(name, slot, replace(options, drop_caches=True))
+
+
+def test_dropping_caches_is_part_of_those_cases_alone_that_begin_with_cold_files():
+    (ladder,) = asked("ladder", options=Options(drop_caches=True))
+    figure, settings = ladder.figure, [point.setting for point in ladder.points]
+    drops = {
+        each.state_name: "drop_caches" in declared_definition(figure, load_pin(CPU), "x", each) for each in settings
+    }
+    assert drops == {each.state_name: each.drops for each in settings}
+    assert [name for name, dropped in drops.items() if not dropped] == ["everything"]
+    (formats,) = asked("14", options=Options(drop_caches=True))  # one of its two reads from the disk
+    assert {point.setting.parameters["load_format"]: point.setting.drops for point in formats.points} == {
+        "safetensors": False,
+        "runai_streamer": True,
+    }
 
 
 def test_figures_10_11_and_13_share_their_starts_from_memory():

@@ -1,4 +1,4 @@
-"""``python -m harness gpu-check``: real processes of the harness, a fake engine, and a driver that is not there."""
+"""``python3 harness gpu-check``: real processes of the harness, a fake engine, and a driver that is not there."""
 
 import json
 import shutil

@@ -1,4 +1,4 @@
-"""``python -m harness load``: what it writes, prints and refuses, against a small real server."""
+"""``python3 harness load``: what it writes, prints and refuses, against a small real server."""
 
 import json
 import signal

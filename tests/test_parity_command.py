@@ -1,4 +1,4 @@
-"""``python -m harness parity``: what it makes, stores, says and exits with.
+"""``python3 harness parity``: what it makes, stores, says and exits with.
 
 Both engines are faked by a small table of weights, which a fault can really be planted into. Real ones:
 tests/engine/test_real_parity.py. Over 300 lines: one short call of the same command per claim, over the same fakes.

@@ -1,4 +1,4 @@
-"""``python -m harness parse-log``: numbers for people and programs, one line for what is no log."""
+"""``python3 harness parse-log``: numbers for people and programs, one line for what is no log."""
 
 import json
 import os

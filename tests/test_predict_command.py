@@ -1,4 +1,4 @@
-"""``python -m harness predict``: what it prints for people and programs, and how it ends."""
+"""``python3 harness predict``: what it prints for people and programs, and how it ends."""
 
 import json
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""``python -m harness reparse``: what it prints for people and programs, and how it ends."""
+"""``python3 harness reparse``: what it prints for people and programs, and how it ends."""
 
 import json
 import os
@@ -57,7 +57,7 @@ def test_what_holds_no_recording_is_wrong_use(call, tmp_path: Path) -> None:
     for path, error in (
         (tmp_path, "no comparison_results.json or avg_comparison_results.json"),
         (tmp_path / "absent", "no such folder"),
-        (tmp_path / "file", "is a file; for one log: python -m harness parse-log FILE"),
+        (tmp_path / "file", "is a file; for one log: python3 harness parse-log FILE"),
     ):
         done = call(path, "--json")
         assert done.code == 2

@@ -1,4 +1,4 @@
-"""``python -m harness replay``: what it prints and stores, and that whatever is wrong is one line before anything runs.
+"""``python3 harness replay``: what it prints and stores, and that whatever is wrong is one line before anything runs.
 
 The engine's answer is a toy's (tests/replay_toy.py); real replays: tests/engine/test_replay.py.
 """
@@ -85,7 +85,7 @@ def worker(monkeypatch: pytest.MonkeyPatch, place: Path) -> Worker:
 
 @pytest.fixture
 def call(place: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Callable[..., Done]:
-    """``python -m harness replay ARGUMENTS`` in the folder."""
+    """``python3 harness replay ARGUMENTS`` in the folder."""
 
     def typed(*arguments: str) -> Done:
         monkeypatch.chdir(place)
@@ -277,7 +277,7 @@ def test_what_somebody_made_meanwhile_is_kept_and_nothing_else_is_written(
 @pytest.mark.parametrize(
     ("pin", "message"),
     [
-        (None, f"is not installed; install it with: python -m harness engines install --pin {DEFAULT_CPU_PIN}"),
+        (None, f"is not installed; install it with: python3 harness engines install --pin {DEFAULT_CPU_PIN}"),
         ("vllm-0.10.1.1-cuda", "replays are written for the scheduler of vLLM 0.32.0, this is 0.10.1.1"),
         ("vllm-9", "unknown engine pin 'vllm-9'; known: "),
     ],

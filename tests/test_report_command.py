@@ -1,4 +1,4 @@
-"""``python -m harness report``: what it makes of full, empty and damaged checkouts, and what it refuses."""
+"""``python3 harness report``: what it makes of full, empty and damaged checkouts, and what it refuses."""
 
 import json
 import re

@@ -144,6 +144,12 @@ def test_every_test_is_in_one_of_the_two_parts() -> None:
     assert part(None, every) == every
 
 
+def test_without_an_engine_every_test_that_starts_one_is_left_out_of_either_part() -> None:
+    every = [Marked(), Marked("engine"), Marked("engine", "beside"), Marked("alone"), Marked("slow")]
+    assert part("without", every, no_engine=True) == [every[0], every[4]]
+    assert part("only", every, no_engine=True) == [every[3]]
+
+
 class Marked:
     """A test with these marks."""
 
@@ -154,11 +160,12 @@ class Marked:
         return name if name in self.names else None
 
 
-def part(chosen: str | None, every: list[Marked]) -> list[Marked]:
+def part(chosen: str | None, every: list[Marked], no_engine: bool = False) -> list[Marked]:
     """The tests that ``--alone CHOSEN`` runs; it must tell the others to pytest."""
     items, told = list(every), []
     hook = SimpleNamespace(pytest_deselected=lambda items: told.extend(items))
-    conftest.pytest_collection_modifyitems(SimpleNamespace(getoption=lambda _: chosen, hook=hook), items)
+    options = {"--alone": chosen, "--no-engine": no_engine}
+    conftest.pytest_collection_modifyitems(SimpleNamespace(getoption=options.get, hook=hook), items)
     assert sorted(items + told, key=every.index) == every
     return items
 
@@ -166,6 +173,12 @@ def part(chosen: str | None, every: list[Marked]) -> list[Marked]:
 def test_setup_only_stops_after_the_engine(listed: Checkout) -> None:
     assert listed.run("bash", "run_tests.sh", "--setup-only").code == 0
     assert calls(listed) == ["python -m harness engines install"]
+
+
+def test_without_an_engine_none_is_installed_and_pytest_is_told(listed: Checkout) -> None:
+    assert listed.run("bash", "run_tests.sh", "--no-engine", "-m", "not slow").code == 0
+    checks = ["ruff check .", "ruff format --check .", "mypy"]
+    assert calls(listed) == [*checks, *(f"{called} --no-engine -m not slow" for called in (BESIDE, ALONE))]
 
 
 def test_run_tests_stops_at_the_first_check_that_fails(listed: Checkout) -> None:

@@ -1,4 +1,4 @@
-"""``python -m harness sequence``: what it writes and prints, and that whatever is wrong is one line.
+"""``python3 harness sequence``: what it writes and prints, and that whatever is wrong is one line.
 
 torch is faked: a "model" predicts the value W places before. Real models: tests/engine/test_sequence_models.py.
 """
@@ -189,9 +189,7 @@ def test_impossible_options_are_one_line_and_leave_nothing(call, tmp_path: Path,
 
 
 def test_an_engine_that_is_not_installed_is_named_with_its_command(tmp_path: Path) -> None:
-    with pytest.raises(
-        HarnessError, match=f"install it with: python -m harness engines install --pin {DEFAULT_CPU_PIN}"
-    ):
+    with pytest.raises(HarnessError, match=f"install it with: python3 harness engines install --pin {DEFAULT_CPU_PIN}"):
         sequence_models.sequence_engine(None, Workspace(tmp_path))
 
 

@@ -1,4 +1,4 @@
-"""``python -m harness state``: what is in memory, for people and programs, and whether it is what was asked for."""
+"""``python3 harness state``: what is in memory, for people and programs, and whether it is what was asked for."""
 
 import json
 import sys

@@ -1,4 +1,4 @@
-"""``python -m harness status`` tells how many runs that count were disturbed, and by what."""
+"""``python3 harness status`` tells how many runs that count were disturbed, and by what."""
 
 import json
 import shutil

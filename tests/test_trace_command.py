@@ -39,9 +39,9 @@ def store_run(root: Path, run: Run, case: str = "tiny-00000000", spans: bool = T
 
 
 def run_cli(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, str, str]:
-    """Exit code, stdout and stderr of ``python -m harness trace ARGUMENTS``."""
+    """Exit code, stdout and stderr of ``python3 harness trace ARGUMENTS``."""
     with pytest.raises(SystemExit) as ended:
-        run_app(app, "python -m harness", ["trace", *arguments])
+        run_app(app, "python3 harness", ["trace", *arguments])
     captured = capsys.readouterr()
     return int(ended.value.code or 0), captured.out, captured.err
 

@@ -1,4 +1,4 @@
-"""``python -m harness wheelhouse build | join | check`` as people and programs type it."""
+"""``python3 harness wheelhouse build | join | check`` as people and programs type it."""
 
 import json
 from pathlib import Path

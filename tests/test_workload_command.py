@@ -1,4 +1,4 @@
-"""``python -m harness workload``: what it writes, prints and refuses. Tokenizing is faked: one number for each word."""
+"""``python3 harness workload``: what it writes, prints and refuses. Tokenizing is faked: one number for each word."""
 
 import json
 import sys

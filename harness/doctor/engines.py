@@ -31,7 +31,7 @@ def engine_check(pin: Pin, workspace: Workspace) -> Check:
             return Check(name, "cannot", f"{state}; it came from a wheelhouse", f"{needed}; --wheelhouse DIR again")
         needed = f"{needed}; {pin.installed_gb:g} GB and a network to install it"
         return Check(
-            name, "missing", state, needed, f"python3 -m harness engines install --pin {pin.name}", automatic=True
+            name, "missing", state, needed, f"python3 harness engines install --pin {pin.name}", automatic=True
         )
     try:
         return _of_files(engine, name, needed)
@@ -50,7 +50,7 @@ def _of_wheelhouse(pin: Pin, source: Source, state: str, check: Check) -> Check:
         return replace(check, status="cannot", found=f"{state}; wheelhouse: {printable('; '.join(found.lines()), 160)}")
     reused = ", ".join(f"{name} {version}" for name, version in found.reused.items() if name == "torch")
     told = f"{state}; the wheelhouse fits" + (f", {reused} is reused" if reused else "")
-    fix = f"python3 -m harness engines install --pin {pin.name}{typed_again()}"
+    fix = f"python3 harness engines install --pin {pin.name}{typed_again()}"
     return replace(check, found=told, fix=fix, automatic=True)
 
 
@@ -82,7 +82,7 @@ def _of_files(engine: Engine, name: str, needed: str) -> Check:
 
 def _broken(engine: Engine, name: str, found: str, needed: str) -> Check:
     """What installing does not repair, because it takes the environment for complete."""
-    command = "python3 -m harness engines"
+    command = "python3 harness engines"
     fix = f"{command} remove {engine.pin.name} && {command} install --pin {engine.pin.name}{typed_again()}"
     found = found.replace(f"{engine.folder.parent}/", "")
     return Check(name, "missing", f"damaged: {printable(found, 160)}", needed, fix)

@@ -155,4 +155,4 @@ def _other_slot(figure: Figure, look: Look) -> Check | None:
     if figure.differ == "cpu" and len(cores) > 1:
         half = core_list(cores[: len(cores) // 2])
         return Check(f"slot {slot}", "missing", f"{found} or core set", "", f"taskset -c {half} {command}")
-    return Check(f"slot {slot}", "cannot", f"{found}: there {command}, then python3 -m harness merge", "")
+    return Check(f"slot {slot}", "cannot", f"{found}: there {command}, then python3 harness merge", "")

@@ -70,7 +70,7 @@ class Look:
             return Check("disk", "ok", found, of)
         removable = [name for name in release_names() if (self.workspace.engines / name).is_dir()]
         if removable and not any(pin.name in removable for pin in pins):
-            return Check("disk", "missing", found, of, "python3 -m harness engines remove --releases")
+            return Check("disk", "missing", found, of, "python3 harness engines remove --releases")
         return Check("disk", "cannot", found, of)
 
     def _engine_bytes(self, pins: Sequence[Pin]) -> int:

@@ -69,7 +69,7 @@ def choice(host: Host) -> Choice:
     if house := named_wheelhouse():
         return Choice(house.pin, "the wheelhouse's")
     if host.unasked is not None:
-        why = f"the driver of the NVIDIA GPU answers: {host.unasked}; see python3 -m harness doctor"
+        why = f"the driver of the NVIDIA GPU answers: {host.unasked}; see python3 harness doctor"
         return Choice(DEFAULT_CPU_PIN, why, usual=False)
     if not host.gpus:
         return Choice(DEFAULT_CPU_PIN, "no NVIDIA GPU that a start may use")
@@ -116,5 +116,5 @@ def check_fit(pin: Pin) -> None:
     check_whole(detect.visible_gpus()[0])
     if not (found := _fit(pin, host)).fits:
         other = choice(host).pin
-        what = f"try --engine {other}" if other != pin.name else "see python3 -m harness doctor"
+        what = f"try --engine {other}" if other != pin.name else "see python3 harness doctor"
         raise HarnessError(f"engine {pin.name} cannot run here: {found.line}; {what}")

@@ -184,7 +184,7 @@ def _refuse_index(engine: Installed, source: Source) -> None:
     name = engine.pin.name
     raise HarnessError(
         f"engine {name} was installed from a wheelhouse, and {_change(engine)}; "
-        f"repeat with --wheelhouse DIR{reuse}, or remove it: python3 -m harness engines remove {name}"
+        f"repeat with --wheelhouse DIR{reuse}, or remove it: python3 harness engines remove {name}"
     )
 
 

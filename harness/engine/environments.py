@@ -107,7 +107,7 @@ def remove_environment(name: str, workspace: Workspace) -> int:
     """
     folder = workspace.engines / name
     if name != folder.name or name.startswith(".") or not folder.is_dir() or folder.is_symlink():
-        raise HarnessError(f"engines/ has no environment '{name}'; see: python -m harness engines list")
+        raise HarnessError(f"engines/ has no environment '{name}'; see: python3 harness engines list")
     try:
         with FileLock(workspace.engines / f".{name}.lock", timeout=0):
             size = _size(folder)

@@ -22,10 +22,10 @@ app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 
 @app.command()
 def apply_patches(
-    pin: Annotated[str | None, typer.Option(metavar="PIN", help="Engine pin. [default: this machine's]")] = None,
+    pin: Annotated[str | None, typer.Option(metavar="PIN", help="Engine pin.", show_default="this machine's")] = None,
     vllm_path: Annotated[
         Path | None,
-        typer.Option(metavar="PACKAGE_DIR", help="An installed vllm package folder. [default: engines/PIN's]"),
+        typer.Option(metavar="PACKAGE_DIR", help="An installed vllm package folder.", show_default="engines/PIN's"),
     ] = None,
     hooks_only: Annotated[
         bool, typer.Option("--hooks-only", help="The tracer without diffs, into any vllm, also one no pin names.")

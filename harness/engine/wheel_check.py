@@ -126,7 +126,7 @@ def _wrong(house: Wheelhouse, build: Build, reused: ReusedPython | None) -> Sequ
     elif house.lock_sha256 != build.lock_sha256:
         wrong.append(f"of another lock of engine {house.pin}: build it from this checkout")
     if house.pieces:
-        wrong.append("in pieces: put them together first (python3 -m harness wheelhouse join)")
+        wrong.append("in pieces: put them together first (python3 harness wheelhouse join)")
     if house.python != python:
         wrong.append(f"for Python {house.python}, {reused.python if reused else 'this'} is {python}")
     target = Target(house.python, house.platform)

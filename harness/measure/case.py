@@ -56,13 +56,18 @@ class Setting:
     state_name: str = ""
     eager: bool = False
     mode: Mode = "offline"
-    drop_caches: bool = False
+    drop_caches: bool = False  # as asked: of a figure's states it acts on those that evict something
     parallel: bool = False  # measured at once with the same case on another GPU
 
     def varied(self, figure: Figure) -> dict[str, Any]:
         """What the figure varies besides the model."""
         named = {"state": self.state_name} if self.state_name else {}
         return {**{name: self.parameters[name] for name in figure.vary}, **named}
+
+    @property
+    def drops(self) -> bool:
+        """Whether the whole page cache is dropped before its starts."""
+        return self.drop_caches and self.state.evicts
 
     @property
     def direct(self) -> bool:
@@ -105,7 +110,7 @@ def make_case(
             engine.library_folders,
             setting.direct,
             quiet_wait_s,
-            setting.drop_caches,
+            setting.drops,
             gpus=gpus_asked_for(setting.parameters) if pin.device == "cuda" else 0,
         ),
         samples=samples_of(figure, pin),
@@ -133,7 +138,7 @@ def declared_definition(figure: Figure, pin: Pin, model: str, setting: Setting) 
         "state": setting.state.declared(),
         # Sampling costs a little: such a start is a case of its own.
         **({"samples": list(samples)} if (samples := samples_of(figure, pin)) else {}),
-        **({"drop_caches": "all"} if setting.drop_caches else {}),
+        **({"drop_caches": "all"} if setting.drops else {}),
         **({"parallel": True} if setting.parallel else {}),
     }
 

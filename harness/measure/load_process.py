@@ -1,4 +1,4 @@
-"""A load, sent by ``python -m harness load`` in a process of its own: its work is not the measuring process's."""
+"""A load, sent by ``python3 harness load`` in a process of its own: its work is not the measuring process's."""
 
 import os
 import subprocess

@@ -61,7 +61,7 @@ class Surroundings:
     libraries: tuple[Path, ...]  # folders of the engine's environment; none: they are not looked at
     direct: bool = False  # the load format reads past the page cache
     quiet_wait_s: float = 0.0  # how long to wait for a quiet machine at most; 0: it is not looked at
-    drop_caches: bool = False  # drop all of the machine's page cache before each cold start
+    drop_caches: bool = False  # before each start drop all of the machine's page cache, not only what is evicted
     gpus: int | None = None  # how many of the visible GPUs the start uses, the first ones; None: all of them
     # Called right before each start of a case that is measured at once with another one; returns the run's mark.
     together: Callable[[], str] | None = None
@@ -112,7 +112,7 @@ def prepared(
     quiet = None
     if around.quiet_wait_s > 0:
         quiet = wait_until_quiet(size, around.quiet_wait_s, announce, waitable, around.gpus)
-    if around.drop_caches and (cold or state.libraries == "cold"):
+    if around.drop_caches:
         drop_all_caches(announce)
     gpus = tuple(gpu_facts(around.gpus))
     libraries, model = _brought_about(state, around, place, cold)

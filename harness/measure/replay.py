@@ -44,7 +44,7 @@ def replay_engine(pin: str | None, workspace: Workspace) -> Engine:
 def installed(engine: Engine) -> Engine:
     """The engine, whose environment is there. Raises HarnessError: it is not; says how to install it."""
     if not engine.is_complete:
-        how = f"python -m harness engines install --pin {engine.pin.name}"
+        how = f"python3 harness engines install --pin {engine.pin.name}"
         raise HarnessError(f"engine {engine.pin.name} is not installed; install it with: {how}")
     return engine
 

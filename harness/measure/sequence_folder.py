@@ -48,7 +48,7 @@ def read_model(folder: Path) -> SequenceModel:
         HarnessError: there is none, it is of another version, or its files are not those that were written.
     """
     path = folder / MODEL_FILE
-    cure = "train one with `python -m harness sequence train`"
+    cure = "train one with `python3 harness sequence train`"
     try:
         document = parse_json(read_bounded(path, _MAX_BYTES))
         if not isinstance(document, dict) or document.get("schema_version") != SCHEMA_VERSION:

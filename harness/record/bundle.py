@@ -96,9 +96,9 @@ def unpack(content: bytes) -> Bundle:
 def _read(archive: zipfile.ZipFile) -> Bundle:
     members = {info.filename: info for info in archive.infolist()}
     if len(members) != len(archive.infolist()):
-        raise BundleError("holds a file twice; make it again: python -m harness bundle NUM")
+        raise BundleError("holds a file twice; make it again: python3 harness bundle NUM")
     if INDEX not in members:
-        raise BundleError(f"not a bundle: a zip file without {INDEX}; make one: python -m harness bundle NUM")
+        raise BundleError(f"not a bundle: a zip file without {INDEX}; make one: python3 harness bundle NUM")
     try:
         index = parse_json(_content(archive, members[INDEX], _MAX_INDEX_BYTES))
     except UnreadableError as error:

@@ -48,7 +48,7 @@ class Sending:
         return asdict(self) | {"request_rate": rate_as_json(self.request_rate)}
 
     def arguments(self) -> list[str]:
-        """As options of ``python -m harness load``."""
+        """As options of ``python3 harness load``."""
         numbers = {
             "--request-rate": rate_as_json(self.request_rate),
             "--max-concurrency": self.max_concurrency,

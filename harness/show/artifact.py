@@ -43,20 +43,35 @@ class FigureEntry:
     claims: tuple[ClaimRow, ...]
 
     @property
+    def of_paper(self) -> bool:
+        """Whether the paper has a figure of this number."""
+        return self.number.isdigit()
+
+    @property
     def title(self) -> str:
         """``Figure 2``; of a study that has no number, its name."""
-        return f"Figure {self.number}" if self.number.isdigit() else self.number.capitalize()
+        return f"Figure {self.number}" if self.of_paper else self.number.capitalize()
+
+
+@dataclass(frozen=True)
+class StudyEntry:
+    """The figure of a study that makes no starts to be compared with the paper's."""
+
+    name: str
+    question: str
+    document: str
 
 
 @dataclass(frozen=True)
 class Engine:
-    """One patched pin."""
+    """One patched pin. ``needs``: of driver and GPU; None: no GPU."""
 
     name: str
     version: str
     device: str
     pythons: str
     torch: str
+    needs: str | None
     installed_gb: float
     hooks: int
     lacks: tuple[tuple[str, str], ...]  # what, why
@@ -75,7 +90,7 @@ class Appendix:
     """Everything in the appendix that a declaration says."""
 
     default: Engine
-    papers: Engine
+    cuda: tuple[Engine, ...]  # every CUDA pin, the paper's first
     releases: tuple[str, ...]  # versions that figure 1 starts besides the patched pins, for the default device
     releases_gb: float
     pythons: str
@@ -86,13 +101,14 @@ class Appendix:
     memory_gib: float  # of a start of the default figure
     runs_gb: float
     default_gb: float  # disk that the default figure takes
-    all_gb: float  # disk that every figure of the default engine takes, with twins
+    all_gb: float  # disk that every figure of starts takes with the default engine, with twins
     paper_files: int
     paper_mb: float
     figures: tuple[FigureEntry, ...]
+    studies: tuple[StudyEntry, ...]
     groups: tuple[tuple[str, str, float], ...]  # name, its figures, minutes
     general: tuple[ClaimRow, ...]  # claims about all figures
-    total_minutes: float  # of everything that the default engine can measure, each start once
+    total_minutes: float  # of every start that the default engine can make for a figure, each once
     smoke_minutes: float
     options: tuple[Option, ...]
     findings: tuple[str, ...]  # titles of the negative ones

@@ -157,7 +157,7 @@ def _gpu_notes(slot: Slot, figure: Figure) -> list[str]:
     """Where to see what the GPUs did, in a figure that does not draw it."""
     if GPU.name not in slot.tables or "cores" in figure.samples:
         return []
-    return ["GPUs were sampled: figure 12 draws them, python -m harness trace RUN --perfetto FILE those of any run"]
+    return ["GPUs were sampled: figure 12 draws them, python3 harness trace RUN --perfetto FILE those of any run"]
 
 
 def _side(slot: Slot, root: Path, notes: tuple[str, ...]) -> Side:

@@ -21,7 +21,7 @@ Device = Literal["cpu", "cuda"]
 
 
 class Load(BaseModel):
-    """What is sent; meanings: ``harness/record/load.py``. What ``python -m harness load`` refuses is refused here."""
+    """What is sent; meanings: ``harness/record/load.py``. What ``python3 harness load`` refuses is refused here."""
 
     model_config = _TYPED
     max_conversations: Whole

@@ -40,6 +40,11 @@ class StartState(BaseModel):
         """Whether a warm-up start must have left something for it."""
         return self.compile_cache != "empty" or self.model_info != "empty"
 
+    @property
+    def evicts(self) -> bool:
+        """Whether files are put out of memory before a start: only then is there something to drop beside them."""
+        return is_cold(self.storage) or self.libraries == "cold"
+
     def of_warm_up(self) -> "StartState":
         """The state of the warm-up start before it."""
         return self.model_copy(update={"compile_cache": "empty", "model_info": "empty"})

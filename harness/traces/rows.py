@@ -90,7 +90,7 @@ def read_trace(path: Path, seen: Callable[[bytes], object] = lambda _: None) -> 
             raise wrong_row(path, number, str(error), "mend the trace, or make it again") from None
         yield number, row
     if read is None:
-        raise HarnessError(f"{path}: an empty file is no trace; make one with `python -m harness workload make`")
+        raise HarnessError(f"{path}: an empty file is no trace; make one with `python3 harness workload make`")
 
 
 def format_of(document: dict[str, Any]) -> Format:
@@ -100,7 +100,7 @@ def format_of(document: dict[str, Any]) -> Format:
     if "hash_ids" in document:
         return "mooncake"
     dialogues = {"conversations", "conversation", "items", "messages"} & document.keys()
-    hint = ": these are dialogues, `python -m harness workload make` makes a trace of them" if dialogues else ""
+    hint = ": these are dialogues, `python3 harness workload make` makes a trace of them" if dialogues else ""
     raise RowError(f"no trace format that is known (it has prompt_token_ids, or Mooncake's hash_ids){hint}")
 
 

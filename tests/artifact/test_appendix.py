@@ -11,7 +11,8 @@ from harness.artifact import figures
 from harness.artifact.appendix import APPENDIX, appendix
 from harness.spec.claims import load_claims
 from harness.spec.figure import figure_numbers
-from harness.spec.pin import DEFAULT_CPU_PIN, load_pin
+from harness.spec.pin import DEFAULT_CPU_PIN, load_pin, pin_names
+from harness.spec.study import other_studies
 from harness.state.machine import this_node
 from harness.workspace import ROOT, Workspace
 from tests.doctor.conftest import set_gpus
@@ -89,6 +90,49 @@ def test_what_a_machine_cannot_say_is_not_expected_of_it() -> None:
     for figure in entries():
         if figure.minutes is None:
             assert {claim.on_cpu_twin for claim in figure.claims} <= {"not run"}
+
+
+def test_readmes_minutes_are_the_appendixs() -> None:
+    """Of each slot of figures that compare nodes or states; one minute, or a tenth, is rounding."""
+    lines = (ROOT / "README.md").read_text(encoding="utf-8").splitlines()
+    cells = {row[1].strip(): row[-2].strip() for line in lines if len(row := line.split("|")) == 7}
+    for figure in entries():
+        told = cells[figure.number]
+        if figure.minutes is None:
+            assert told == "paper's data", figure.number
+        else:
+            slots = len(figure.commands) if figure.other_node is None else 1
+            minutes = float(told.removesuffix(" each"))
+            assert minutes == pytest.approx(figure.minutes / slots, rel=0.1, abs=1), figure.number
+            assert told.endswith(" each") == (len(figure.commands) > 1), figure.number
+
+
+def test_every_engine_pin_is_named_and_none_is_said_to_have_run_on_a_gpu(text: str) -> None:
+    for name in pin_names():
+        assert f"| {name} | " in text
+    cuda = [name for name in pin_names() if load_pin(name).device == "cuda"]
+    (said,) = re.findall(r"\*\*(.+) have not run on a GPU yet\.\*\*", text)
+    assert sorted(said.split(" and ")) == sorted(cuda)
+
+
+def test_every_other_study_has_its_question_its_command_and_its_document(text: str) -> None:
+    for name in other_studies(Workspace()):
+        (row,) = [line for line in text.splitlines() if line.startswith(f"| `bash run_figure.sh {name}` | ")]
+        document = row.split("|")[3].strip().strip("`")
+        assert (ROOT / document).is_file()
+
+
+def test_its_options_tell_the_defaults_that_help_shows(text: str) -> None:
+    assert "| `--mode MODE` | LLM(), or vllm serve. [default: offline] |" in text
+    assert "; 0: do not look. [default: 60.0] |" in text
+
+
+def test_the_papers_files_are_counted_once_each(text: str) -> None:
+    files = list(ROOT.glob("figures/figure-*/paper.csv"))
+    assert f"its recorded logs: {len(files)} files,\n" in text
+    megabytes = f"{sum(path.stat().st_size for path in files) / 1e6:.1f} MB"
+    assert megabytes in text
+    assert megabytes in (ROOT / "docs" / "paper-data.md").read_text(encoding="utf-8")
 
 
 def entries() -> tuple[figures.FigureEntry, ...]:

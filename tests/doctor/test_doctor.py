@@ -1,4 +1,4 @@
-"""``python -m harness doctor``: what is told of a machine, and that looking changes nothing."""
+"""``python3 harness doctor``: what is told of a machine, and that looking changes nothing."""
 
 import json
 import os
@@ -55,9 +55,7 @@ def test_a_fresh_clone_can_give_figure_2_by_its_command(ask: Ask) -> None:
     assert told.figures["2"]["status"] == "missing"
     assert told.fix() == "bash run_figure.sh 2"
     assert told.figures["2"]["minutes"] > 0
-    assert (
-        told.checks[f"engine {DEFAULT_CPU_PIN}"]["fix"] == f"python3 -m harness engines install --pin {DEFAULT_CPU_PIN}"
-    )
+    assert told.checks[f"engine {DEFAULT_CPU_PIN}"]["fix"] == f"python3 harness engines install --pin {DEFAULT_CPU_PIN}"
     assert told.checks["model llama3-3b"]["fix"] == "python3 download_models.py --synthetic llama3-3b"
 
 
@@ -106,7 +104,7 @@ def test_text_fits_the_terminal_and_commands_are_never_broken(
     run_doctor(False, None, workspace)
     lines = capsys.readouterr().out.splitlines()
     assert max(len(line.rstrip()) for line in lines if "→" not in line) <= width
-    assert any(line.strip() == f"→ python3 -m harness engines install --pin {DEFAULT_CPU_PIN}" for line in lines)
+    assert any(line.strip() == f"→ python3 harness engines install --pin {DEFAULT_CPU_PIN}" for line in lines)
     assert lines[-1] == "figure 2 can be measured here: bash run_figure.sh 2"
 
 
@@ -162,7 +160,7 @@ def test_too_small_a_disk_names_what_can_be_removed(
     assert ask().checks["disk"]["status"] == "cannot"
     (workspace.engines / "vllm-0.31.0-cpu").mkdir(parents=True)
     told = ask()
-    assert told.checks["disk"]["fix"] == "python3 -m harness engines remove --releases"
+    assert told.checks["disk"]["fix"] == "python3 harness engines remove --releases"
     assert told.fix() == told.checks["disk"]["fix"]
 
 

@@ -25,7 +25,7 @@ from tests.engine.safetensors_bytes import safetensors
 from tests.tiny_wheelhouse import TinyIndex
 
 HERE = f"{sys.version_info.major}.{sys.version_info.minor}"
-REINSTALL = "python3 -m harness engines remove fake && python3 -m harness engines install --pin fake"
+REINSTALL = "python3 harness engines remove fake && python3 harness engines install --pin fake"
 NAME = "llama3-3b"
 
 
@@ -57,9 +57,9 @@ def test_an_engine_is_told_as_far_as_it_is_installed_and_patched(pin: Pin, works
     patching.apply(pin, engine.vllm_dir)
     assert look(pin, workspace) == ("ok", None, False)
     engine.stamp.unlink()
-    assert look(pin, workspace) == ("missing", "python3 -m harness engines install --pin fake", False)
+    assert look(pin, workspace) == ("missing", "python3 harness engines install --pin fake", False)
     shutil.rmtree(engine.folder)
-    assert look(pin, workspace) == ("missing", "python3 -m harness engines install --pin fake", False)
+    assert look(pin, workspace) == ("missing", "python3 harness engines install --pin fake", False)
 
 
 @pytest.mark.parametrize("gone", ["vllm/_version.py", "vllm/v1/core.py", "vllm", "torch-2.0.dist-info"])

@@ -16,7 +16,7 @@ from harness.workspace import ROOT
 def test_vllm_llama_cpp_and_transformers_say_the_same_and_a_dead_target_is_a_gap(tmp_path: Path) -> None:
     places = [installed_of(load_comparison(name)) for name in comparison_names()]
     if not all(place.is_complete for place in (*places, engine_of(load_pin(DEFAULT_CPU_PIN)))):
-        pytest.skip("an engine is not installed: python -m harness engines install --pin NAME")
+        pytest.skip("an engine is not installed: python3 harness engines install --pin NAME")
     command = [sys.executable, "-m", "harness", "engines", "--serve", "vllm,llama.cpp,transformers", "--eager"]
     command += [
         "--target",

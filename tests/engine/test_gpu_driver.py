@@ -37,7 +37,7 @@ def test_a_driver_that_refuses_gives_the_cpu_engine_only_with_its_reason(nvml: N
     assert default_pin() == DEFAULT_CPU_PIN
     words = str(pynvml.NVMLError(code))
     assert note_on_default() == (
-        f"engine {DEFAULT_CPU_PIN}: the driver of the NVIDIA GPU answers: {words}; see python3 -m harness doctor"
+        f"engine {DEFAULT_CPU_PIN}: the driver of the NVIDIA GPU answers: {words}; see python3 harness doctor"
     )
     with pytest.raises(HarnessError, match=f"found none that can be asked .the driver answers: {words[:12]}"):
         check_fit(load_pin(DEFAULT_CUDA_PIN))

@@ -195,7 +195,7 @@ def test_an_engine_from_a_wheelhouse_is_never_exchanged_for_one_from_an_index(
     monkeypatch.delenv("HARNESS_WHEELHOUSE")
     assert offline.refuse() == (
         f"engine fake was installed from a wheelhouse, and tinytorch 2.0+cu130 of {python} is now 2.0+cu126; "
-        f"repeat with --wheelhouse DIR --reuse-python {python}, or remove it: python3 -m harness engines remove fake"
+        f"repeat with --wheelhouse DIR --reuse-python {python}, or remove it: python3 harness engines remove fake"
     )
     assert engine.python.exists()
 

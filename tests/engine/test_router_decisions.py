@@ -45,7 +45,7 @@ class Found:
 def found(tmp_path_factory: pytest.TempPathFactory) -> Found:
     engine = engine_of(load_pin(PIN))
     if engine.installed_as() is None:
-        pytest.skip(f"{PIN} is not installed: python -m harness engines install --pin {PIN}")
+        pytest.skip(f"{PIN} is not installed: python3 harness engines install --pin {PIN}")
     folder = tmp_path_factory.mktemp("decisions")
     request, result = folder / "in.json", folder / "out.json"
     request.write_text(json.dumps({"folder": str(folder)}), encoding="utf-8")

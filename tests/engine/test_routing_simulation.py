@@ -33,7 +33,7 @@ REQUESTS_OF = {"tokens": token_rows(7), "mooncake": mooncake_rows(8)}
 def engine() -> Engine:
     found = engine_of(load_pin(PIN))
     if found.installed_as() is None:
-        pytest.skip(f"{PIN} is not installed: python -m harness engines install --pin {PIN}")
+        pytest.skip(f"{PIN} is not installed: python3 harness engines install --pin {PIN}")
     return found
 
 

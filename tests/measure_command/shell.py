@@ -1,4 +1,4 @@
-"""Where somebody types ``python -m harness measure``, for all tests of it."""
+"""Where somebody types ``python3 harness measure``, for all tests of it."""
 
 import json
 from dataclasses import dataclass
@@ -34,11 +34,11 @@ class Shell:
         return "vllm", "serve", "tiny", "--port", str(self.port)
 
     def measure(self, *arguments: str, env: bool = True) -> Done:
-        """``python -m harness measure [--env VENV] ARGUMENTS``."""
+        """``python3 harness measure [--env VENV] ARGUMENTS``."""
         given = ("--env", str(self.env)) if env else ()
         self.capsys.readouterr()
         with pytest.raises(SystemExit) as ended:
-            run_app(cli.app, "python -m harness", ["measure", *given, *arguments])
+            run_app(cli.app, "python3 harness", ["measure", *given, *arguments])
         said = self.capsys.readouterr()
         return Done(int(ended.value.code or 0), said.out, said.err)
 

@@ -1,4 +1,4 @@
-"""``python -m harness measure``: starts that fail, secrets, and input that is refused."""
+"""``python3 harness measure``: starts that fail, secrets, and input that is refused."""
 
 import os
 import re

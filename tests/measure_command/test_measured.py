@@ -1,4 +1,4 @@
-"""``python -m harness measure -- COMMAND`` on an environment that the harness did not make, with a fake ``vllm serve``.
+"""``python3 harness measure -- COMMAND`` on an environment that the harness did not make, with a fake ``vllm serve``.
 
 Most commands are typed in this process, which saves half a second each; the ones about processes are typed in a shell.
 """
