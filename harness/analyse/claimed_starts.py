@@ -185,7 +185,7 @@ def enough(there: int, found: Found, declared: int, every: bool = False, what: s
     """
     least = declared if every else min(LEAST_POINTS, declared)
     if there < least:
-        raise NotMeasuredError(f"{there} of {declared} {what}, needs {least}", _command(found.figure, found.slot))
+        raise NotMeasuredError(f"{there} of {declared} {what}, needs {least}", f"bash run_figure.sh {found.number}")
     return f"{there} of {declared} {what}" if there < declared else ""
 
 
