@@ -13,8 +13,9 @@ from harness.analyse.evidence import Device, Evidence, measured
 from harness.analyse.judge import best_verdict
 from harness.analyse.paper_facts import paper_facts
 from harness.engine.real_weights import has_real_weights
-from harness.figure_cases import Asked
+from harness.figure_cases import Asked, Point, asked_with
 from harness.figure_plan import case_key, node_here
+from harness.measure.case import Options
 from harness.spec.claims import Claim
 from harness.spec.estimates import CoreUse
 from harness.workspace import Workspace
@@ -55,7 +56,7 @@ def candidates(
 def _asked(asked: Sequence[Asked], machine: Machine) -> Iterator[Start]:
     facts = paper_facts()
     for each in asked:
-        for point in each.points:
+        for point in _declared(each):
             parameters = point.setting.parameters
             yield Start(
                 figure=each.number,
@@ -69,6 +70,15 @@ def _asked(asked: Sequence[Asked], machine: Machine) -> Iterator[Start]:
                 load_format=str(parameters.get("load_format", "auto")),
                 facts={**facts.get(point.model, {}), **captured(parameters)},
             )
+
+
+def _declared(asked: Asked) -> Iterator[Point]:
+    """The points that the figure declares: with options that change a start, it decides no claim."""
+    slot = asked.figure.slots.index(asked.slot)
+    for point in asked.points:
+        usual = asked_with(asked.figure, slot, Options(models=(point.model,)), point.pin, [point.pin]).points
+        if any(point.setting == each.setting for each in usual):
+            yield point
 
 
 def _measured(evidence: Evidence) -> Iterator[Start]:

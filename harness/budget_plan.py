@@ -85,7 +85,15 @@ def within_budget(
 
 
 def _nothing_decides(asked: Sequence[Asked], options: Options) -> str:
-    given = {"--models": options.models, "--smoke": options.smoke, "--iterations 1": options.iterations == 1}
+    given = {
+        "--models": options.models,
+        "--smoke": options.smoke,
+        "--iterations 1": options.iterations == 1,
+        "--storage": options.storage,
+        "--mode": options.mode == "serve",
+        "--eager": options.eager,
+        "--drop-caches": options.drop_caches,
+    }
     less = " or ".join(option for option, narrows in given.items() if narrows)
     where = f"by these starts: try without {less}" if less else "on this machine (python3 harness claims)"
     return f"no claim about figure {', '.join(each.number for each in asked)} can be decided {where}"

@@ -12,7 +12,7 @@ from harness.analyse.judged import Judged
 from harness.door import json_errors
 from harness.errors import HarnessError
 from harness.evidence_files import own_evidence, paper_evidence, this_machine
-from harness.show.claims_print import claims_table, summary_line
+from harness.show.claims_print import print_claims, summary_line
 from harness.spec.claims import Claim, load_claims
 from harness.workspace import Workspace
 
@@ -32,7 +32,7 @@ def run_claims(
         evidence = paper_evidence(workspace) if of_paper else own_evidence(workspace, folders)
         judged = judge_all(claims, evidence, this_machine(workspace))
     console = Console(highlight=False, stderr=as_json)
-    console.print(claims_table(judged))
+    print_claims(judged, console)
     console.print(summary_line(judged))
     if as_json:
         print(json.dumps({"claims": [claim_json(each) for each in judged]}, allow_nan=False))

@@ -4,9 +4,10 @@ DIR/figure-N/<slot>/{data.csv, manifest.json}   slots of ours
 DIR/figure-N/ with raw logs                     a recording of the paper's form (figure-rest: of 3, 4, 5, 6, 8, 17)
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 from harness.analyse.cores import CoreUse, paper_core_use, sampled_starts
 from harness.analyse.dataset import MEASURED, PAPER_VERSION, Side, paper_hardware, paper_node, paper_sides
@@ -14,17 +15,18 @@ from harness.analyse.evidence import Device, Evidence, Here, Origin
 from harness.analyse.model_facts import name_in_models_yaml
 from harness.analyse.paper_facts import paper_facts
 from harness.analyse.recorded import SHARED, is_recorded, recorded_rows, recording_of
+from harness.declared_starts import otherwise
 from harness.engine.default_pin import default_pin
 from harness.engine.real_weights import has_real_weights
 from harness.errors import HarnessError
 from harness.record.paper import PAPER_CSV, PaperRow, read_paper
-from harness.record.paper_cores import PAPER_CORES_CSV, read_paper_cores, recorded_cores
+from harness.record.paper_cores import PAPER_CORES_CSV, CoreSample, read_paper_cores, recorded_cores
 from harness.record.slot import Slot, find_slots
 from harness.record.slotcheck import SlotError
 from harness.show.command import figure_data
 from harness.spec.figure import Figure, figure_numbers, load_figure
 from harness.spec.models import load_models
-from harness.spec.pin import load_pin
+from harness.spec.pin import Pin, load_pin
 from harness.workspace import Workspace
 
 _SAMPLED, _RELEASES = "12", "1"
@@ -36,7 +38,8 @@ class _Gathered:
     figures: dict[str, Figure]
     sides: dict[str, dict[str, Side]] = field(default_factory=dict)
     origins: dict[tuple[str, str], Origin] = field(default_factory=dict)
-    cores: dict[str, tuple[CoreUse, ...]] = field(default_factory=dict)
+    cores: dict[tuple[str, str, str], dict[str, CoreUse]] = field(default_factory=dict)
+    aside: dict[tuple[str, str], tuple[tuple[str, str], ...]] = field(default_factory=dict)
     recorded: bool = False
     problems: dict[str, str] = field(default_factory=dict)
 
@@ -47,7 +50,7 @@ class _Gathered:
         slots[side.slot], self.origins[number, side.slot] = side, origin
 
     def evidence(self) -> Evidence:
-        return Evidence(self.figures, self.sides, self.origins, self.cores, self.recorded, self.problems)
+        return Evidence(self.figures, self.sides, self.origins, self.cores, self.aside, self.recorded, self.problems)
 
 
 def own_evidence(workspace: Workspace, folders: Sequence[Path] = ()) -> Evidence:
@@ -87,9 +90,9 @@ def paper_evidence(workspace: Workspace) -> Evidence:
             shared = number.isdecimal() and recording_of(number) == f"figure-{SHARED}"
             folder = workspace.figure(_WHOLE if shared else number)
             if (folder / PAPER_CSV).exists():
-                _add_paper(gathered, number, read_paper(folder / PAPER_CSV), figure)
-            if (folder / PAPER_CORES_CSV).exists():
-                gathered.cores[number] = (paper_core_use(read_paper_cores(folder / PAPER_CORES_CSV)),)
+                there = (folder / PAPER_CORES_CSV).exists()
+                cores = read_paper_cores(folder / PAPER_CORES_CSV) if there else ()
+                _add_paper(gathered, number, read_paper(folder / PAPER_CSV), figure, cores)
     except SlotError as error:
         raise HarnessError(str(error)) from None
     return gathered.evidence()
@@ -110,11 +113,23 @@ def _add_slots(gathered: _Gathered, number: str, folder: Path, workspace: Worksp
         gathered.problems[number] = str(error)
         return True
     for slot, side in zip(data.slots, data.own, strict=True):
-        gathered.add(number, side, _origin(slot, number))
-        if number == _SAMPLED and number not in gathered.cores:
-            starts = [start for start in sampled_starts(slot) if start.kind == MEASURED]
-            gathered.cores[number] = tuple(start.use for start in starts)
+        _add_slot(gathered, number, slot, side, data.figure)
     return True
+
+
+def _add_slot(gathered: _Gathered, number: str, slot: Slot, side: Side, figure: Figure) -> None:
+    """The slot's cases that are what the figure declares, and which others it holds."""
+    entries = slot.manifest["cases"]
+    whys = [otherwise(entry, figure, side.slot, *_engine_of(entry, slot)) for entry in entries]
+    whole = list(zip(side.cases, entries, whys, strict=True))
+    kept = tuple(case for case, _, why in whole if why is None)
+    gathered.add(number, replace(side, cases=kept), _origin(slot, number))
+    gathered.aside[number, side.slot] = tuple((case.model, why) for case, _, why in whole if why is not None)
+    if number == _SAMPLED:
+        starts = sampled_starts(slot)
+        for case, entry, _ in (each for each in whole if each[2] is None):
+            of_case = {start.run: start.use for start in starts if start.case == entry["case"]}
+            gathered.cores[number, side.slot, case.model] = of_case
 
 
 def _add_recordings(gathered: _Gathered, folder: Path, without: set[str]) -> bool:
@@ -129,20 +144,25 @@ def _add_recordings(gathered: _Gathered, folder: Path, without: set[str]) -> boo
         place = _folder_of(folder, name)
         try:
             rows = recorded_rows(place, _WHOLE if name == f"figure-{SHARED}" else numbers[0])
-            cores = {_SAMPLED: (paper_core_use(recorded_cores(place)),)} if numbers == [_SAMPLED] else {}
+            cores = recorded_cores(place) if numbers == [_SAMPLED] else ()
         except (HarnessError, SlotError) as error:
             gathered.problems |= dict.fromkeys(numbers, str(error))
             continue
-        gathered.cores |= cores
         for number in numbers:
-            _add_paper(gathered, number, rows, gathered.figures[number])
+            _add_paper(gathered, number, rows, gathered.figures[number], cores)
     return bool(there)
 
 
-def _add_paper(gathered: _Gathered, number: str, rows: Iterable[PaperRow], figure: Figure) -> None:
+def _add_paper(
+    gathered: _Gathered, number: str, rows: Iterable[PaperRow], figure: Figure, cores: Sequence[CoreSample] = ()
+) -> None:
+    """The paper's sides. ``cores``: the samples of its sampled figure, which are of the first start there is."""
     known = [replace(row, model=name_in_models_yaml(row.model) or row.model) for row in rows]
     for side in paper_sides(known, paper_facts(), figure.paper_notes):
         gathered.add(number, side, Origin("cuda", papers_machine=True, node=paper_node(side.slot)))
+        for case in side.cases[:1] if cores else ():
+            run = next(repeat.run for repeat in case.repeats if repeat.kind == MEASURED)
+            gathered.cores[number, side.slot, case.model] = {run: paper_core_use(cores)}
 
 
 def _folder_of(folder: Path, name: str) -> Path:
@@ -155,7 +175,7 @@ def _origin(slot: Slot, number: str) -> Origin:
     node = manifest["node"]
     engines = [case["engine"] for case in manifest["cases"]]
     gpus = " ".join(map(str, node.get("gpus") or ()))
-    devices: set[Device] = {_device(pin, bool(gpus)) for pin in {str(engine.get("pin")) for engine in engines}}
+    devices = {_engine_of(case, slot)[0] for case in manifest["cases"]}
     device: Device = "cpu" if "cpu" in devices else "cuda"
     cpu, gpu = paper_hardware(str(manifest["slot"]))
     # Figure 1 is about other engines, too.
@@ -164,8 +184,11 @@ def _origin(slot: Slot, number: str) -> Origin:
     return Origin(device, same, str(node["id"]))
 
 
-def _device(pin: str, gpus: bool) -> Device:
+def _engine_of(case: Mapping[str, Any], slot: Slot) -> tuple[Device, Pin | None]:
+    """The device of the case's engine and, where it is of this version of the harness, its pin."""
+    name = str(case["engine"].get("pin"))
     try:
-        return load_pin(pin).device
-    except HarnessError:  # of another version of this harness
-        return "cuda" if gpus else "cpu"
+        pin = load_pin(name)
+    except HarnessError:
+        return ("cuda" if slot.manifest["node"].get("gpus") else "cpu"), None
+    return pin.device, pin

@@ -31,7 +31,7 @@ from harness.measure.session import CaseSession, open_session
 from harness.progress import console, lost_run, measure_missing, say, why_missing
 from harness.record.collect import CaseRuns, Gap, collect, failed_starts
 from harness.record.slotcheck import SlotError
-from harness.show.claims_print import claims_table
+from harness.show.claims_print import print_claims
 from harness.spec.claims import load_claims
 from harness.spec.figure import Figure
 from harness.spec.pin import Pin
@@ -146,7 +146,7 @@ def print_verdicts(figures: list[str], workspace: Workspace) -> None:
     claims = [claim for claim in load_claims() if claim.figure in figures]
     if claims:
         judged = judge_all(claims, own_evidence(workspace), this_machine(workspace))
-        console.print(claims_table(judged))
+        print_claims(judged, console)
 
 
 def set_up(pin: Pin, workspace: Workspace) -> Engine:

@@ -14,6 +14,7 @@ from harness.workspace import Workspace
 
 CLAIMS: dict[str, Claim] = {claim.id: claim for claim in load_claims()}
 SHARED = ("3", "4", "5", "6", "8", "17")  # figures that are drawn from one recording
+FIGURE_12 = ("12", "node0", "qwen-4b")  # the one case whose cores were sampled
 
 ChangeRepeat = Callable[[CaseData, Repeat, int], Repeat]
 
@@ -90,3 +91,18 @@ def noisier(factor: float, *quantities: str) -> ChangeRepeat:
         return replace(repeat, log=log)
 
     return change
+
+
+def timed(repeat: Repeat, **seconds: float) -> Repeat:
+    """The start with other seconds of some quantities."""
+    return replace(repeat, log={**repeat.log, **seconds})
+
+
+def three_times(case: CaseData) -> CaseData:
+    """The case's one start and two that took nearly as long."""
+    (start,) = (repeat for repeat in case.repeats if repeat.kind == "measured")
+    like = [(str(at + 1), 1 + at / 500) for at in range(3)]
+    starts = [
+        replace(start, run=run, log={name: value * factor for name, value in start.log.items()}) for run, factor in like
+    ]
+    return replace(case, repeats=tuple(starts))

@@ -128,9 +128,11 @@ def test_a_figure_about_which_nothing_can_be_decided_here_is_refused(tmp_path: P
         ({"models": ("qwen-0.5b",)}, "without --models"),
         ({"smoke": True}, "without --smoke"),
         ({"models": ("qwen-0.5b", "yi-6b"), "iterations": 1}, "without --models or --iterations 1"),
+        ({"storage": "ssd"}, "without --storage"),
+        ({"eager": True, "mode": "serve"}, "without --mode or --eager"),
     ],
 )
-def test_a_claim_is_not_said_to_be_decided_by_fewer_models_than_it_needs(
+def test_a_claim_is_not_said_to_be_decided_by_fewer_models_or_other_starts_than_it_needs(
     options: dict[str, Any], less: str, tmp_path: Path
 ) -> None:
     with pytest.raises(HarnessError, match=f"no claim about figure 3 can be decided by these starts: try {less}"):

@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from rich.console import Console
 
-from harness import cli, cli_claims
+from harness import claims_command, cli, cli_claims
 from harness.record.slot import write_slot
 from harness.workspace import ROOT, Workspace
 from tests.checkout import Done
@@ -96,6 +97,31 @@ def test_own_slots_are_judged_a_twin_at_most_by_its_shape(call, root: Path) -> N
     assert told["f13-other-steps"]["verdict"] == "same shape"
     assert told["f13-other-steps"]["n"] == 5
     assert told["f13-load"]["reason"].startswith("twin: ")
+
+
+@pytest.mark.parametrize(
+    ("changes", "told"),
+    [
+        ({"storage": "ssd"}, "storage ssd instead of ram"),
+        ({"mode": "serve", "eager": True}, "eager true instead of false, mode serve instead of offline"),
+    ],
+)
+def test_a_slot_of_other_starts_than_declared_decides_nothing_and_is_told(
+    call, root: Path, changes: dict[str, Any], told: str
+) -> None:
+    rows, manifest = storage_slot("case0", changes.get("storage", "ram"), MODELS)
+    for case in manifest["cases"]:
+        case["parameters"] |= changes
+    write_slot(root / "figures" / "figure-13" / "case0", rows, manifest)
+    done = call("--figure", "2", "--json")
+    wanted = f"figure 13 case0: left out: llama3-3b and 4 more, started with {told}: bash run_figure.sh 13 0"
+    assert claims(done)["bootstrap-constant"]["reason"] == wanted
+
+
+def test_an_interval_stays_on_its_line_in_a_narrow_pipe(call, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(claims_command, "Console", lambda **options: Console(**options, width=60))
+    done = call("--paper", "--figure", "2")
+    assert any(line.endswith("0.03723 [0.03699, 0.03747]") for line in done.out.splitlines())
 
 
 def test_a_contradiction_is_a_finding_and_a_failure_only_for_the_gate(call, root: Path) -> None:

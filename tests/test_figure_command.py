@@ -72,7 +72,18 @@ def test_progress_and_errors_go_to_stderr_and_the_slot_names_no_place_of_this_ma
         assert os.uname().nodename not in text or len(os.uname().nodename) < 6
 
 
-def test_a_budget_starts_what_was_chosen_and_keeps_the_rest_in_the_slot(fake: FakeEngine) -> None:
+@pytest.fixture
+def of_two_models(fake: FakeEngine) -> Iterator[FakeEngine]:
+    """The fake engine, and a figure that declares both of its models."""
+    path = fake.workspace.figure("2") / "figure.yaml"
+    text = path.read_text()
+    path.write_text(yaml.safe_dump(yaml.safe_load(text) | {"models": ["tiny", "small"]}))
+    yield fake
+    path.write_text(text)
+
+
+def test_a_budget_starts_what_was_chosen_and_keeps_the_rest_in_the_slot(of_two_models: FakeEngine) -> None:
+    fake = of_two_models
     assert figure(fake, "--models", "small").code == 0
     done = figure(fake, "--models", "tiny,small", "--budget", "5")
     assert done.code == 0, done.err

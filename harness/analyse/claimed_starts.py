@@ -1,11 +1,17 @@
-"""The starts that a claim is about, and what is taken from them: means over repeats, points, lines."""
+"""The starts that a claim is about, and what is taken from them: means over repeats, points, lines.
 
+Own starts are of the models, states and settings that the figure declares. What else its slot holds is left out: it is
+said where that leaves nothing, and beside the verdict.
+"""
+
+import math
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from statistics import fmean
 
 from harness.analyse.dataset import MEASURED, TOTAL, CaseData, Side
-from harness.analyse.evidence import Evidence, NotMeasuredError
+from harness.analyse.evidence import Evidence, NotMeasuredError, measured
+from harness.analyse.formats import model_of
 from harness.analyse.paper_average import seconds
 from harness.analyse.regression import Fit, fit
 from harness.analyse.startup import PAPER_STEPS
@@ -60,11 +66,16 @@ def find(evidence: Evidence, number: str, starts: Starts) -> Found:
     """The cases with a measured repeat that ``starts`` names; ``number``: the figure, where it names none.
 
     Raises:
-        NotMeasuredError: there is none; says how to measure it.
+        NotMeasuredError: there is none; says why, and how to measure it.
     """
     number = starts.figure or number
     slot, side = evidence.side(number, starts.slot)
-    cases = [case for case in side.cases if any(repeat.kind == MEASURED for repeat in case.repeats)]
+    figure = evidence.figures[number]
+    cases = [case for case in side.cases if measured(case) and not _is_of_another_model(case, side, figure)]
+    if not cases:
+        others = _others(evidence, number, slot)
+        there = f"left out: {'; '.join(others)}" if others else "no measured start counts"
+        raise NotMeasuredError(f"figure {number} {slot}: {there}", _command(figure, slot))
     if starts.version:
         cases = [case for case in cases if case.engine == starts.version]
         if not cases:
@@ -73,8 +84,53 @@ def find(evidence: Evidence, number: str, starts: Starts) -> Found:
     if starts.load_format:
         cases = [case for case in cases if case.parameters.get("load_format", "auto") == starts.load_format]
         if not cases:
-            raise NotMeasuredError(f"no start with load format {starts.load_format}", f"bash run_figure.sh {number}")
-    return Found(number, slot, side, evidence.figures[number], tuple(cases))
+            raise NotMeasuredError(f"no start with load format {starts.load_format}", _command(figure, slot))
+    return Found(number, slot, side, figure, tuple(cases))
+
+
+def left_out(evidence: Evidence, used: Used) -> tuple[str, ...]:
+    """What else the slots of these starts hold, one line for each slot."""
+    slots = dict.fromkeys((number, slot) for number, slot, _ in used)
+    told = {key: _others(evidence, *key) for key in slots}
+    return tuple(
+        f"figure {number} {slot}: left out: {'; '.join(told[number, slot])}"
+        for number, slot in slots
+        if told[number, slot]
+    )
+
+
+def settings_of(figure: Figure) -> int:
+    """How many cases the figure declares of each model."""
+    return math.prod(len(values) for values in figure.vary.values()) * max(1, len(figure.states))
+
+
+def _is_of_another_model(case: CaseData, side: Side, figure: Figure) -> bool:
+    """Whether own starts are of a model that the figure does not declare. (A recording may be of several figures.)"""
+    return side.whose != "paper" and model_of(case) not in figure.models
+
+
+def _others(evidence: Evidence, number: str, slot: str) -> list[str]:
+    """What a slot holds besides the starts that its figure declares."""
+    side, figure = evidence.sides[number][slot], evidence.figures[number]
+    another = [
+        (case.model, "which the figure does not declare")
+        for case in side.cases
+        if _is_of_another_model(case, side, figure)
+    ]
+    by_reason: dict[str, list[str]] = {}
+    for model, why in (*another, *evidence.aside.get((number, slot), ())):
+        by_reason.setdefault(why, []).append(model)
+    return [f"{_listed(models)}, {why}" for why, models in by_reason.items()]
+
+
+def _listed(models: Sequence[str]) -> str:
+    first, *more = dict.fromkeys(models)
+    return f"{first} and {len(more)} more" if more else first
+
+
+def _command(figure: Figure, slot: str) -> str:
+    index = f" {figure.slots.index(slot)}" if len(figure.slots) > 1 and slot in figure.slots else ""
+    return f"bash run_figure.sh {figure.figure}{index}"
 
 
 def seconds_of(case: CaseData, quantity: str, source: str = "span") -> float | None:
@@ -119,18 +175,18 @@ def line_through(points: Sequence[tuple[str, float, float]]) -> Fit:
     return through
 
 
-def enough(models: int, found: Found, declared: int, every: bool = False) -> str:
-    """Which part of the ``declared`` models these are, in words; nothing, if all.
+def enough(there: int, found: Found, declared: int, every: bool = False, what: str = "models") -> str:
+    """Which part of the ``declared`` models (or settings) these are, in words; nothing, if all.
 
     ``every``: the claim says something of each of them.
 
     Raises:
-        NotMeasuredError: they are too few for a statement about models.
+        NotMeasuredError: they are too few for a statement about them.
     """
     least = declared if every else min(LEAST_POINTS, declared)
-    if models < least:
-        raise NotMeasuredError(f"{models} of {declared} models, needs {least}", f"bash run_figure.sh {found.number}")
-    return f"{models} of {declared} models" if models < declared else ""
+    if there < least:
+        raise NotMeasuredError(f"{there} of {declared} {what}, needs {least}", f"bash run_figure.sh {found.number}")
+    return f"{there} of {declared} {what}" if there < declared else ""
 
 
 def used_of(found: Found, cases: Iterable[CaseData]) -> Used:

@@ -13,13 +13,14 @@ from harness.analyse.forecast_starts import starts_of
 from harness.analyse.forecast_states import sort_starts
 from harness.analyse.paper_average import seconds
 from harness.analyse.stats import drift, outliers
+from harness.record.slotfacts import AT_ONCE
 
 _NAMED = 3  # odd starts that are named one by one
 _STATE = "storage state"  # in the reason of a start that was set aside for it
 
 
 def flags_of(used: Used) -> tuple[str, ...]:
-    """Odd repeats by their total, and drift of the total over the order of the repeats, per slot."""
+    """Per slot: odd repeats by their total, its drift over the order of the repeats, slots measured at once."""
     slots: dict[tuple[str, str], list[CaseData]] = {}
     for figure, slot, case in used:
         cases = slots.setdefault((figure, slot), [])
@@ -58,6 +59,8 @@ def _flags(where: str, cases: Iterable[CaseData]) -> list[str]:
     relative = [fmean(values[at] / fmean(values) for _, values in totals) for at in range(rounds)]
     if (found := drift(relative)) and found.is_clear:
         flags.append(f"{where}: starts drift by {found.per_repeat:+.1%} from repeat to repeat")
+    if any(case.parameters.get("parallel") == AT_ONCE for case, _ in totals):
+        flags.append(f"{where}: both slots {AT_ONCE}")
     return flags
 
 

@@ -3,11 +3,10 @@
 The numbers are those below which the estimators (``harness.analyse.estimators``) refuse to say anything.
 """
 
-import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from harness.analyse.claimed_starts import LEAST_POINTS
+from harness.analyse.claimed_starts import LEAST_POINTS, settings_of
 from harness.analyse.deciding import Needs, Point, Start
 from harness.analyse.predictor import SET_ASIDE, VALIDATION
 from harness.spec import estimates as how
@@ -30,7 +29,7 @@ class Plannable:
         """Those that ``wanted`` names, as ``claimed_starts.find`` would find them."""
         number = wanted.figure or number
         figure = self.figures[number]
-        mine = [start for start in self.starts if start.figure == number]
+        mine = [start for start in self.starts if start.figure == number and start.model in figure.models]
         slots = {start.slot for start in mine}
         slot = wanted.slot or next((name for name in figure.slots if name in slots), figure.slots[0])
         there = tuple(
@@ -61,11 +60,6 @@ class _Found:
         """The others of its models."""
         return tuple(model for model in self.figure.models if model not in self.outside)
 
-    @property
-    def settings(self) -> int:
-        """How many cases it declares of each model."""
-        return math.prod(len(values) for values in self.figure.vary.values()) * max(1, len(self.figure.states))
-
     def of(self, models: Iterable[str]) -> tuple[Start, ...]:
         """The starts of these models."""
         return tuple(start for start in self.starts if start.model in models)
@@ -95,7 +89,7 @@ def _needs(estimate: Estimate, number: str, plannable: Plannable) -> Needs | Non
                 return None
             return _some(estimate, own.of(own.inside), len(own.inside), (estimate.x,), must)
         case how.Rising(versions=()):
-            return Needs(_points(own.starts), LEAST_STEPS, own.settings * len(own.figure.models))
+            return Needs(_points(own.starts), LEAST_STEPS, settings_of(own.figure) * len(own.figure.models))
         case how.Rising():
             releases = [plannable.find(number, Starts(version=version)).starts for version in estimate.versions]
             points = tuple(Point(starts) for starts in releases if len(starts) == 1)
@@ -128,9 +122,8 @@ def _some(
 
 
 def _line(estimate: how.Line, found: _Found) -> Needs:
-    starts = found.starts if estimate.models == "all" else found.of(found.inside)
-    models = found.figure.models if estimate.models == "all" else found.inside
-    return Needs(_points(starts), LEAST_POINTS, len(models) * found.settings, (estimate.x,))
+    declared = len(found.inside) * settings_of(found.figure)
+    return Needs(_points(found.of(found.inside)), LEAST_POINTS, declared, (estimate.x,))
 
 
 def _ratios(estimate: Estimate, number: str, plannable: Plannable) -> Needs | None:

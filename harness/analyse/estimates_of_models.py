@@ -1,7 +1,6 @@
 """Estimators over the models of one slot: sums, shares, spread, lines."""
 
 from harness.analyse.claimed_starts import (
-    LEAST_POINTS,
     REDUCE,
     Number,
     enough,
@@ -9,6 +8,7 @@ from harness.analyse.claimed_starts import (
     line_through,
     points_of,
     seconds_of,
+    settings_of,
     step_seconds,
     used_of,
 )
@@ -56,16 +56,13 @@ def spread(wanted: how.Spread, evidence: Evidence, number: str) -> Number:
 def line(wanted: how.Line, evidence: Evidence, number: str) -> Number:
     """Pearson's r or the slope of the line through the models' means."""
     found = find(evidence, number, wanted.starts)
-    names = found.figure.models
     outside = found.figure.shows.outside_fit if found.figure.shows else ()
-    cases = tuple(
-        case for case in found.cases if wanted.models == "all" or (case.model in names and case.model not in outside)
-    )
+    models = [name for name in found.figure.models if name not in outside]
+    cases = tuple(case for case in found.cases if case.model in models)
     axis = wanted.own_x if wanted.own_x and any(repeat.span for case in cases for repeat in case.repeats) else wanted.x
     points = points_of(found, wanted.quantity, axis, cases)
-    # A figure of settings has one point for each of them, whatever its models.
-    declared = len(cases) if axis == "captured_sizes" else len([name for name in names if name not in outside])
-    partial = enough(len(points), found, max(declared, LEAST_POINTS))
+    what = "settings" if found.figure.vary else "models"  # a figure of settings has one point for each of them
+    partial = enough(len(points), found, len(models) * settings_of(found.figure), what=what)
     through = line_through([(name, x, y) for _, name, x, y in points])
     notes = tuple(f"{name} lies off the line" for name in through.outliers)
     used = used_of(found, [case for case, *_ in points])

@@ -3,7 +3,7 @@
 from itertools import pairwise, product
 from statistics import fmean
 
-from harness.analyse.claimed_starts import Number, find, points_of, seconds_of, step_seconds
+from harness.analyse.claimed_starts import Number, find, points_of, seconds_of, settings_of, step_seconds
 from harness.analyse.estimates_of_ratios import ratios
 from harness.analyse.evidence import Evidence, NotMeasuredError
 from harness.spec import estimates as how
@@ -39,13 +39,14 @@ def rising(wanted: how.Rising, evidence: Evidence, number: str) -> Number:
     if wanted.versions:
         found = [find(evidence, number, Starts(version=version)) for version in wanted.versions]
         values = [seconds_of(each.only(), wanted.quantity) for each in found]
-        used = tuple(one for each in found for one in each.used)
+        used, declared = tuple(one for each in found for one in each.used), len(values)
     else:
         cases = find(evidence, number, Starts())
         points = sorted((x, y) for *_, x, y in points_of(cases, wanted.quantity, "captured_sizes", cases.cases))
-        values, used = [value for _, value in points], cases.used
+        values, used, declared = [value for _, value in points], cases.used, settings_of(cases.figure)
     known = [value for value in values if value is not None]
     if len(known) < 3 or len(known) < len(values):
         raise NotMeasuredError(f"{len(known)} points with {wanted.quantity}, needs {max(3, len(values))}")
     steps = list(pairwise(known))
-    return Number(sum(after >= before for before, after in steps) / len(steps), used)
+    partial = f"{len(known)} of {declared} settings" if len(known) < declared else ""
+    return Number(sum(after >= before for before, after in steps) / len(steps), used, partial=partial)

@@ -49,9 +49,9 @@ def ratios(
             used += [(above.number, above.slot, pair[0][0]), (below.number, below.slot, pair[1][0])]
     if not values:
         raise NoRatioError(f"no model states {quantity} on both sides")
-    # Of two figures, what both declare.
-    declared = [model for model in above.figure.models if model in below.figure.models]
-    return Ratios(values, sizes, tuple(used), enough(len(values), above, len(declared), every))
+    # Of two figures that share some models, the claim is about all of the larger one: its recording has them all.
+    declared = max(len(side.figure.models) for side in (above, below))
+    return Ratios(values, sizes, tuple(used), enough(len(values), above, declared, every))
 
 
 def ratio(wanted: how.Ratio, evidence: Evidence, number: str) -> Number:
@@ -62,7 +62,7 @@ def ratio(wanted: how.Ratio, evidence: Evidence, number: str) -> Number:
 
 
 def farthest_ratio(wanted: how.FarthestRatio, evidence: Evidence, number: str) -> Number:
-    """The mean ratio that is farthest from 1."""
+    """The mean ratio that is farthest from 1. A step that not both sides have is named."""
     found = {}
     for name in wanted.quantities:
         try:
@@ -73,7 +73,10 @@ def farthest_ratio(wanted: how.FarthestRatio, evidence: Evidence, number: str) -
         raise NotMeasuredError(f"no step of {', '.join(wanted.quantities)} on both sides")
     means = {name: fmean(of_models.values.values()) for name, of_models in found.items()}
     farthest = max(means, key=lambda name: abs(means[name] - 1))
-    return Number(means[farthest], found[farthest].used, (f"farthest: {farthest}",), found[farthest].partial)
+    absent = [name for name in wanted.quantities if name not in found]
+    steps = f"{len(found)} of {len(wanted.quantities)} steps, without {', '.join(absent)}" if absent else ""
+    partial = "; ".join(part for part in (found[farthest].partial, steps) if part)
+    return Number(means[farthest], found[farthest].used, (f"farthest: {farthest}",), partial)
 
 
 def ratio_line(wanted: how.RatioLine, evidence: Evidence, number: str) -> Number:

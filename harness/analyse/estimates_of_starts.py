@@ -6,6 +6,7 @@ from statistics import fmean, median
 from harness.analyse import predictor
 from harness.analyse.claimed_starts import Number, find, used_of
 from harness.analyse.cores import load_of
+from harness.analyse.dataset import MEASURED
 from harness.analyse.evidence import Evidence, NotMeasuredError
 from harness.analyse.stats import summarise
 from harness.spec import estimates as how
@@ -13,9 +14,11 @@ from harness.spec.estimates import Starts
 
 
 def core_use(wanted: how.CoreUse, evidence: Evidence, number: str) -> Number:
-    """Median of busy thread-equivalents, or the share of samples in a burst; over several starts their mean."""
+    """Median of busy thread-equivalents, or the share of samples in a burst; over the starts of a case their mean."""
     found = find(evidence, number, Starts())
-    loads = [load_of(use) for use in evidence.cores.get(number, ())]
+    case = found.only()
+    uses = evidence.cores.get((number, found.slot, case.model), {})
+    loads = [load_of(uses[one.run]) for one in case.repeats if one.kind == MEASURED and one.run in uses]
     if not loads:
         raise NotMeasuredError(f"figure {number} has no sampled start", f"bash run_figure.sh {number}")
     if (fewest := min(load.cores for load in loads)) < wanted.least_cores:

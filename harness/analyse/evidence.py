@@ -42,16 +42,19 @@ class Here:
 
 @dataclass(frozen=True)
 class Evidence:
-    """Sides by figure and slot. Of sampled figures also the core use of each measured start, in order.
+    """Sides by figure and slot. Of sampled figures also the core use of each start, by its case and run.
 
-    ``recorded``: these are recordings of the paper's form, not starts of this harness. ``problems``: figures of which
-    the slots cannot be used, and why.
+    ``aside``: cases of own slots that are in no side, because their starts are not what the figure declares: model, and
+    what was asked of them instead. ``recorded``: these are recordings of the paper's form, not starts of this harness.
+    ``problems``: figures of which the slots cannot be used, and why.
     """
 
     figures: Mapping[str, Figure]
     sides: Mapping[str, Mapping[str, Side]]
     origins: Mapping[tuple[str, str], Origin]  # by figure and slot
-    cores: Mapping[str, tuple[CoreUse, ...]] = field(default_factory=dict)
+    # By figure, slot and model; then by run.
+    cores: Mapping[tuple[str, str, str], Mapping[str, CoreUse]] = field(default_factory=dict)
+    aside: Mapping[tuple[str, str], tuple[tuple[str, str], ...]] = field(default_factory=dict)  # by figure and slot
     recorded: bool = False
     problems: Mapping[str, str] = field(default_factory=dict)
 
@@ -82,7 +85,6 @@ class Evidence:
                 number: {slot: _of_repeat(side, at) for slot, side in slots.items()}
                 for number, slots in self.sides.items()
             },
-            cores={number: uses[at : at + 1] for number, uses in self.cores.items()},
         )
 
 

@@ -76,20 +76,6 @@ def pool_hits(
     return PoolHits(sum(hits), blocks, hit_tokens, tokens, tuple(hits))
 
 
-def finer_hit_tokens(requests: Iterable[Hashed], hits: PoolHits, head_tokens: float, block_size: int = 512) -> float:
-    """Share of the tokens that the same pool would have, were prefixes not cut down to whole ids; an estimate.
-
-    A shared prefix ends anywhere in a block, in its middle on average, and the block's id differs from then on: half a
-    block is lost of each request that hits two ids or more. One that hits only the first id hits the head that all
-    share, of ``head_tokens``.
-    """
-    total = 0.0
-    for request, found in zip(requests, hits.request_hits, strict=True):
-        at_least = {0: 0.0, 1: head_tokens}.get(found, (found + 0.5) * block_size)
-        total += min(at_least, request.prompt_tokens)
-    return total / hits.tokens
-
-
 class _Pool:
     """Blocks with a key that says when each goes: the smallest first, out of a heap whose stale entries are skipped."""
 

@@ -4,30 +4,28 @@ The point is the claim's number over the means of all repeats, as the paper comp
 each repeat gives one estimate, and their spread, on the number's own scale, is laid around the point.
 
     reproduced     the point is within the claim's tolerance, and the interval with it
-    same shape     it is not (or a twin or a CPU engine cannot say), but within the wider bounds of the same finding
+    same shape     not that (or a twin or a CPU engine cannot say), but the interval is within the same finding's bounds
     contradicted   the interval is outside both
-    inconclusive   the interval reaches so far that more repeats are needed to say
+    inconclusive   the interval reaches so far that more repeats are needed to say; or the point is outside without one
     not run        the claim is not about what was started here; the reason says what is lacking
 
-An interval may reach out of the bounds by as much as the paper's own value lies within them (a tolerance width).
+An interval may reach out of a tolerance by as much as the paper's own value lies within it (a tolerance width), and not
+at all out of a shape. How: ``harness.analyse.weigh``.
 """
 
 from collections.abc import Iterable, Sequence
-from typing import Literal
 
-from harness.analyse.claimed_starts import Number, Used
+from harness.analyse.claimed_starts import Number, Used, left_out
 from harness.analyse.data_flags import flags_of, storage_flags
 from harness.analyse.estimators import estimate
 from harness.analyse.evidence import Device, Evidence, Here, NotMeasuredError, Origin, measured
 from harness.analyse.judged import Judged, Verdict
 from harness.analyse.stats import Bounds as Interval
-from harness.analyse.stats import Scale, interval, runs_needed, summarise, to_scale
-from harness.spec.claims import Bounds, Claim
-from harness.spec.estimates import Order, Rising, Share
+from harness.analyse.weigh import Weighed, interval_around, more_repeats, weigh
+from harness.spec.claims import Claim
+from harness.spec.estimates import PredictionError, Starts
 
 NO_GPU, TWIN, OTHER_MACHINE = "no GPU", "twin", "another machine"
-
-_SCALES: dict[str, Scale] = {"ratio": "log", "linear": "correlation"}
 
 
 def judge_all(claims: Iterable[Claim], evidence: Evidence, here: Here) -> list[Judged]:
@@ -47,34 +45,46 @@ def judge(claim: Claim, evidence: Evidence, here: Here) -> Judged:
     if number.repeatable and (apart := _apart(number.used, evidence)):
         return Judged(claim, "not run", None, None, 0, apart)
     repeats, lost = _per_repeat(claim, evidence, number)
-    around = _interval(claim, repeats, number.value) if number.repeatable else None
+    around = interval_around(claim, repeats, number.value) if number.repeatable else None
     n = len(repeats) if number.repeatable else min(measured(case) for _, _, case in number.used)
     states = storage_flags(number.used) if "weights" in claim.rests_on else ()
     limits = [f"{limit}: at most the shape"] if limit else []
-    flags = (*number.notes, *lost, *states, *flags_of(number.used), *limits)
-    verdict, bounds = _verdict(claim, number.value, around, limit is not None or number.shape_only)
+    flags = (*number.notes, *lost, *left_out(evidence, number.used), *states, *flags_of(number.used), *limits)
+    weighed = weigh(claim, number.value, around, limit is not None or number.shape_only, number.repeatable)
+    verdict = weighed.verdict
     if verdict in ("reproduced", "same shape") and states and claim.states == "one":
         reason = "weights were loaded in more than one storage state; measure those models again"
         return Judged(claim, "inconclusive", number.value, around, max(n, 1), reason, flags)
-    more = _more_runs(claim, bounds, number.value, repeats) if verdict == "inconclusive" else None
+    more = more_repeats(claim, weighed, number.value, repeats) if verdict == "inconclusive" and around else None
     doubt = _doubt(number, around, n)
-    reason = f"{_reason(claim, verdict, bounds, more)}{f'; {number.partial}' if number.partial else ''}{doubt}"
+    reason = f"{_reason(claim, weighed, around, more)}{f'; {number.partial}' if number.partial else ''}{doubt}"
     return Judged(claim, verdict, number.value, around, max(n, 1), reason, flags, more)
 
 
 def _why_not(claim: Claim, error: NotMeasuredError, evidence: Evidence, here: Here) -> str:
     """Why there is no number: damage, what this machine lacks for it, or what would have to be measured."""
-    if claim.figure in evidence.problems or evidence.recorded:
+    if evidence.recorded or error.what in evidence.problems.values():
         return error.what
-    if sides := evidence.sides.get(claim.figure):  # the other slot of a comparison will be of the same models
-        twins = any(side.twins for side in sides.values())
-    else:
-        models = evidence.figures[claim.figure].models if claim.figure in evidence.figures else ()
-        twins = any(model not in here.real_models for model in models)
-    lacking = _lacking(claim, here.device, twins)
+    twins = next((figure for figure in _figures_of(claim) if _of_twins(figure, evidence, here)), None)
+    lacking = _lacking(claim, here.device, twins is not None)
     if lacking and lacking.startswith(TWIN):
-        lacking += f" (python3 download_models.py --figure {claim.figure})"
+        lacking += f" (python3 download_models.py --figure {twins})"
     return lacking or str(error)
+
+
+def _figures_of(claim: Claim) -> tuple[str, ...]:
+    """The figures whose starts the claim's number is taken from."""
+    named = [starts.figure or claim.figure for starts in vars(claim.estimate).values() if isinstance(starts, Starts)]
+    trained = [claim.figure] if isinstance(claim.estimate, PredictionError) else []
+    return tuple(dict.fromkeys([*named, *trained])) or (claim.figure,)
+
+
+def _of_twins(figure: str, evidence: Evidence, here: Here) -> bool:
+    """Whether the figure's starts are of twins, or would be here. (A second slot will be of the first one's models.)"""
+    if cases := [case for side in evidence.sides.get(figure, {}).values() for case in side.cases]:
+        return any(case.twin for case in cases)
+    models = evidence.figures[figure].models if figure in evidence.figures else ()
+    return any(model not in here.real_models for model in models)
 
 
 def _apart(used: Used, evidence: Evidence) -> str | None:
@@ -160,75 +170,16 @@ def _per_repeat(claim: Claim, evidence: Evidence, number: Number) -> tuple[list[
     return out, flags if number.repeatable else []
 
 
-def _interval(claim: Claim, repeats: Sequence[float], point: float) -> Interval | None:
-    around = interval(repeats, _scale(claim), point)
-    if around and isinstance(claim.estimate, Share | Order | Rising):  # a part of a whole
-        return max(around[0], 0.0), min(around[1], 1.0)
-    return around
-
-
-def _scale(claim: Claim) -> Scale:
-    if claim.kind == "linear" and getattr(claim.estimate, "what", "r") == "slope":
-        return "linear"
-    return _SCALES.get(claim.kind, "linear")
-
-
-_Place = Literal["in", "unsure", "out"]
-
-
-def _verdict(claim: Claim, point: float, around: Interval | None, shape_only: bool) -> tuple[Verdict, Bounds]:
-    """The verdict, and the bounds that decided it."""
-    tolerance, shape = claim.tolerance, claim.shape or (claim.tolerance if shape_only else None)
-    place = _place(tolerance, claim.paper, point, around)
-    if place == "in" and not shape_only:
-        return "reproduced", tolerance
-    in_shape = _place(shape, claim.paper, point, around) if shape else "out"
-    if in_shape == "in" and (shape_only or not tolerance.holds(point)):
-        return "same shape", shape or tolerance
-    if "unsure" in (place if not shape_only else "out", in_shape):
-        return "inconclusive", tolerance if place == "unsure" and not shape_only else shape or tolerance
-    return "contradicted", shape or tolerance
-
-
-def _place(bounds: Bounds, paper: float, point: float, around: Interval | None) -> _Place:
-    if around is None:
-        return "in" if bounds.holds(point) else "out"
-    low, high = around
-    if bounds.holds(point):
-        below = bounds.low is not None and low < bounds.low - (paper - bounds.low)
-        above = bounds.high is not None and high > bounds.high + (bounds.high - paper)
-        return "unsure" if below or above else "in"
-    apart = (bounds.low is not None and high < bounds.low) or (bounds.high is not None and low > bounds.high)
-    return "out" if apart else "unsure"
-
-
-def _more_runs(claim: Claim, bounds: Bounds, point: float, repeats: Sequence[float]) -> int | None:
-    """How many more repeats would decide it, if they spread like these: until the interval is narrower than the gap."""
-    scale = _scale(claim)
-    if scale == "log" and min(point, *repeats) <= 0:
-        return None
-    summary = summarise(to_scale(value, scale) for value in repeats)
-    if summary is None or not summary.sd:
-        return None
-    inside = bounds.holds(point)
-    gaps = []
-    for end in (bounds.low, bounds.high):
-        if end is not None:
-            reach = end + (end - claim.paper) if inside else end
-            if scale == "log" and reach <= 0:
-                continue
-            gaps.append(abs(to_scale(point, scale) - to_scale(reach, scale)))
-    needed = runs_needed(summary.sd, min(gaps)) if gaps else None
-    return max(needed - summary.n, 1) if needed else None
-
-
-def _reason(claim: Claim, verdict: Verdict, bounds: Bounds, more: int | None) -> str:
-    if verdict == "reproduced":
+def _reason(claim: Claim, weighed: Weighed, around: Interval | None, more: int | None) -> str:
+    bounds = weighed.bounds
+    if weighed.verdict == "reproduced":
         return f"within {bounds}{', the known failure recurs' if claim.known_failure else ''}"
-    if verdict == "same shape":
+    if weighed.verdict == "same shape":
         return f"within {bounds}, the bounds of the same finding on other hardware"
-    if verdict == "contradicted":
+    if weighed.verdict == "contradicted":
         return f"outside {bounds}"
+    if around is None:
+        return f"outside {bounds}, which a point alone does not show"
     runs = f"about {more} more repeats would decide" if more else "repeats alone will hardly decide"
     return f"the interval crosses {bounds}; {runs}"
 

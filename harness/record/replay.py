@@ -2,7 +2,7 @@
 
     replay.json      parameters, trace, engine and counters (``ReplayFacts``)
     *.csv            the tables of ``harness/record/replay_rows.py``
-    events.jsonl.gz  if it was asked for: every event in order (``harness/analyse/replay_events.py`` reads it)
+    events.jsonl.gz  if it was asked for: every event in order (``harness/record/event_log.py`` reads it)
     steps.jsonl      if it was asked for: what each engine step scheduled
 
 Times are seconds of the replay's virtual clock, ``wall_s`` aside. What every number means: docs/prefix-sharing.md.

@@ -1,9 +1,9 @@
-"""Verdicts as a table for a terminal, and their numbers as text."""
+"""Verdicts as a table on a console, and their numbers as text."""
 
 from collections import Counter
 from collections.abc import Sequence
 
-from rich.console import Group, RenderableType
+from rich.console import Console
 from rich.padding import Padding
 from rich.text import Text
 
@@ -22,29 +22,29 @@ _STYLES: dict[Verdict, str] = {
 _VERDICT = max(map(len, VERDICTS))
 
 
-def claims_table(judged: Sequence[Judged]) -> RenderableType:
+def print_claims(judged: Sequence[Judged], console: Console) -> None:
     """Claim, paper's value, ours and the verdict, and below it why; a section for each figure.
 
-    The reason has a line of its own: beside the numbers it would not fit into 80 columns.
+    The reason has a line of its own: beside the numbers it would not fit into 80 columns. A line of numbers is never
+    broken, however wide the console: half an interval looks like another number.
     """
     rows = [(each.claim.id, number_text(each.claim.paper, each.claim.unit)) for each in judged]
     header = ("claim", "paper")
     first, paper = (max(len(row[at]) for row in (header, *rows)) for at in range(2))
-    parts: list[RenderableType] = [
-        Text(f"{'claim':<{first}}  {'verdict':<{_VERDICT}}   n  {'paper':>{paper}}  mine [95 %]", style="bold")
-    ]
+    head = f"{'claim':<{first}}  {'verdict':<{_VERDICT}}   n  {'paper':>{paper}}  mine [95 %]"
+    console.print(Text(head, style="bold"), soft_wrap=True)
     figure = ""
     for (name, value), each in zip(rows, judged, strict=True):
         if each.claim.figure != figure:
             figure = each.claim.figure
-            parts.append(Text(f"── figure {figure}" if figure != "all" else "── all figures", style="dim"))
+            console.print(Text(f"── figure {figure}" if figure != "all" else "── all figures", style="dim"))
         line = Text(f"{name:<{first}}  ")
         line.append(f"{each.verdict:<{_VERDICT}}", style=_STYLES[each.verdict])
         line.append(f"  {each.n or '':>2}  {value:>{paper}}  {mine_text(each)}")
+        console.print(line, soft_wrap=True)
         # As text: what comes from elsewhere may hold brackets, which are markup in a plain string.
         why = "; ".join(printable(part, 300) for part in (each.reason, *each.flags))
-        parts += [line, Padding(Text(why, style="dim"), (0, 0, 0, 4))]
-    return Group(*parts)
+        console.print(Padding(Text(why, style="dim"), (0, 0, 0, 4), expand=False))
 
 
 def summary_line(judged: Sequence[Judged]) -> str:

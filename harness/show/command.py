@@ -149,10 +149,6 @@ def _engine_notes(slot: Slot, figure: Figure) -> list[str]:
     return [note for pin in pins for note in figure.engine_notes.get(pin, ())]
 
 
-def _notes(slot: Slot, figure: Figure) -> list[str]:
-    return [*_engine_notes(slot, figure), *_gpu_notes(slot, figure)]
-
-
 def _gpu_notes(slot: Slot, figure: Figure) -> list[str]:
     """Where to see what the GPUs did, in a figure that does not draw it."""
     if GPU.name not in slot.tables or "cores" in figure.samples:

@@ -76,14 +76,16 @@ class Spread(_Estimate):
 
 
 class Line(_Estimate):
-    """Of the least-squares line through the models' means: Pearson's r, or the slope (seconds per unit of x)."""
+    """Of the least-squares line through the models' means: Pearson's r, or the slope (seconds per unit of x).
+
+    Of the figure's models, without those that it leaves out of its line.
+    """
 
     by: Literal["line"]
     quantity: str
     x: Axis  # of the paper's points and of recordings
     own_x: Axis | None = None  # of own starts, where it is another
     what: Literal["r", "slope"] = "r"
-    models: Literal["declared", "all"] = "declared"  # the figure's, without those that it leaves out of its line
     starts: Starts = Starts()
 
 

@@ -36,11 +36,6 @@ class Holders:
     unseen: int = 0  # processes that this user may not look at; those of other containers are not even counted
 
 
-def mappers(paths: Iterable[Path]) -> dict[Path, list[Holder]]:
-    """The processes that map each file. Errors as for ``holders``."""
-    return {path: [each for each in found if each.maps] for path, found in holders(paths).of.items()}
-
-
 def holders(paths: Iterable[Path]) -> Holders:
     """The processes that map each file or have it open.
 

@@ -8,9 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.analyse.global_pool import POOL_POLICIES, PoolPolicy, finer_hit_tokens, pool_hits
-from harness.analyse.mooncake_table import CACHE_RATIO, SHARED_HEAD, cache_ratios, figure_9, table_rows
+from harness.analyse.global_pool import POOL_POLICIES, PoolPolicy, pool_hits
+from harness.analyse.mooncake_table import table_rows
 from harness.traces.rows import MooncakeRow, read_trace
+from tests.mooncake_ratios import CACHE_RATIO, SHARED_HEAD, cache_ratios, figure_9, finer_hit_tokens
 
 SHARED = Path(__file__).resolve().parents[3] / "shared" / "traces" / "mooncake_conversation_trace.jsonl"
 

@@ -9,11 +9,14 @@ from hypothesis import strategies as st
 from harness.analyse.dataset import CaseData, Repeat, Side
 from harness.analyse.evidence import Device, Evidence, Here, Origin
 from harness.analyse.judge import judge
-from harness.analyse.judged import Judged
+from harness.analyse.judged import Judged, Verdict
+from harness.analyse.weigh import weigh
 from harness.spec.claims import Claim
 from harness.spec.figure import load_figure
 from harness.workspace import Workspace
+from tests.claims_evidence import CLAIMS
 
+STRENGTH: dict[Verdict, int] = {"contradicted": 0, "inconclusive": 1, "same shape": 2, "reproduced": 3}
 FIGURE = load_figure("2", Workspace())
 
 
@@ -55,7 +58,12 @@ def judged(values: Sequence[float], wanted: Claim | None = None, **origin: objec
         ([10.0, 10.1, 9.9], "reproduced"),
         ([14.0, 14.1, 13.9], "same shape"),
         ([30.0, 30.1, 29.9], "contradicted"),
-        ([8.0, 10.0, 12.0], "inconclusive"),  # the point is right, the interval reaches from 5 to 15
+        (
+            [8.0, 10.0, 12.0],
+            "same shape",
+        ),  # the point is right, but the interval from 5.03 to 14.97 shows only the shape
+        ([7.5, 10.0, 12.5], "inconclusive"),  # and this one, from 3.8 to 16.2, not even that
+        ([8.5, 9.0, 4.6], "inconclusive"),  # within the shape, but the interval is not: no reach is allowed beyond it
         ([13.0, 20.0, 24.0], "inconclusive"),  # nothing to say whether it is the same finding
         ([10.8, 11.2, 10.9], "reproduced"),  # the interval reaches out by less than a tolerance width
     ],
@@ -150,12 +158,85 @@ def test_a_noisier_measurement_never_turns_into_a_clearer_verdict(values: list[f
     if (calm := judged(values).verdict) == "inconclusive":
         assert noisy in ("inconclusive", "same shape", "reproduced", "contradicted")
         assert noisy == "inconclusive" or factor == pytest.approx(1, abs=1e-6)
-    else:
+    elif calm == "contradicted":
         assert noisy in (calm, "inconclusive")
+    else:
+        assert STRENGTH[noisy] <= STRENGTH[calm]
+        assert noisy != "contradicted"
+
+
+# Of bounds that are open on one side, or as far on both sides of the paper's value.
+@st.composite
+def even_bounds(draw: st.DrawFn) -> Claim:
+    tolerance, shape = draw(st.floats(0.1, 3)), draw(st.floats(3, 9))
+    above = draw(st.booleans())
+    bounds = [{"low": 10 - width, **({"high": 10 + width} if above else {})} for width in (tolerance, shape)]
+    return claim(tolerance=bounds[0], shape=bounds[1])
+
+
+@given(even_bounds(), st.floats(0, 12), st.floats(0, 12), st.floats(0, 12), st.booleans())
+def test_of_two_intervals_of_one_width_the_nearer_one_never_has_the_weaker_verdict(
+    wanted: Claim, one: float, other: float, half: float, has_interval: bool
+) -> None:
+    """Of points below the paper's value: above it, bounds that are open there are the safer the farther."""
+    near, far = sorted((one, other))
+    places = (
+        weigh(wanted, 10 - off, (10 - off - half, 10 - off + half) if has_interval else None, False)
+        for off in (near, far)
+    )
+    nearer, farther = (STRENGTH[found.verdict] for found in places)
+    assert nearer >= farther
+
+
+@pytest.mark.parametrize("point", [0.83, 0.81])
+def test_within_the_tolerance_and_outside_it_an_interval_within_the_shape_is_the_same_finding(point: float) -> None:
+    found = weigh(CLAIMS["f2-cpu-bound"], point, (point - 0.13, point + 0.13), shape_only=False)
+    assert found.verdict == "same shape"
+
+
+@pytest.mark.parametrize(
+    ("name", "point", "interval"),
+    [
+        ("f13-total", 1.05, (0.55, 2.0)),
+        ("f13-load", 1.2, (0.1, 14.0)),
+        ("f1-fall-first", 0.8, (0.6, 1.14)),
+        ("f3-slope", 0.006, (-0.02, 0.03)),
+        ("f10-capture", 1.05, (0.9, 1.2)),
+        ("f15-cache-gain", 1.6, (0.7, 3.6)),
+    ],
+)
+def test_an_interval_that_holds_the_opposite_finding_is_not_the_same_shape(
+    name: str, point: float, interval: tuple[float, float]
+) -> None:
+    assert weigh(CLAIMS[name], point, interval, shape_only=False).verdict == "inconclusive"
+
+
+def test_one_start_outside_the_bounds_contradicts_nothing() -> None:
+    found = judged([30.0])
+    assert (found.verdict, found.n, found.interval) == ("inconclusive", 1, None)
+    assert found.reason == "outside 5 to 20, which a point alone does not show; one start, no interval"
+    assert judged([10.0]).verdict == "reproduced"
+    assert judged([14.0]).verdict == "same shape"
+
+
+def test_a_spread_over_repeats_has_no_interval_and_can_be_contradicted_all_the_same() -> None:
+    fields = {"tolerance": {"high": 0.3}, "shape": {"high": 0.4}, "paper": 0.1, "unit": None}
+    by = {"by": "repeat spread", "quantity": "worker_init", "reduce": "max", "figures": [{"figure": "2"}]}
+    assert judged([10.0, 90.0, 10.0], claim(estimate=by, **fields)).verdict == "contradicted"
 
 
 def test_the_repeats_asked_for_would_narrow_the_interval_enough() -> None:
-    found = judged([8.0, 10.0, 12.0])
+    found = judged([7.5, 10.0, 12.5])
     assert found.more_runs is not None
-    again = judged([8.0, 10.0, 12.0] * (1 + -(-found.more_runs // 3)))
+    again = judged([7.5, 10.0, 12.5] * (1 + -(-found.more_runs // 3)))
+    assert again.verdict in ("same shape", "reproduced")
+    exact = judged([8.0, 10.0, 12.0], claim(portable="exact", shape=None))
+    assert exact.more_runs is not None
+    again = judged([8.0, 10.0, 12.0] * (1 + -(-exact.more_runs // 3)), claim(portable="exact", shape=None))
     assert again.verdict == "reproduced"
+
+
+def test_a_hint_names_the_figure_whose_starts_are_lacking() -> None:
+    elsewhere = CLAIMS["f4-warm-linear"]
+    figures = {number: load_figure(number, Workspace()) for number in ("4", "13")}
+    assert "download_models.py --figure 13" in judge(elsewhere, Evidence(figures, {}, {}), Here("cuda")).reason

@@ -11,10 +11,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from harness.analyse.replay_events import Recounted, recount
 from harness.record.event_log import read_events
 from harness.record.replay import EVENTS, ReplayError, read_replay
 from tests.replay_folder import SIZE, small_toy, toy_counters, toy_tables, write_events, write_replay
+from tests.replay_recount import Recounted, recount
 from tests.replay_toy import Event, Toy, ToyRequest
 
 NOT_TOLD = {"wall_s", "max_rss_bytes", "cache_blocks", "prefill_tokens_scheduled", "decode_tokens_scheduled"}

@@ -8,7 +8,18 @@ import pytest
 from harness.analyse.dataset import CaseData, Repeat
 from harness.analyse.evidence import Evidence
 from harness.analyse.judged import Verdict
-from tests.claims_evidence import SHARED, changed, noisier, papers, scaled, swapped, verdict
+from tests.claims_evidence import (
+    FIGURE_12,
+    SHARED,
+    changed,
+    noisier,
+    papers,
+    scaled,
+    swapped,
+    three_times,
+    timed,
+    verdict,
+)
 
 LOAD, TRACE, CACHED = "load_weights", "dynamo_transform_time", "graph_compile_cached"
 
@@ -43,7 +54,29 @@ SABOTAGES: Mapping[str, tuple[Evidence, Mapping[str, Verdict]]] = {
     ),
     "profiling is ten times noisier": (
         changed(papers(), noisier(10, "kv_cache_profiling"), ("7",)),
+        {"f7-moe-above": "same shape"},
+    ),
+    "profiling is twenty times noisier": (
+        changed(papers(), noisier(20, "kv_cache_profiling"), ("7",)),
         {"f7-moe-above": "inconclusive"},
+    ),
+    "every tokenizer takes time in proportion to its file": (
+        changed(
+            papers(), lambda case, repeat, _: timed(repeat, tokenizer_init=0.03 * case.facts["tokenizer_mb"]), SHARED
+        ),
+        {"f3-linear": "reproduced", "f3-all-models": "contradicted"},
+    ),
+    "the streaming loader shortens the whole start by a tenth": (
+        changed(
+            papers(),
+            lambda case, repeat, _: (
+                timed(repeat, actual_total_time=0.93 * repeat.log["actual_total_time"])
+                if case.parameters["load_format"] == "runai_streamer"
+                else repeat
+            ),
+            ("14",),
+        ),
+        {"f14-end-to-end": "contradicted", "f14-streamer-wins": "reproduced"},
     ),
     "the second CPU's node is ten times noisier": (
         changed(papers(), noisier(10), ("11",), "cpu1"),
@@ -191,14 +224,19 @@ def test_an_interval_of_a_share_stays_between_0_and_1() -> None:
     assert 0 <= found.interval[0] <= found.interval[1] <= 1
 
 
-def test_releases_in_another_order_contradict_the_rise() -> None:
+def test_releases_in_another_order_contradict_the_rise_unless_each_was_started_only_once() -> None:
     side = papers().sides["1"]["node0"]
     versions = [case.engine for case in side.cases]
-    turned = replace(
-        side, cases=tuple(replace(case, engine=name) for case, name in zip(side.cases, versions[::-1], strict=True))
-    )
-    evidence = replace(papers(), sides={**papers().sides, "1": {"node0": turned}})
-    assert {verdict(name, evidence).verdict for name in ("f1-rise", "f1-rise-monotone")} == {"contradicted"}
+    turned = [replace(case, engine=name) for case, name in zip(side.cases, versions[::-1], strict=True)]
+    claims = ("f1-rise", "f1-rise-monotone")
+
+    def verdicts(cases: list[CaseData]) -> set[Verdict]:
+        sides = {**papers().sides, "1": {"node0": replace(side, cases=tuple(cases))}}
+        return {verdict(name, replace(papers(), sides=sides)).verdict for name in claims}
+
+    assert verdicts([three_times(case) for case in turned]) == {"contradicted"}
+    assert verdicts(turned) == {"inconclusive"}
+    assert verdicts([three_times(case) for case in side.cases]) == {"reproduced"}
 
 
 def test_the_streaming_loader_as_the_slowest_contradicts_that_it_wins() -> None:
@@ -216,10 +254,18 @@ def test_the_streaming_loader_as_the_slowest_contradicts_that_it_wins() -> None:
 
 
 def test_a_machine_whose_cores_are_all_busy_contradicts_the_one_core() -> None:
-    (use,) = papers().cores["12"]
-    busy = replace(use, percent=tuple(tuple(90.0 for _ in row) for row in use.percent))
-    evidence = replace(papers(), cores={"12": (busy,)})
-    assert {verdict(name, evidence).verdict for name in ("f12-one-core", "f12-bursts")} == {"contradicted"}
+    (use,) = papers().cores[FIGURE_12].values()
+    side = papers().sides["12"]["node0"]
+    twice = replace(side, cases=tuple(map(three_times, side.cases)))
+
+    def verdicts(*percents: float) -> set[Verdict]:
+        uses = [replace(use, percent=tuple(tuple(each for _ in row) for row in use.percent)) for each in percents]
+        cores = {FIGURE_12: {str(at + 1): each for at, each in enumerate(uses)}}
+        evidence = replace(papers(), sides={**papers().sides, "12": {"node0": twice}}, cores=cores)
+        return {verdict(name, evidence).verdict for name in ("f12-one-core", "f12-bursts")}
+
+    assert verdicts(90.0, 91.0, 89.0) == {"contradicted"}
+    assert verdicts(90.0) == {"inconclusive"}
 
 
 def test_without_the_second_node_a_comparison_is_not_run_and_says_how_to_run_it() -> None:

@@ -8,12 +8,12 @@ from typing import Any
 
 import pytest
 
-from harness.analyse.replay_events import Recounted, recount
 from harness.engine.environment import engine_of
 from harness.engine.study_worker import run_worker
 from harness.record.event_log import read_events
 from harness.record.replay import EVENTS
 from harness.spec.pin import DEFAULT_CPU_PIN, load_pin
+from tests.replay_recount import Recounted, recount
 from tests.replay_traces import longest_tokens, mooncake_rows, token_rows, write_trace
 
 pytestmark = [pytest.mark.engine, pytest.mark.beside]

@@ -12,7 +12,6 @@ from typing import Any
 
 import pytest
 
-from harness.analyse.replay_events import recount
 from harness.engine.environment import engine_of
 from harness.engine.study_worker import run_worker
 from harness.measure.real_job import make_real_job
@@ -21,6 +20,7 @@ from harness.record.real_point import RealEngine, RealParameters, read_counted, 
 from harness.record.replay_rows import GapRow, HitRow, OccupancyRow, RequestRow, read_rows
 from harness.spec.pin import DEFAULT_CPU_PIN, load_pin
 from tests.engine.real_workloads import TIGHT, workloads
+from tests.replay_recount import recount
 
 pytestmark = [pytest.mark.engine, pytest.mark.beside]
 

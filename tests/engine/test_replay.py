@@ -8,7 +8,6 @@ from typing import Any
 
 import pytest
 
-from harness.analyse.replay_events import Recounted, recount
 from harness.analyse.sharing import summary
 from harness.engine.environment import Engine
 from harness.errors import HarnessError
@@ -17,6 +16,7 @@ from harness.measure.replay_job import make_job
 from harness.record.event_log import read_events
 from harness.record.replay import EVENTS, Parameters, Replay, read_replay
 from harness.workspace import Workspace
+from tests.replay_recount import Recounted, recount
 
 pytestmark = [pytest.mark.engine, pytest.mark.beside]
 

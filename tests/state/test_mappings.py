@@ -2,13 +2,19 @@
 
 import mmap
 import os
+from collections.abc import Iterable
 from pathlib import Path
 
 import pytest
 
 from harness.errors import HarnessError
-from harness.state.mappings import Holder, holders, mappers
+from harness.state.mappings import Holder, holders
 from tests.state.cached_files import as_nobody, make_file, mounted, overlaid, public_folder, user
+
+
+def mappers(paths: Iterable[Path]) -> dict[Path, list[Holder]]:
+    """Of the processes that hold each file, those that map it."""
+    return {path: [each for each in found if each.maps] for path, found in holders(paths).of.items()}
 
 
 def test_a_process_that_maps_a_file_is_named_and_only_while_it_lives(weights: Path) -> None:

@@ -1,4 +1,4 @@
-"""Blocks in use and requests waiting over virtual time, in bins, from their changes alone."""
+"""Recounts a replay's blocks in use and waiting requests over virtual time, in bins, from their changes alone."""
 
 from harness.record.replay_rows import OccupancyRow
 

@@ -1,7 +1,8 @@
-"""Everything that a replay counted, counted again from its event log alone: the log is complete, the counts right.
+"""Recounts a replay: its counters, requests, gaps, hits and occupancy, from its event log alone.
 
-Independent of the replay's own bookkeeping. The log does not say which tokens of a step were decoded, so of the
-tokens scheduled only the sum is known. Events and quantities: docs/prefix-sharing.md.
+So the log is complete, and the counts are right. Independent of the replay's own bookkeeping. The log does not say
+which tokens of a step were decoded, so of the tokens scheduled only the sum is known. Events and quantities:
+docs/prefix-sharing.md.
 """
 
 from collections import Counter, deque
@@ -10,10 +11,10 @@ from dataclasses import dataclass
 from itertools import groupby
 from typing import Any
 
-from harness.analyse.replay_blocks import Blocks, Contents, ImpossibleError
-from harness.analyse.replay_occupancy import Levels, occupancy_rows
-from harness.analyse.replay_request import RequestSoFar
 from harness.record.replay_rows import GapRow, HitRow, OccupancyRow, ReplayError, RequestRow
+from tests.recounted_blocks import Blocks, Contents, ImpossibleError
+from tests.recounted_occupancy import Levels, occupancy_rows
+from tests.recounted_request import RequestSoFar
 
 
 @dataclass(frozen=True)

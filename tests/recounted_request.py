@@ -1,4 +1,4 @@
-"""A request as an event log tells of it, event by event."""
+"""Recounts one request of a replay from its event log, event by event."""
 
 from dataclasses import dataclass, field
 from typing import Any

@@ -1,4 +1,4 @@
-"""Blocks and contents as an event log tells of them: who holds which block, what it holds, who used what when.
+"""Recounts a replay's blocks and contents from its event log: who holds which block, what it holds, who used what when.
 
 Kept without looking at how the replay counted: own reference counts, own contents. What cannot be is refused.
 """
