@@ -3,7 +3,8 @@
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from harness.measure.case import DEFINING, DIRECT_FORMATS
+from harness.measure.case import DIRECT_FORMATS
+from harness.measure.inherited import DEFINING
 from harness.record.slotfacts import Manifest, shown
 from harness.spec.figure import Device, Figure
 from harness.spec.pin import Pin
