@@ -1,9 +1,5 @@
 """``run_figure.sh anatomy``: set up → serve and trace → features → collect → plot."""
 
-import contextlib
-import json
-import sys
-
 from harness.analyse.feature_rows import rows_of
 from harness.anatomy_asked import Asked, asked_of
 from harness.anatomy_collect import anatomy_document, collect
@@ -14,10 +10,11 @@ from harness.engine.model_store import ensure_model
 from harness.errors import MeasurementFailed
 from harness.feature_plan import FeatureOn, plan_features
 from harness.feature_runs import different_answers, feature_manifest, make_features, shown_features
-from harness.figure_command import plot, set_up
+from harness.figure_command import set_up
 from harness.measure.conditions import check_writable, measuring
 from harness.progress import say
 from harness.state.machine import this_node
+from harness.study_ending import draw_and_print, raise_failed
 from harness.study_figures import StudyCall
 from harness.workspace import Workspace
 
@@ -36,14 +33,8 @@ def run_anatomy(call: StudyCall, workspace: Workspace) -> None:
         with measuring(workspace.root, f"figure {call.figure}"):
             on = set_up_on(asked, workspace)
             failed = _measure(on)
-        with contextlib.redirect_stdout(sys.stderr if call.as_json else sys.stdout):
-            plot(workspace.figure(call.figure), [])
-        if call.as_json:
-            print(json.dumps(anatomy_document(on) | {"failed": failed}))
-    if failed:  # the document says so already: it stays the last line
-        for problem in failed[1:]:
-            say(f"error: {problem}")
-        raise MeasurementFailed(failed[0])
+        draw_and_print(call, lambda: anatomy_document(on) | {"failed": failed}, workspace)
+    raise_failed(failed)
 
 
 def set_up_on(asked: Asked, workspace: Workspace) -> AnatomyOn:

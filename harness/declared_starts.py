@@ -6,7 +6,8 @@ from typing import Any
 from harness.measure.case import DIRECT_FORMATS
 from harness.measure.inherited import DEFINING
 from harness.record.slotfacts import Manifest, shown
-from harness.spec.figure import Device, Figure
+from harness.spec.fields import Device
+from harness.spec.figure import Figure
 from harness.spec.pin import Pin
 
 _OF_A_CALL = {"eager": False, "mode": "offline", "drop_caches": None}  # what no figure declares otherwise

@@ -1,9 +1,6 @@
 """``run_figure.sh headroom``: set up → time the engine → make traces → serve and replay what is missing → plot."""
 
-import contextlib
-import json
 import os
-import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from statistics import fmean
@@ -12,7 +9,7 @@ from experiments.kv_headroom.study import Point
 from harness.door import json_errors
 from harness.engine.environment import Engine
 from harness.engine.model_store import ensure_model
-from harness.figure_command import plot, set_up
+from harness.figure_command import set_up
 from harness.headroom_asked import Asked, asked_of
 from harness.headroom_collect import Collected, Searched, headroom_document, write_collected
 from harness.headroom_lengths import learn
@@ -26,6 +23,7 @@ from harness.progress import say
 from harness.record.headroom_tables import ORACLE, PREDICTED, PROBABILISTIC, SECONDS, STUDY
 from harness.spec.headroom import Grid
 from harness.state.machine import this_node
+from harness.study_ending import draw_and_print
 from harness.study_figures import StudyCall
 from harness.study_replays import StudyReplays, stored_replays
 from harness.traces.rows import TokenRow
@@ -49,10 +47,7 @@ def run_headroom(call: StudyCall, workspace: Workspace) -> None:
             return
         with measuring(workspace.root, f"figure {call.figure}"):
             collected = _measure(asked, workspace)
-        with contextlib.redirect_stdout(sys.stderr if call.as_json else sys.stdout):
-            plot(workspace.figure(call.figure), [])
-        if call.as_json:
-            print(json.dumps(headroom_document(collected, workspace)))
+        draw_and_print(call, lambda: headroom_document(collected, workspace), workspace)
 
 
 def _measure(asked: Asked, workspace: Workspace) -> Collected:

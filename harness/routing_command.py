@@ -1,15 +1,13 @@
 """``run_figure.sh routing``: set up → make loads → run what is missing → simulate → collect → plot."""
 
-import contextlib
 import json
 import shutil
-import sys
 import time
 
 from harness.door import json_errors
 from harness.engine.model_store import ensure_model
 from harness.errors import HarnessError, MeasurementFailed
-from harness.figure_command import plot, set_up
+from harness.figure_command import set_up
 from harness.measure.conditions import check_writable, measuring
 from harness.measure.deployment import Files, deployed, refuse_taken_port
 from harness.progress import say
@@ -23,6 +21,7 @@ from harness.routing_runs import Deployed, FailedRun, make_missing, planned
 from harness.routing_twin import simulated_rows
 from harness.state.limits import memory
 from harness.state.machine import this_node
+from harness.study_ending import draw_and_print, raise_failed
 from harness.study_figures import StudyCall
 from harness.workspace import Workspace
 
@@ -50,14 +49,8 @@ def run_routing(call: StudyCall, workspace: Workspace) -> None:
                 _serve(on)
                 return
             failed = _measure(on)
-        with contextlib.redirect_stdout(sys.stderr if call.as_json else sys.stdout):
-            plot(workspace.figure(call.figure), [])
-        if call.as_json:
-            print(json.dumps(routing_document(on, workspace) | {"failed": failed}))
-    if failed:  # the document says so already: it stays the last line
-        for problem in failed[1:]:
-            say(f"error: {problem}")
-        raise MeasurementFailed(failed[0])
+        draw_and_print(call, lambda: routing_document(on, workspace) | {"failed": failed}, workspace)
+    raise_failed(failed)
 
 
 def _set_up(asked: Asked, workspace: Workspace) -> Deployed:

@@ -1,9 +1,6 @@
 """``run_figure.sh sharing``: set up → make traces → replay what is missing → collect → plot."""
 
-import contextlib
 import itertools
-import json
-import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -12,7 +9,7 @@ from typing import Any
 from experiments.prefix_sharing.study import STUDY, Point, Workload, points
 from harness.analyse.sharing_rows import CaseReplay
 from harness.door import json_errors
-from harness.figure_command import plot, set_up
+from harness.figure_command import set_up
 from harness.measure.conditions import check_writable, measuring
 from harness.measure.replay import engine_record
 from harness.measure.replay_batch import WantedReplay
@@ -26,6 +23,7 @@ from harness.sharing_workloads import DialogueFolder, dialogue_folders, mooncake
 from harness.spec.pin import Pin
 from harness.spec.sharing import Grid, SharingFigure, load_sharing
 from harness.state.machine import this_node
+from harness.study_ending import draw_and_print
 from harness.study_figures import StudyCall
 from harness.study_replays import StudyReplays, replaying_pin, stored_replays
 from harness.traces.rows import MooncakeRow, read_trace
@@ -50,10 +48,7 @@ def run_sharing(call: StudyCall, workspace: Workspace) -> None:
             return
         with measuring(workspace.root, f"figure {call.figure}"):
             made, stored = _replay_and_collect(figure, grid, pin, folders, mooncake, workspace)
-        with contextlib.redirect_stdout(sys.stderr if call.as_json else sys.stdout):
-            plot(workspace.figure(call.figure), [])
-        if call.as_json:
-            print(json.dumps(_document(figure, made, stored, workspace)))
+        draw_and_print(call, lambda: _document(figure, made, stored, workspace), workspace)
 
 
 def _replay_and_collect(

@@ -2,26 +2,20 @@
 
 from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, Field, model_validator
 
-from harness.errors import HarnessError
 from harness.record.load import MAX_TOKENS
 from harness.spec.features import Features
+from harness.spec.fields import FROZEN, TYPED, Device, Seconds, Whole
 from harness.spec.models import find_model
-from harness.spec.yamlfile import load_yaml
+from harness.spec.study_figure import StudyFigure, load_declared
 from harness.workspace import Workspace
-
-_FROZEN = ConfigDict(extra="forbid", frozen=True)
-_TYPED = ConfigDict(extra="forbid", frozen=True, strict=True)  # what ``--set`` reaches: true is no number
-Whole = Annotated[int, Field(ge=1)]
-Seconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]
-Device = Literal["cpu", "cuda"]
 
 
 class LoadLevel(BaseModel):
     """So many requests, so many of them waiting for their answers at once."""
 
-    model_config = _FROZEN
+    model_config = FROZEN
     concurrency: Whole
     requests: Whole
 
@@ -37,7 +31,7 @@ class Prompts(BaseModel):
     ``timeout_s``: of one request.
     """
 
-    model_config = _TYPED
+    model_config = TYPED
     words: Whole
     min_output_tokens: Annotated[int, Field(ge=2, le=MAX_TOKENS)]  # one has no time between tokens
     max_output_tokens: Annotated[int, Field(ge=2, le=MAX_TOKENS)]
@@ -54,7 +48,7 @@ class Prompts(BaseModel):
 class Server(BaseModel):
     """Arguments of ``vllm serve``, under vLLM's names."""
 
-    model_config = _TYPED
+    model_config = TYPED
     dtype: str
     enforce_eager: bool
     max_model_len: Whole
@@ -67,7 +61,7 @@ class Server(BaseModel):
 class Setting(BaseModel):
     """What is measured on one kind of device. ``threads``: of every worker's forward pass, on a CPU."""
 
-    model_config = _TYPED
+    model_config = TYPED
     model: str
     repeats: Whole
     threads: Whole
@@ -86,7 +80,7 @@ class Setting(BaseModel):
 class Sampled(BaseModel):
     """How long, and how often, rows of every token are made."""
 
-    model_config = _FROZEN
+    model_config = FROZEN
     detail_s: Seconds
     period_s: Seconds
 
@@ -100,7 +94,7 @@ class Sampled(BaseModel):
 class Smoke(BaseModel):
     """What a smoke runs instead."""
 
-    model_config = _FROZEN
+    model_config = FROZEN
     repeats: Whole
     levels: tuple[LoadLevel, ...] = Field(min_length=1)
 
@@ -108,18 +102,15 @@ class Smoke(BaseModel):
 class Limits(BaseModel):
     """How long a step may take: until the server answers, one level's load, stopping."""
 
-    model_config = _FROZEN
+    model_config = FROZEN
     ready: Seconds
     level: Seconds
     stop: Seconds
 
 
-class AnatomyFigure(BaseModel):
+class AnatomyFigure(StudyFigure):
     """The whole declaration."""
 
-    model_config = _FROZEN
-    figure: str
-    question: str
     study: Literal["engine_anatomy"]
     levels: tuple[LoadLevel, ...] = Field(min_length=1)
     sampled: Sampled
@@ -127,7 +118,6 @@ class AnatomyFigure(BaseModel):
     cpu: Setting
     smoke: Smoke
     features: Features
-    slots: tuple[str, ...] = Field(min_length=1, max_length=1)
     timeout_s: Limits
 
     @model_validator(mode="after")
@@ -148,10 +138,7 @@ def load_anatomy(number: str, workspace: Workspace) -> AnatomyFigure:
     Raises:
         HarnessError: it is absent, has a bad field, or names a model that models.yaml does not have.
     """
-    path = workspace.figure(number) / "figure.yaml"
-    figure = load_yaml(path, AnatomyFigure)
-    if figure.figure != number:
-        raise HarnessError(f"{path}: field 'figure' is '{figure.figure}'; it must equal its folder's '{number}'")
+    figure = load_declared(number, AnatomyFigure, workspace)
     for setting in (figure.cpu, figure.cuda):
         find_model(setting.model)
     return figure

@@ -4,11 +4,11 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import Annotated, Any, Self
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import BaseModel, Field, field_validator, model_validator
 
 from harness.errors import HarnessError
+from harness.spec.fields import TYPED
 
-_TYPED = ConfigDict(extra="forbid", frozen=True, strict=True)
 Whole = Annotated[int, Field(ge=1, le=100_000)]
 Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,39}$")]
 # What the harness itself decides of an engine.
@@ -22,7 +22,7 @@ class Workload(BaseModel):
     ``prompt_tokens``: of the body, least and most.
     """
 
-    model_config = _TYPED
+    model_config = TYPED
     prompts: Whole
     prompt_tokens: tuple[Whole, Whole] = Field(strict=False)
     shared_prefix: int = Field(default=0, ge=0, le=100_000)
@@ -50,7 +50,7 @@ class Speculation(BaseModel):
     "random" (made for the target). ``noise``: standard deviation, relative to each tensor's own.
     """
 
-    model_config = _TYPED
+    model_config = TYPED
     config: dict[str, Any]
     draft: str | None = None
     noise: float = Field(default=0.0, ge=0, le=10)
@@ -76,7 +76,7 @@ class Speculation(BaseModel):
 class Feature(BaseModel):
     """One case. ``baseline``: a case's name; None: it is one itself. ``refuses``: a pattern of the engine's reason."""
 
-    model_config = _TYPED
+    model_config = TYPED
     question: str = Field(min_length=1, max_length=200)
     baseline: Name | None = None
     workload: Name
@@ -112,7 +112,7 @@ class Feature(BaseModel):
 class SmokeFeatures(BaseModel):
     """What a smoke runs instead."""
 
-    model_config = _TYPED
+    model_config = TYPED
     cases: tuple[Name, ...] = Field(min_length=1, strict=False)
     repeats: Whole
     prompts: Whole  # at most, of every workload
@@ -124,7 +124,7 @@ class Features(BaseModel):
     A gap is of two log-probabilities: half of it is what one of them may be off.
     """
 
-    model_config = _TYPED
+    model_config = TYPED
     repeats: Whole
     passes: Whole  # that are measured, of one engine
     told: Whole  # prompts of a case with a baseline whose log-probabilities are told; of a baseline, all

@@ -2,19 +2,18 @@
 
 import difflib
 import itertools
-from pathlib import Path
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from harness.errors import HarnessError
+from harness.spec.fields import Device
 from harness.spec.state import StartState
 from harness.spec.study import COLD_START, declared_figures, other_studies
-from harness.spec.yamlfile import load_yaml
+from harness.spec.study_figure import load_declared
 from harness.workspace import Workspace
 
 Mode = Literal["offline", "serve"]  # LLM(), or vllm serve
-Device = Literal["cpu", "cuda"]
 # What the slots of one figure must differ in; everything else must be equal.
 Difference = Literal["gpu", "cpu", "storage"]
 # What a quantity can be drawn against. Numbers of the model files, of the traced graph, of the engine's arguments.
@@ -137,8 +136,4 @@ def load_figure(number: str, workspace: Workspace) -> Figure:
         near = difflib.get_close_matches(number, known, n=1)
         hint = f" (did you mean {near[0]}?)" if near else ""
         raise HarnessError(f"unknown figure '{number}'{hint}; valid: {', '.join(known)}")
-    path: Path = workspace.figure(number) / "figure.yaml"
-    figure = load_yaml(path, Figure)
-    if figure.figure != number:
-        raise HarnessError(f"{path}: field 'figure' is '{figure.figure}'; it must equal its folder's '{number}'")
-    return figure
+    return load_declared(number, Figure, workspace)

@@ -3,26 +3,24 @@
 import math
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, Field, model_validator
 
-from harness.errors import HarnessError
+from harness.spec.fields import FROZEN, Whole
 from harness.spec.models import find_model
-from harness.spec.yamlfile import load_yaml
+from harness.spec.study_figure import StudyFigure, load_declared
 from harness.workspace import Workspace
 
-Whole = Annotated[int, Field(ge=1)]
 Above = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 From0 = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 From1 = Annotated[float, Field(ge=1, allow_inf_nan=False)]
 Share = Annotated[float, Field(gt=0, lt=1)]
-_FROZEN = ConfigDict(extra="forbid", frozen=True)
 _MOST_POINTS = 1000  # of one range
 
 
 class Steps(BaseModel):
     """Numbers from ``least`` to at most ``most``."""
 
-    model_config = _FROZEN
+    model_config = FROZEN
     least: From0
     most: From0
     step: Above
@@ -51,7 +49,7 @@ class Targets(Steps):
 class Uniform(BaseModel):
     """Whole numbers between two, both included, equally often."""
 
-    model_config = _FROZEN
+    model_config = FROZEN
     least: Whole
     most: Whole
 
@@ -59,14 +57,14 @@ class Uniform(BaseModel):
 class Gamma(BaseModel):
     """Whole numbers from 1 to ``most``, of a gamma distribution of this mean and shape."""
 
-    model_config = _FROZEN
+    model_config = FROZEN
     mean: Above
     shape: Above
     most: Whole
 
 
 class _Workload(BaseModel):
-    model_config = _FROZEN
+    model_config = FROZEN
     num_blocks: int = Field(ge=2)  # as vLLM counts them, in blocks of ``block_size``
 
 
@@ -99,7 +97,7 @@ AnyWorkload = Annotated[Synthetic | Conversations | Divided, Field(discriminator
 class Swap(BaseModel):
     """Points whose preempted sequences' blocks are kept in host memory."""
 
-    model_config = _FROZEN
+    model_config = FROZEN
     cpu_blocks_per_gpu_block: Whole
     bandwidth_bytes_s: Above
     factors: tuple[From0, ...]
@@ -108,7 +106,7 @@ class Swap(BaseModel):
 class Real(BaseModel):
     """Points that the real engine runs, too."""
 
-    model_config = _FROZEN
+    model_config = FROZEN
     workload: str
     requests: Whole
     load: Above  # as the grid's
@@ -121,7 +119,7 @@ class Real(BaseModel):
 class Grid(BaseModel):
     """What is searched."""
 
-    model_config = _FROZEN
+    model_config = FROZEN
     seeds: tuple[Annotated[int, Field(ge=0)], ...] = Field(min_length=1)  # what repeats are over
     requests: Whole
     load: Above
@@ -137,17 +135,14 @@ class Grid(BaseModel):
 class Slo(BaseModel):
     """Limits of a request's latency, as multiples of one's that has the engine to itself."""
 
-    model_config = _FROZEN
+    model_config = FROZEN
     ttft: Above
     tpot: Above
 
 
-class HeadroomFigure(BaseModel):
+class HeadroomFigure(StudyFigure):
     """What the figure searches; ``smoke`` replaces ``full`` in a smoke."""
 
-    model_config = _FROZEN
-    figure: str
-    question: str
     study: Literal["kv_headroom"]
     engine: str  # pin
     models: tuple[str, ...] = Field(min_length=1)  # whose step times and KV bytes count
@@ -159,7 +154,6 @@ class HeadroomFigure(BaseModel):
     workloads: dict[str, AnyWorkload] = Field(min_length=1)
     full: Grid
     smoke: Grid
-    slots: tuple[str, ...] = Field(min_length=1, max_length=1)
     timeout_s: Above  # of one worker
 
     @model_validator(mode="after")
@@ -180,10 +174,7 @@ def load_headroom(number: str, workspace: Workspace) -> HeadroomFigure:
     Raises:
         HarnessError: it is absent, has a bad field, or names a model that models.yaml does not have.
     """
-    path = workspace.figure(number) / "figure.yaml"
-    figure = load_yaml(path, HeadroomFigure)
-    if figure.figure != number:
-        raise HarnessError(f"{path}: field 'figure' is '{figure.figure}'; it must equal its folder's '{number}'")
+    figure = load_declared(number, HeadroomFigure, workspace)
     for model in figure.models:
         find_model(model)
     return figure

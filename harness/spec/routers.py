@@ -8,7 +8,8 @@ from typing import Annotated, Any, Self
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
-Whole = Annotated[int, Field(ge=1)]
+from harness.spec.fields import Whole
+
 Share = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
 
 

@@ -3,27 +3,23 @@
 import math
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import BaseModel, Field, field_validator, model_validator
 
-from harness.errors import HarnessError
 from harness.record.load import MAX_TOKENS, LoadParameters
+from harness.spec.fields import FROZEN, TYPED, Device, Seconds, Whole
 from harness.spec.models import find_model
-from harness.spec.routers import Routers, Share, Whole
-from harness.spec.yamlfile import load_yaml
+from harness.spec.routers import Routers, Share
+from harness.spec.study_figure import StudyFigure, load_declared
 from harness.workspace import Workspace
 
-_FROZEN = ConfigDict(extra="forbid", frozen=True)
-_TYPED = ConfigDict(extra="forbid", frozen=True, strict=True)  # what ``--set`` reaches: true is no number
-Seconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 Output = Annotated[int, Field(ge=1, le=MAX_TOKENS)]
 Strategy = Literal["power-of-two", "prefix", "exact", "session", "round-robin", "random"]
-Device = Literal["cpu", "cuda"]
 
 
 class Load(BaseModel):
     """What is sent; meanings: ``harness/record/load.py``. What ``python3 harness load`` refuses is refused here."""
 
-    model_config = _TYPED
+    model_config = TYPED
     max_conversations: Whole
     num_prompts: Whole
     min_messages: Whole
@@ -61,7 +57,7 @@ class Load(BaseModel):
 class Replica(BaseModel):
     """Engine arguments of a replica, under vLLM's names; ``num_blocks`` null: as many as fit."""
 
-    model_config = _TYPED
+    model_config = TYPED
     dtype: str
     enforce_eager: bool
     block_size: Whole
@@ -90,7 +86,7 @@ class Replica(BaseModel):
 class Setting(BaseModel):
     """What is deployed and sent on one kind of device."""
 
-    model_config = _TYPED
+    model_config = TYPED
     model: str
     replicas: Whole
     repeats: Whole
@@ -104,7 +100,7 @@ class Setting(BaseModel):
 class Smoke(BaseModel):
     """What a smoke runs instead."""
 
-    model_config = _FROZEN
+    model_config = FROZEN
     strategies: tuple[Strategy, ...] = Field(min_length=1)
     repeats: Whole
     num_prompts: Whole
@@ -113,7 +109,7 @@ class Smoke(BaseModel):
 class Mooncake(BaseModel):
     """Mooncake's trace over replicas without a model."""
 
-    model_config = _FROZEN
+    model_config = FROZEN
     replicas: tuple[Whole, ...]
     seeds: Whole
     block_size: Whole
@@ -124,7 +120,7 @@ class Mooncake(BaseModel):
 class Simulated(BaseModel):
     """The same routers over replicas without a model; ``seeds``: of a router, over which its hit rate is averaged."""
 
-    model_config = _FROZEN
+    model_config = FROZEN
     seeds: Whole
     mooncake: Mooncake
 
@@ -132,18 +128,15 @@ class Simulated(BaseModel):
 class Limits(BaseModel):
     """How long a step may take: until queries are answered, one load, stopping."""
 
-    model_config = _FROZEN
+    model_config = FROZEN
     ready: Seconds
     phase: Seconds
     stop: Seconds
 
 
-class RoutingFigure(BaseModel):
+class RoutingFigure(StudyFigure):
     """The whole declaration."""
 
-    model_config = _FROZEN
-    figure: str
-    question: str
     study: Literal["prefix_routing"]
     engines: dict[Device, str]  # pins
     port: int = Field(ge=1, le=65_535)
@@ -152,7 +145,6 @@ class RoutingFigure(BaseModel):
     cpu: Setting
     smoke: Smoke
     simulated: Simulated
-    slots: tuple[str, ...] = Field(min_length=1, max_length=1)
     timeout_s: Limits
 
     @property
@@ -171,10 +163,7 @@ def load_routing(number: str, workspace: Workspace) -> RoutingFigure:
     Raises:
         HarnessError: it is absent, has a bad field, or names a model that models.yaml does not have.
     """
-    path = workspace.figure(number) / "figure.yaml"
-    figure = load_yaml(path, RoutingFigure)
-    if figure.figure != number:
-        raise HarnessError(f"{path}: field 'figure' is '{figure.figure}'; it must equal its folder's '{number}'")
+    figure = load_declared(number, RoutingFigure, workspace)
     for setting in (figure.cpu, figure.cuda):
         find_model(setting.model)
     return figure

@@ -1,23 +1,21 @@
 """The declaration of the prefix-sharing study's figure: ``figures/figure-sharing/figure.yaml``."""
 
-from typing import Annotated, Literal
+from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, Field, model_validator
 
-from harness.errors import HarnessError
 from harness.record.replay import StepTime
-from harness.spec.yamlfile import load_yaml
+from harness.spec.fields import FROZEN, Whole
+from harness.spec.study_figure import StudyFigure, load_declared
 from harness.workspace import Workspace
 
-Whole = Annotated[int, Field(ge=1)]
 Policy = Literal["lru", "fifo", "lfu", "oracle"]
-_FROZEN = ConfigDict(extra="forbid", frozen=True)
 
 
 class Dialogues(BaseModel):
     """Dialogues that are replayed turn by turn: generated ones, or somebody's (``--data``)."""
 
-    model_config = _FROZEN
+    model_config = FROZEN
     conversations: Whole
     seeds: tuple[int, ...] = Field(min_length=1)  # one workload for each: what repeats are over
     arrival_rate: float = Field(gt=0, allow_inf_nan=False)  # dialogues that begin per second
@@ -30,7 +28,7 @@ class Dialogues(BaseModel):
 class Mooncake(BaseModel):
     """Mooncake's published trace, whose requests are known by hashes of 512 tokens: finer blocks would tell no more."""
 
-    model_config = _FROZEN
+    model_config = FROZEN
     block_size: Whole
     policies: tuple[Policy, ...] = Field(min_length=1)
     cache_blocks: tuple[Whole, ...] = Field(min_length=1)
@@ -40,23 +38,19 @@ class Mooncake(BaseModel):
 class Grid(BaseModel):
     """What is replayed."""
 
-    model_config = _FROZEN
+    model_config = FROZEN
     dialogues: Dialogues
     mooncake: Mooncake
 
 
-class SharingFigure(BaseModel):
+class SharingFigure(StudyFigure):
     """What the figure replays and with which engine's block manager; ``smoke`` replaces ``full`` in a smoke."""
 
-    model_config = _FROZEN
-    figure: str
-    question: str
     study: Literal["prefix_sharing"]
     engine: str  # pin
     step_time: dict[str, float]  # the virtual clock's model, as harness/record/replay.py has it
     full: Grid
     smoke: Grid
-    slots: tuple[str, ...] = Field(min_length=1, max_length=1)
     timeout_s: float = Field(gt=0, allow_inf_nan=False)  # of one worker
 
     @property
@@ -83,8 +77,4 @@ def load_sharing(number: str, workspace: Workspace) -> SharingFigure:
     Raises:
         HarnessError: it is absent, or has a bad field.
     """
-    path = workspace.figure(number) / "figure.yaml"
-    figure = load_yaml(path, SharingFigure)
-    if figure.figure != number:
-        raise HarnessError(f"{path}: field 'figure' is '{figure.figure}'; it must equal its folder's '{number}'")
-    return figure
+    return load_declared(number, SharingFigure, workspace)
