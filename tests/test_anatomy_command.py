@@ -45,7 +45,7 @@ def test_each_feature_case_is_planned_once_a_call_also_where_its_model_cannot_be
     monkeypatch.setattr(anatomy_command, "measuring", lambda *_: contextlib.nullcontext())
     monkeypatch.setattr(anatomy_command, "make_missing", lambda _: ["no server"])
     monkeypatch.setattr(anatomy_command, "make_features", lambda *_: [])
-    for name in ("collect", "plot"):
+    for name in ("collect", "draw_and_print"):
         monkeypatch.setattr(anatomy_command, name, lambda *_: None)
     with pytest.raises(MeasurementFailed, match="no server"):
         run_anatomy(CALL, Workspace())

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness import routing_asked, routing_command
+from harness import routing_asked, routing_command, study_ending
 from harness.errors import HarnessError, MeasurementFailed
 from harness.routing_asked import Asked
 from harness.routing_collect import collect
@@ -48,8 +48,9 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Workspace:
     folder.mkdir(parents=True)
     shutil.copy(Workspace().figure("routing") / "figure.yaml", folder)
     monkeypatch.setattr(routing_asked, "visible_gpus", list)
-    for name in ("refuse_taken_port", "_check_memory", "plot", "collect"):
+    for name in ("refuse_taken_port", "_check_memory", "collect"):
         monkeypatch.setattr(routing_command, name, lambda *_: None)
+    monkeypatch.setattr(study_ending, "plot", lambda *_: None)
     monkeypatch.setattr(routing_command, "measuring", lambda *_: contextlib.nullcontext())
     monkeypatch.setattr(routing_command, "simulated_rows", lambda *_: [])
     monkeypatch.setattr(routing_command, "make_load", lambda *_: made(700))
@@ -76,7 +77,7 @@ def test_the_last_line_holds_the_result_and_every_run_that_failed(
 ):
     made_slot(place.figure("routing") / "node0", Made(labels=("default",)))
     fails(monkeypatch, 2)
-    with pytest.raises(MeasurementFailed, match=r"^power-of-two failed in load: 9 requests") as end:
+    with pytest.raises(MeasurementFailed, match=r"^prefix failed in load: 9 requests") as end:
         run_routing(StudyCall("routing", as_json=True), place)
     assert end.value.exit_code == 1
     (line,) = capsys.readouterr().out.splitlines()
