@@ -92,7 +92,7 @@ class FakeEngine:
 
     def session(self, iterations: int, case: Case | None = None, again: bool = False) -> CaseSession:
         """The case's session, as the figure command opens it."""
-        return open_session(case or self.case(), self.workspace, "node-test", iterations, again)
+        return open_session(case or self.case(), self.workspace, NODE, iterations, again)
 
     def measure(self, *sessions: CaseSession) -> list[Run]:
         """Measure what is missing in ``sessions``; returns the runs made."""
