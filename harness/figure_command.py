@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 from packaging.version import Version
 
@@ -25,10 +26,9 @@ from harness.figure_plan import plan
 from harness.figure_problems import for_each, raise_last
 from harness.measure.case import Options, make_case
 from harness.measure.conditions import measuring
-from harness.measure.model_place import model_place
 from harness.measure.one_run import Case
 from harness.measure.session import CaseSession, open_session
-from harness.progress import console, lost_run, measure_missing, say, why_missing
+from harness.progress import console, measure_missing, say, why_incomplete
 from harness.record.collect import CaseRuns, Gap, collect, failed_starts
 from harness.record.slotcheck import SlotError
 from harness.show.claims_print import print_claims
@@ -110,13 +110,12 @@ def measure_asked(
     check_places(asked, str(node["id"]), node, workspace)
     engines, gaps = set_up_all(asked, workspace)
     problems: list[HarnessError] = [MeasurementFailed(f"no engine {gap.engine}: {gap.reason}") for gap in gaps]
-    per_figure = open_sessions(asked, engines, options, str(node["id"]), workspace)
+    per_figure = open_sessions(asked, engines, options, node, workspace)
     sessions = {name: session for found in per_figure.values() for name, session in found.items()}
     for session in sessions.values():
         session.case = replace(session.case, around=replace(session.case.around, together=together))
-    places = [session.case.around.model for session in sessions.values()]
     begun = time.monotonic()
-    with probe_files({model_place(place).disk for place in places if place}):
+    with probe_files():
         runs = measure_missing(list(sessions.values()), node)
     if budgeted:
         print_outcome(budgeted, runs, time.monotonic() - begun, console)
@@ -124,10 +123,8 @@ def measure_asked(
     problems += for_each(
         measured, lambda each: collect_slot(each, list(per_figure[each.number].values()), workspace, gaps)
     )
-    lost = [(session, run) for session in sessions.values() if (run := lost_run(session, runs))]
-    return Measured(
-        problems, [MeasurementFailed(why_missing(run, session, workspace.root)) for session, run in lost[:1]]
-    )
+    lost = [why for session in sessions.values() if (why := why_incomplete(session, runs, workspace.root))]
+    return Measured(problems, [MeasurementFailed(why) for why in lost])
 
 
 def cut_to_budget(asked: list[Asked], options: Options, budget_s: float, workspace: Workspace) -> Budgeted:
@@ -178,7 +175,7 @@ def set_up_all(asked: list[Asked], workspace: Workspace) -> tuple[dict[str, Engi
 
 
 def open_sessions(
-    asked: list[Asked], engines: dict[str, Engine], options: Options, node_id: str, workspace: Workspace
+    asked: list[Asked], engines: dict[str, Engine], options: Options, node: dict[str, Any], workspace: Workspace
 ) -> dict[str, dict[str, CaseSession]]:
     """Sessions of each figure's cases: figure → case's name → session. Figures that ask for the same case share it."""
     sessions: dict[str, CaseSession] = {}
@@ -189,7 +186,7 @@ def open_sessions(
             if case.name not in sessions:
                 kept = point in each.kept
                 iterations = 0 if kept else options.iterations_of(each.figure)
-                sessions[case.name] = open_session(case, workspace, node_id, iterations, options.again and not kept)
+                sessions[case.name] = open_session(case, workspace, node, iterations, options.again and not kept)
             found.setdefault(each.number, {})[case.name] = sessions[case.name]
     return found
 
@@ -210,9 +207,11 @@ def collect_slot(asked: Asked, sessions: list[CaseSession], workspace: Workspace
     """Export the sessions to the figure's slot."""
     cases = []
     for session in sessions:
-        shown = session.store.newest_usable_session() or session.session
+        # 0 is wanted of a case that is only kept: any start will do.
+        shown = session.store.newest_usable_session(max(session.iterations, 1)) or session.session
         if shown != session.session:
-            console.print(f"{session.case.name}: session {session.session} has no usable run; the figure shows {shown}")
+            lacks = f"{session.counted()} of {session.iterations} runs count"
+            console.print(f"{session.case.name}: of session {session.session} {lacks}; the figure shows {shown}")
         cases.append(CaseRuns(session.case.name, session.store, shown))
     if asked.figure.engines == "all":
         gaps = [*gaps, *failed_starts(cases)]

@@ -1,10 +1,10 @@
-"""Whether results can be written, and whether a slot is this node's to write: looked at before anything is measured."""
+"""Whether results can be written, and whether a slot is this node's to write: looked at before anything starts."""
 
 from pathlib import Path
 
 from harness.errors import HarnessError
 from harness.figure_cases import Asked
-from harness.measure.conditions import check_writable
+from harness.measure.conditions import check_temporary_folder, check_writable
 from harness.record.agreement import same_identity
 from harness.record.slot import find_slots, read_slot, refuse_other_owner
 from harness.record.slotcheck import SlotError
@@ -12,14 +12,15 @@ from harness.workspace import Workspace
 
 
 def check_places(asked: list[Asked], node_id: str, node: dict[str, object], workspace: Workspace) -> None:
-    """Make sure that results can be written, and that each slot is this node's to write.
+    """Make sure that results can be written, engines started, and that each slot is this node's to write.
 
     Raises:
-        HarnessError: a slot of another node is in the way, is there under another name too, or cannot be read; or the
-        other slot is of the very same GPU or CPU set.
+        HarnessError: a slot of another node is in the way, is there under another name too, or cannot be read; the
+        other slot is of the very same GPU or CPU set; or TMPDIR is too long for sockets.
     """
     folders = [workspace.figure(each.number) for each in asked if each.shown]
     check_writable((workspace.runs, workspace.caches, *folders))
+    check_temporary_folder()
     for each in (each for each in asked if each.shown):
         folder = workspace.figure(each.number)
         try:

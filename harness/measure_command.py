@@ -14,11 +14,11 @@ from harness.compare_command import Compared, compared, parse_gate
 from harness.door import json_errors
 from harness.errors import HarnessError, MeasurementFailed
 from harness.measure.address import address_of_url
-from harness.measure.conditions import check_writable, measuring
+from harness.measure.conditions import check_temporary_folder, check_writable, measuring
 from harness.measure.one_run import Case
 from harness.measure.own_case import Wanted, own_case, split_command
 from harness.measure.session import CaseSession, continues_pair, open_session
-from harness.progress import console, lost_run, measure_missing, why_missing
+from harness.progress import console, lost_run, measure_missing, why_incomplete
 from harness.record.plain import printable
 from harness.record.run import Run
 from harness.show import own_start
@@ -90,11 +90,12 @@ def _compare(sessions: list[CaseSession], plan: Plan, workspace: Workspace) -> C
 
 def _open(cases: list[Case], plan: Plan, workspace: Workspace) -> tuple[list[CaseSession], dict[str, object]]:
     check_writable((workspace.runs, workspace.caches))
+    check_temporary_folder()
     node = this_node(workspace.runs)
-    sessions = [open_session(case, workspace, str(node["id"]), plan.iterations, plan.again) for case in cases]
+    sessions = [open_session(case, workspace, node, plan.iterations, plan.again) for case in cases]
     if len(cases) > 1 and not plan.again and not continues_pair(sessions):
         # Runs of another day cannot be paired with today's.
-        sessions = [open_session(case, workspace, str(node["id"]), plan.iterations, True) for case in cases]
+        sessions = [open_session(case, workspace, node, plan.iterations, True) for case in cases]
     return sessions, node
 
 
@@ -169,20 +170,19 @@ def _run_facts(run: Run) -> dict[str, Any]:
         "unattributed_s": run.unattributed_s,
         "failed_in": run.failed_in,
         "failed_process": run.failed_process,
-        "reason": run.reason,
+        "reason": run.reason or run.doubt,
+        "marks": run.marks,
     }
 
 
 def _problem(session: CaseSession, made: list[Run], workspace: Workspace) -> str | None:
     """What keeps the session from being complete, after the log's end was shown; None if nothing does."""
     run = lost_run(session, made)
-    if run is None:
-        return None
-    if run.status != "ok":
+    if run is not None and run.status != "ok":
         console.print(f"the log of {session.case.label} {run.run_id} ends so:")
         for line in run.log_tail:
             console.print(f"  {printable(line, 500)}", soft_wrap=True)
-    return why_missing(run, session, workspace.root)
+    return why_incomplete(session, made, workspace.root)
 
 
 def _tables(as_json: bool) -> Console:

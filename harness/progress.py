@@ -22,6 +22,10 @@ def say(text: str) -> None:
 
 def measure_missing(sessions: list[CaseSession], node: dict[str, object]) -> list[Run]:
     """Make the missing runs; returns them, failed ones too."""
+    for session in sessions:
+        if session.changed:
+            said = f"{session.case.name}: {session.changed}; its stored runs are not continued"
+            say(f"{said}, a new session ({session.session}) is measured")
     total = sum(len(session.missing()) for session in sessions)
     if total == 0:
         console.print(f"Nothing to measure: every run is stored{_since(sessions)} (--again measures a new session)")
@@ -59,11 +63,10 @@ def _report(session: CaseSession, run: Run, elapsed_s: float) -> str:
     head = f"{session.case.label} {run.run_id} ({run.kind}): "
     if run.ready_s is None:
         return f"{head}{failure(run)}"
-    doubt = next((part["reason"] for part in run.certificate.values() if not part["holds"]), None)
     return (
         f"{head}ready after {run.ready_s:.2f} s, {run.unattributed_s or 0:.3f} s unattributed "
         f"({elapsed_s:.0f} s in all)"
-        + (f"; does not count: {doubt}" if doubt else "")
+        + (f"; does not count: {run.doubt}" if run.doubt else "")
         + (f"; marked: {'; '.join(run.marks)}" if run.marks else "")
     )
 
@@ -79,17 +82,23 @@ def failure(run: Run) -> str:
 
 
 def lost_run(session: CaseSession, made: list[Run]) -> Run | None:
-    """The last of the runs just made that keeps the session from being complete; one that was replaced does not."""
+    """The last of the runs just made that does not count and has not been replaced; None if there is none."""
     lost = [run for run in made if run.case == session.case.definition and not run.counts]
     return lost[-1] if lost and session.missing() else None
 
 
-def why_missing(run: Run, session: CaseSession, root: Path) -> str:
-    """One line for people: why ``run`` does not count, and where to look."""
-    if run.status == "ok":
-        doubt = next(part["reason"] for part in run.certificate.values() if not part["holds"])
-        what = f"does not count: {doubt}"
+def why_incomplete(session: CaseSession, made: list[Run], root: Path) -> str | None:
+    """One line for people: what keeps the session from being complete, and where to look; None: it is complete."""
+    if not session.missing():
+        return None
+    run = lost_run(session, made)
+    if run is None:
+        asked = f"{session.counted()} of {session.iterations} measured runs of session {session.session}"
+        what = f"{session.case.name}: {asked} count, and this call's attempts are used up"
+    elif run.status == "ok":
+        what = f"run {run.run_id} of {session.case.name} does not count: {run.doubt}"
     else:
         log = session.store.run_folder(run.session, run.run) / "engine.log"
-        what = f"{failure(run)}; log: {log.relative_to(root) if log.is_relative_to(root) else log}"
-    return f"run {run.run_id} of {session.case.name} {what}; repeat the command to measure what is missing"
+        where = log.relative_to(root) if log.is_relative_to(root) else log
+        what = f"run {run.run_id} of {session.case.name} {failure(run)}; log: {where}"
+    return f"{what}; repeat the command to measure what is missing"

@@ -111,11 +111,13 @@ def test_a_model_that_fails_is_named_with_its_own_log_after_the_rest_was_drawn(f
     assert (outcomes["ok"], outcomes["failed"]) == (4, 1)
 
 
-def test_of_two_models_that_fail_the_first_is_named_with_its_own_run(fake: FakeEngine) -> None:
+def test_of_two_models_that_fail_both_are_named_with_their_own_runs(fake: FakeEngine) -> None:
     fake.behave("crash", "ok", "crash")
     done = figure(fake, "--models", "tiny,small")
     assert done.code == 1
-    assert done.err.splitlines()[-1].startswith("error: run s1/warmup-0 of tiny_fake_compiled-")
+    first, second = done.err.splitlines()[-2:]
+    assert first.startswith("error: run s1/warmup-0 of tiny_fake_compiled-")
+    assert second.startswith("error: run s1/1 of small_fake_compiled-")
     assert runs(fake) == ["small/1", "small/warmup-0", "tiny/warmup-0"]
 
 

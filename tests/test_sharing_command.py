@@ -12,8 +12,8 @@ import pytest
 from harness import cli, cli_figure, sharing_command
 from harness.engine.environment import Engine
 from harness.errors import HarnessError
+from harness.measure import filling
 from harness.measure import replay as measured
-from harness.measure import replay_batch
 from harness.record.atomic import write_json
 from harness.record.replay import Parameters, StepTime, read_facts
 from harness.record.replay_making import Making
@@ -154,10 +154,9 @@ def test_a_worker_that_dies_loses_only_the_replay_in_progress(fake: Fake) -> Non
 
 def test_what_a_killed_harness_had_not_put_in_place_is_found(fake: Fake, monkeypatch: pytest.MonkeyPatch) -> None:
     with monkeypatch.context() as patched:  # as if it had been killed before
-        patched.setattr(measured, "put_in_place", lambda *_: [])
-        patched.setattr(replay_batch, "put_in_place", lambda *_: [])
+        patched.setattr(filling, "_put_in_place", lambda _: ([], None))
         patched.setattr(Making, "discard", lambda _: None)
-        patched.setattr(measured, "harness_facts", lambda: {"version": "of the killed call"})
+        patched.setattr(filling, "harness_facts", lambda: {"version": "of the killed call"})
         fake.call("--smoke")
     assert fake.stored == []
     replays = fake.replays

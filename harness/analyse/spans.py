@@ -5,6 +5,7 @@ A span file is written by the tracer (patches/tracer): a header line, then span 
 """
 
 import os
+import re
 from bisect import bisect_left
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -23,6 +24,7 @@ MAX_FILES = 4096
 MAX_FILE_BYTES = 64 << 20
 MAX_BYTES = 128 << 20
 MAX_STACKED = 20_000_000  # spans of the main thread, each counted with those around it: what its slices take
+_FILE = re.compile(r"([A-Za-z0-9_-]{1,64}?)-(\d{1,10})(?:-[2-4])?\.jsonl")  # role, pid; -2: what replaced its program
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,24 +157,41 @@ def _stacked(process: Process) -> int:
 
 
 def read_processes(folder: Path) -> list[Process]:
-    """Every process of one start, by start time. An empty file is a process killed before it could write its header.
+    """Every process of one start that wrote something, by start time; the others: ``unwritten``.
 
     Raises:
         SpanFileError: a file that has content but no header, or files too large or too many to be a start's.
     """
+    sizes = _sizes(folder)
+    if len(sizes) > MAX_FILES or sum(sizes.values()) > MAX_BYTES:
+        raise SpanFileError(
+            f"{len(sizes)} span files of {sum(sizes.values())} bytes; a start has at most {MAX_FILES} of {MAX_BYTES}"
+        )
+    files = [path for path, size in sizes.items() if size > 0]
+    return _joined(sorted(map(read_process, files), key=lambda p: (p.traced_ns, p.pid)))
+
+
+def unwritten(folder: Path) -> dict[int, str]:
+    """Processes of one start whose span file is empty, pid → role, by the file's name.
+
+    Such a process was killed before it could write the header, or the disk was full: then it went on without a trace.
+
+    Raises:
+        SpanFileError: the folder is not readable.
+    """
+    names = [_FILE.fullmatch(path.name) for path, size in _sizes(folder).items() if size == 0]
+    return {int(name[2]): name[1] for name in names if name}
+
+
+def _sizes(folder: Path) -> dict[Path, int]:
+    """Span files and their bytes; none where there is no folder. Raises SpanFileError."""
     try:
         found = [entry for entry in os.scandir(folder) if entry.name.endswith(".jsonl")]
+        return {Path(entry.path): entry.stat(follow_symlinks=False).st_size for entry in found}
     except FileNotFoundError:
-        return []
+        return {}
     except OSError as error:
         raise SpanFileError(f"the folder of span files is not readable ({error.strerror})") from None
-    sizes = [entry.stat(follow_symlinks=False).st_size for entry in found]
-    if len(found) > MAX_FILES or sum(sizes) > MAX_BYTES:
-        raise SpanFileError(
-            f"{len(found)} span files of {sum(sizes)} bytes; a start has at most {MAX_FILES} of {MAX_BYTES}"
-        )
-    files = [Path(entry.path) for entry, size in zip(found, sizes, strict=True) if size > 0]
-    return _joined(sorted(map(read_process, files), key=lambda p: (p.traced_ns, p.pid)))
 
 
 def _joined(processes: list[Process]) -> list[Process]:

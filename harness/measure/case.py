@@ -8,15 +8,15 @@ from experiments.cold_start import study
 from harness.engine.environment import Engine
 from harness.engine.model_store import ModelFiles
 from harness.engine.patch_set import patches_sha256
-from harness.measure.address import Address, free_port
 from harness.measure.inherited import defining, inherited
 from harness.measure.one_run import Case
 from harness.measure.preparation import Surroundings
-from harness.measure.start import OfflineStart, ServerStart, Start
+from harness.measure.start import OfflineStart, Start, StudyServer
 from harness.record.slotfacts import gpus_asked_for
 from harness.record.store import case_id
 from harness.spec.arguments import spelt
 from harness.spec.figure import Figure, Mode
+from harness.spec.hooks import load_hooks
 from harness.spec.pin import Pin
 from harness.spec.state import StartState
 
@@ -105,6 +105,7 @@ def make_case(
         timeout_s=figure.timeout_s,
         state=setting.state,
         traced=pin.traced,
+        untimed_hooks=load_hooks(pin.hooks).untimed if pin.traced else frozenset(),
         around=Surroundings(
             place,
             engine.library_folders,
@@ -153,11 +154,8 @@ def samples_of(figure: Figure, pin: Pin) -> tuple[str, ...]:
 
 def _start(model: Path, engine: Engine, setting: Setting) -> Start:
     arguments = spelt(setting.parameters, engine.pin.spells)
-    if setting.mode == "offline":
-        return OfflineStart(engine.python, model, arguments, setting.eager)
-    address = Address(port=free_port())
-    command = study.server_command(engine.python, model, arguments, setting.eager, address.port)
-    return ServerStart(tuple(command), address, prompt=study.PROMPT)
+    kind = OfflineStart if setting.mode == "offline" else StudyServer
+    return kind(engine.python, model, arguments, setting.eager)
 
 
 def figure_environment(pin: Pin) -> dict[str, str]:

@@ -1,11 +1,16 @@
 """Why a start failed: which phase of which process was worked on, who ended without a word, and what the log says."""
 
 import re
+from pathlib import Path
 
 from harness.analyse.partition import ENGINE_ROLES
 from harness.analyse.refusal import WRAPPERS
 from harness.analyse.spans import Process
 from harness.engine.process_tree import Exit
+from harness.engine.study_worker import last_words
+from harness.record.bounded import UnreadableError
+from harness.record.logtext import read_log
+from harness.record.plain import printable
 
 ENGINE_PROCESSES = ("main", "engine", "worker")  # each disarms when it is ready
 
@@ -62,3 +67,12 @@ def last_error(log: str) -> str | None:
         code = said.startswith("  ")
     causes = [head for head in exceptions if not any(words in head for words in WRAPPERS)]
     return next(reversed(causes or exceptions), None)
+
+
+def said_last(log: Path, characters: int) -> str:
+    """Why a server or driver ended, by its log, which may be of any size: its last error, else its last line."""
+    try:
+        text = read_log(log).text
+    except (OSError, UnreadableError) as error:
+        return printable(f"its log cannot be read: {error}", characters)
+    return printable(last_error(text) or last_words(text), characters)

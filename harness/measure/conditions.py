@@ -4,6 +4,7 @@ import errno
 import os
 import shutil
 import signal
+import tempfile
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,6 +15,8 @@ from harness.measure.lock import only_measurement
 
 # One session writes its caches (160 MB with the precompiled header) and a few MB per run.
 NEEDED_BYTES = 512 << 20
+# A socket's path has 107 bytes at most: a start's own folder takes 19 of them, vLLM's name of a socket 37.
+_LONGEST_FOLDER = 107 - 19 - 37
 
 
 @contextmanager
@@ -25,6 +28,17 @@ def measuring(root: Path, what: str) -> Iterator[None]:
     """
     with only_measurement(root, what), ended_by_signals():
         yield
+
+
+def check_temporary_folder() -> None:
+    """Make sure that sockets can lie below TMPDIR: vLLM's are made there, in a start's own folder.
+
+    Raises:
+        HarnessError: its path is too long.
+    """
+    folder = Path(tempfile.gettempdir())
+    if len(os.fsencode(folder)) > _LONGEST_FOLDER:
+        raise HarnessError(f"{folder}: too long a path for sockets; set TMPDIR to a shorter one, such as /tmp")
 
 
 def check_writable(folders: Iterable[Path]) -> None:

@@ -19,13 +19,13 @@ import psutil
 
 from harness.engine.environment import Engine
 from harness.engine.process_tree import Tree, process_tree
-from harness.engine.study_worker import last_words, run_worker
+from harness.engine.study_worker import run_worker
 from harness.errors import HarnessError, MeasurementFailed
 from harness.measure.address import Address
+from harness.measure.cause import said_last
 from harness.measure.inherited import inherited
 from harness.measure.waiting import wait_for
 from harness.record.atomic import write_json
-from harness.record.plain import printable
 from harness.state.shared_memory import inventory, remove_unused
 from harness.workspace import ROOT
 
@@ -33,7 +33,7 @@ WORKER = "experiments.prefix_routing.worker_deploy"
 _UNDEPLOY = "experiments.prefix_routing.worker_undeploy"
 _LEAVE_S = 120.0
 _JOINING = ("RAY_AUTH_", "RAY_TLS_", "RAY_USE_TLS")  # how variables begin that a client of somebody's Ray needs
-_SHOWN = 300  # characters of what a driver said last
+_SHOWN = 300  # characters of why a driver ended
 
 
 @dataclass(frozen=True)
@@ -193,6 +193,5 @@ def _leave(engine: Engine, asked: Path, done: Path, environment: Mapping[str, st
 
 
 def _why(tree: Tree, files: Files, ready_s: float) -> str:
-    last = printable(last_words(files.stderr.read_text(encoding="utf-8", errors="replace")), _SHOWN)
     what = f"no query was answered within {ready_s:.0f} s" if tree.running else "the driver ended"
-    return f"{what}: {last}"
+    return f"{what}: {said_last(files.stderr, _SHOWN)}"

@@ -10,6 +10,7 @@ from filelock import FileLock, Timeout
 
 from harness.engine.guardian import wait_for_guardians
 from harness.errors import HarnessError
+from harness.record.atomic import write_json
 
 AFTERMATH_S = 15.0  # what a killed harness left running is ended sooner: a guardian's own grace is 5 s
 
@@ -41,7 +42,7 @@ def only_measurement(root: Path, what: str) -> Iterator[None]:
                 f"the engine of a killed measurement (pid {killed}) is still running; end it, then repeat"
             )
     try:
-        holder.write_text(json.dumps({"pid": os.getpid(), "what": what}), encoding="utf-8")
+        write_json(holder, {"pid": os.getpid(), "what": what})  # whole or not: a killed one's guardian is waited for
         yield
     finally:
         holder.unlink(missing_ok=True)
@@ -51,7 +52,7 @@ def only_measurement(root: Path, what: str) -> Iterator[None]:
 def note_members(root: Path, pids: list[int]) -> None:
     """The lock's holder lets these processes measure for it: should all be killed, their engines are waited for."""
     holder = root / ".harness.lock.json"
-    holder.write_text(json.dumps({**_holder(holder), "members": pids}), encoding="utf-8")
+    write_json(holder, {**_holder(holder), "members": pids})
 
 
 def _pids(holder: dict[str, object]) -> list[int]:

@@ -1,5 +1,6 @@
 """One run: prepare the state → start the engine traced → wait until it is ready → end it → record."""
 
+import errno
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
@@ -25,7 +26,10 @@ from harness.spec.state import StartState
 from harness.state.sandbox import Sandbox
 
 # Of an outcome: they stand elsewhere.
-_NOT_OF_RUN = ("gc_s", "trace_certificate", "cache_lines", "load_read_bytes", "timeline", "parts", "gpu_samples")
+_NOT_OF_RUN = (
+    *("gc_s", "trace_certificate", "trace_marks", "cache_lines", "load_read_bytes", "timeline", "parts", "gpu_samples"),
+)
+_NOT_WRITTEN = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EFBIG)  # errors that reading does not have
 PREPARATION = "preparation"  # where a run failed that was not started: its state could not be brought about
 
 
@@ -45,6 +49,7 @@ class Case:
     state: StartState = field(default_factory=StartState)  # that a measured start begins from
     around: Surroundings = field(default_factory=lambda: Surroundings(None, ()))
     traced: bool = True
+    untimed_hooks: frozenset[str] = frozenset()  # should one of these fail, every phase still has its seconds
     secrets: frozenset[str] = frozenset()  # texts that must not stay in log or record
     samples: tuple[str, ...] = ()  # what is sampled while it starts: "cores", "gpu"
 
@@ -68,7 +73,8 @@ def execute(case: Case, kind: str, place: Place, announce: Callable[[str], None]
     """Run ``case`` once and store the record, whatever happens to the engine.
 
     Raises:
-        HarnessError: the record or the caches cannot be written (a full disk); this run is lost, no other.
+        HarnessError: the record or the caches cannot be written (a full disk): this run is lost, no other. Or the run
+            is stored, but not what it left in its caches.
     """
     store, sandbox = place.store, place.sandbox
     with _this_run_at_most(store):
@@ -114,9 +120,16 @@ def execute(case: Case, kind: str, place: Place, announce: Callable[[str], None]
             **{name: value for name, value in vars(outcome).items() if name not in _NOT_OF_RUN},
         )
         store.close_run(folder, run)
-        if kind == "warmup" and run.counts and case.state.compile_cache != "keep":
+    if kind == "warmup" and run.counts and case.state.compile_cache != "keep":
+        try:
             sandbox.keep_as_warm_up()
-        return run
+        except OSError as error:
+            what = f"the caches of warm-up {run.run_id} cannot be kept ({error.strerror or error})"
+            raise HarnessError(
+                f"{error.filename or sandbox.folder}: {what}; its run is stored; mend it and repeat the command, "
+                "which makes the warm-up again"
+            ) from error
+    return run
 
 
 def _resources(ended: Exit | None, outcome: Outcome) -> dict[str, Any]:
@@ -126,12 +139,13 @@ def _resources(ended: Exit | None, outcome: Outcome) -> dict[str, Any]:
 
 @contextmanager
 def _this_run_at_most(store: CaseStore) -> Iterator[None]:
-    """What cannot be written costs the run that is made in the block, no other, and leaves nothing of it."""
+    """What cannot be written or read costs the run that is made in the block, no other, and leaves nothing of it."""
     try:
         yield
     except OSError as error:
+        what = "written" if error.errno in _NOT_WRITTEN else "written or read"
         raise HarnessError(
-            f"{error.filename or store.folder}: cannot be written ({error.strerror or error}); this run is lost, "
+            f"{error.filename or store.folder}: cannot be {what} ({error.strerror or error}); this run is lost, "
             "everything measured before is stored; mend it and repeat the command"
         ) from error
     finally:
@@ -156,7 +170,7 @@ def _start(case: Case, sandbox: Sandbox, folder: Path) -> tuple[Exit, Outcome]:
     assert tree.exit is not None
     for written in (log, *spans.glob("*.jsonl")):  # a hook's detail can hold an argument
         redact_file(written, case.secrets)
-    outcome = outcome_of(tree.exit, ready, case.start.awaited, spans, log, case.traced)
+    outcome = outcome_of(tree.exit, ready, case.start.awaited, spans, log, case.traced, case.untimed_hooks)
     if outcome.timeline:
         (folder / TIMELINE.name).write_bytes(table_csv(TIMELINE, map(astuple, outcome.timeline)))
     if outcome.parts:

@@ -18,6 +18,8 @@ from harness.measure.preparation import Surroundings
 from harness.measure.start import ProgramStart, ServerStart, Start
 from harness.record.secrets import redacted_arguments, secret_values
 from harness.record.store import case_id
+from harness.spec.hooks import HookTable, load_hooks
+from harness.spec.pin import load_pin
 from harness.spec.state import Content, StartState
 
 
@@ -44,7 +46,7 @@ def own_case(command: Sequence[str], wanted: Wanted, address: Address | None) ->
     environment = environment_of(python, wanted.environment, on_path=bool(wanted.environment or wanted.python))
     arguments = (str(find_program(command[0], environment["PATH"])), *command[1:])
     installation = installation_of(python)
-    _require_tracer(installation)
+    table = _required_tracer(installation)
     secrets = secret_values(arguments, environment)
     start, mode = _start(arguments, address)
     recorded = declared(environment, secrets)
@@ -79,6 +81,7 @@ def own_case(command: Sequence[str], wanted: Wanted, address: Address | None) ->
         timeout_s=wanted.timeout_s,
         state=state,
         around=Surroundings(folder, (), quiet_wait_s=wanted.quiet_wait_s),
+        untimed_hooks=table.untimed,
         secrets=secrets,
     )
 
@@ -100,11 +103,11 @@ def _state(uncached: bool) -> StartState:
     return StartState(storage="as found", libraries="as found", compile_cache=content, model_info=content)
 
 
-def _require_tracer(installation: Installation) -> None:
-    state = tracer_state(installation)
-    if state == "applied":
-        return
-    tracer, place = installation.tracer, installation.place
+def _required_tracer(installation: Installation) -> HookTable:
+    """The hook table of the tracer that is installed there. Raises HarnessError: there is none, or not all of it."""
+    state, tracer, place = tracer_state(installation), installation.tracer, installation.place
+    if state == "applied" and tracer is not None:
+        return load_hooks(load_pin(tracer.pin).hooks)
     mode = f"--pin {tracer.pin}" if tracer is not None and tracer.mode == "pinned" else "--hooks-only"
     command = f"python3 apply_patches.py {mode} {place.option}"
     what = {"absent": "no tracer", "outdated": "an outdated tracer", "damaged": "a damaged tracer"}[state]

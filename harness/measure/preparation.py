@@ -196,8 +196,8 @@ def evidence(
         certificate["storage"] = storage_certificate(_storage(prepared, reads, prepared.file_system))
     if prepared.libraries is not None:
         certificate["libraries"] = library_certificate(prepared.state.libraries, prepared.libraries)
-    of_gpus = gpu_marks(prepared.gpus, outcome.gpu_samples)
-    return certificate, _noise(prepared, float(resources.get("cpu_s") or 0.0), of_gpus)
+    marks = [*gpu_marks(prepared.gpus, outcome.gpu_samples), *outcome.trace_marks]
+    return certificate, _noise(prepared, float(resources.get("cpu_s") or 0.0), marks)
 
 
 def _storage(prepared: Prepared, reads: Reads, file_system: FileSystem) -> Storage:
@@ -218,7 +218,7 @@ def _storage(prepared: Prepared, reads: Reads, file_system: FileSystem) -> Stora
     )
 
 
-def _noise(prepared: Prepared, tree_cpu_s: float, of_gpus: Sequence[str]) -> dict[str, Any]:
+def _noise(prepared: Prepared, tree_cpu_s: float, more: Sequence[str]) -> dict[str, Any]:
     during = prepared.watch.stop(tree_cpu_s)
     before = prepared.quiet.noise if prepared.quiet else None
     return {
@@ -226,7 +226,7 @@ def _noise(prepared: Prepared, tree_cpu_s: float, of_gpus: Sequence[str]) -> dic
             *([prepared.together] if prepared.together else []),
             *(before.marks if before else ()),
             *during.marks,
-            *of_gpus,
+            *more,
         ],
         "before": before.facts if before else None,
         "waited_s": prepared.quiet.waited_s if prepared.quiet else None,

@@ -9,6 +9,7 @@ import json
 import tempfile
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +17,8 @@ from harness.engine.environment import Engine
 from harness.engine.model_store import ModelFiles
 from harness.engine.study_worker import run_worker
 from harness.errors import HarnessError, MeasurementFailed
+from harness.measure.filling import Filled, fill, put_in_place
 from harness.measure.inherited import inherited
-from harness.measure.provenance import harness_facts, utc_now
 from harness.measure.real_job import RealJob
 from harness.measure.replay import engine_record
 from harness.record.real_point import COUNTED, RealEngine, RealFacts, read_counted, read_real_point
@@ -27,6 +28,7 @@ from harness.record.replay_rows import ReplayError
 from harness.record.replay_store import StoredReplay
 
 WORKER = "experiments.kv_headroom.worker_real_points"
+_WHAT = "a point"
 
 
 @dataclass(frozen=True)
@@ -54,7 +56,7 @@ def missing_points(wanted: Sequence[WantedPoint], model: ModelFiles, engine: Eng
     Raises:
         MeasurementFailed: it contradicts itself (it is named).
     """
-    _put_in_place(wanted, model, engine)
+    put_in_place(_filled(wanted, model, engine), _WHAT)
     return [each for each in wanted if not each.stored.is_there]
 
 
@@ -74,24 +76,16 @@ def make_points(wanted: Sequence[WantedPoint], model: ModelFiles, engine: Engine
     for each in wanted:
         if each.stored.is_there:
             raise HarnessError(f"{each.stored.run} exists already; points are not overwritten")
-    started = utc_now()
     try:
         for each in wanted:
             each.stored.define(each.definition)
-            _making(each).begin(started, harness_facts())
-        try:
-            _run(wanted, model, engine, limit_s)
-        finally:
-            _put_in_place(wanted, model, engine)
+        fill(_filled(wanted, model, engine), lambda: _run(wanted, model, engine, limit_s), _WHAT)
     except ReplayError as error:
         raise HarnessError(str(error)) from None
     except MeasurementFailed as error:
         finished = sum(each.stored.is_there for each in wanted)
         left = len(wanted) - finished
         raise MeasurementFailed(f"{error}; {finished} points of {len(wanted)} are stored, {left} are not") from None
-    finally:
-        for each in wanted:
-            _making(each).discard()
 
 
 def _check_context(engine: RealEngine, model: ModelFiles) -> None:
@@ -132,31 +126,19 @@ def _run(wanted: Sequence[WantedPoint], model: ModelFiles, engine: Engine, limit
             raise MeasurementFailed(str(error)) from None
 
 
-def _put_in_place(wanted: Sequence[WantedPoint], model: ModelFiles, engine: Engine) -> None:
-    """Complete and rename what a worker finished of these, in this call or in one that was killed.
+def _filled(wanted: Sequence[WantedPoint], model: ModelFiles, engine: Engine) -> list[Filled[RealFacts]]:
+    return [Filled(_making(each), partial(_facts, each, model, engine)) for each in wanted]
 
-    Raises:
-        MeasurementFailed: a point contradicts itself (it is named); the others are in place.
-    """
-    problem: ReplayError | None = None
-    for each in wanted:
-        making = _making(each)
-        if not making.is_finished:
-            continue
-        try:
-            counters, seconds = read_counted(making.working)
-            facts = RealFacts(
-                **making.begun(),
-                parameters=each.job.parameters,
-                trace=each.job.trace_record(),
-                model=model.record,
-                engine=engine_record(engine),
-                counters=counters,
-                seconds=seconds,
-            )
-            making.close(facts)
-        except ReplayError as error:
-            making.discard()  # it would be in the way of the next try
-            problem = error
-    if problem:
-        raise MeasurementFailed(f"a point cannot be used: {problem}; it was removed, repeat")
+
+def _facts(wanted: WantedPoint, model: ModelFiles, engine: Engine, making: Making) -> RealFacts:
+    """Of what a worker finished. Raises ReplayError."""
+    counters, seconds = read_counted(making.working)
+    return RealFacts(
+        **making.begun(),
+        parameters=wanted.job.parameters,
+        trace=wanted.job.trace_record(),
+        model=model.record,
+        engine=engine_record(engine),
+        counters=counters,
+        seconds=seconds,
+    )

@@ -8,6 +8,7 @@ worker had finished before it was killed is kept, whoever killed it, and only th
 import json
 import tempfile
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,16 +16,18 @@ from harness.engine.environment import Engine, engine_of
 from harness.engine.patch_set import patches_sha256
 from harness.engine.study_worker import run_worker
 from harness.errors import HarnessError, MeasurementFailed
+from harness.measure.filling import Filled, fill
+from harness.measure.filling import put_in_place as finished
 from harness.measure.inherited import inherited
-from harness.measure.provenance import harness_facts, utc_now
 from harness.measure.replay_job import Job
-from harness.record.replay import ReplayError, ReplayFacts
+from harness.record.replay import ReplayFacts
 from harness.record.replay_making import Making
 from harness.spec.pin import DEFAULT_CPU_PIN, load_pin
 from harness.workspace import Workspace
 
 WORKER = "experiments.model_free.worker_replay"
 VLLM = "0.32.0"  # whose scheduler the worker builds and whose loop it restates
+_WHAT = "a replay"
 TIME_LIMIT_S = 7 * 24 * 3600.0
 
 
@@ -68,40 +71,22 @@ def run_replays(
     for folder in folders:
         if folder.exists():
             raise HarnessError(f"{folder} exists already; replays are not overwritten")
-    started = utc_now()
-    making = [Making(folder) for folder in folders]
-    for each in making:
-        each.begin(started, harness_facts())
-    try:
-        try:
-            _run(jobs, making, engine, limit_s, processes)
-        finally:
-            facts = put_in_place(jobs, folders, engine)
-    finally:
-        for each in making:
-            each.discard()
-    return facts
+    filled = _filled(jobs, folders, engine)
+    return fill(filled, lambda: _run(jobs, [each.making for each in filled], engine, limit_s, processes), _WHAT)
 
 
 def put_in_place(jobs: Sequence[Job], folders: Sequence[Path], engine: Engine) -> list[ReplayFacts]:
-    """Complete and rename what a worker finished of these, in this call or in one that was killed; returns their facts.
+    """Complete and rename what a worker finished of these in a call that was killed; returns their facts.
 
     Raises:
         MeasurementFailed: a replay contradicts itself (it is named); the others are in place.
     """
-    facts: list[ReplayFacts] = []
-    problem: ReplayError | None = None
-    for job, making in zip(jobs, map(Making, folders), strict=True):
-        if making.is_finished:
-            try:
-                facts.append(_facts(job, making, engine))
-                making.close(facts[-1])
-            except ReplayError as error:
-                making.discard()  # it would be in the way of the next try
-                problem = error
-    if problem:
-        raise MeasurementFailed(f"a replay cannot be used: {problem}; it was removed, repeat")
-    return facts
+    return finished(_filled(jobs, folders, engine), _WHAT)
+
+
+def _filled(jobs: Sequence[Job], folders: Sequence[Path], engine: Engine) -> list[Filled[ReplayFacts]]:
+    pairs = zip(jobs, folders, strict=True)
+    return [Filled(Making(folder), partial(_facts, job, engine)) for job, folder in pairs]
 
 
 def _run(jobs: Sequence[Job], making: Sequence[Making], engine: Engine, limit_s: float, processes: int) -> None:
@@ -117,7 +102,7 @@ def _run(jobs: Sequence[Job], making: Sequence[Making], engine: Engine, limit_s:
             raise MeasurementFailed(str(error)) from None
 
 
-def _facts(job: Job, making: Making, engine: Engine) -> ReplayFacts:
+def _facts(job: Job, engine: Engine, making: Making) -> ReplayFacts:
     return ReplayFacts(
         **making.begun(),
         parameters=job.parameters,

@@ -11,11 +11,12 @@ from harness.analyse.partition import Partition, main_process, partition
 from harness.analyse.parts import Part
 from harness.analyse.phases import UNATTRIBUTED, group_seconds
 from harness.analyse.reads import load_read_bytes
-from harness.analyse.spans import Process, SpanFileError, read_processes
+from harness.analyse.spans import Process, SpanFileError, read_processes, unwritten
 from harness.analyse.timeline import Piece, timeline
 from harness.engine.process_tree import Exit
-from harness.measure.cause import ENGINE_PROCESSES, died, last_error, open_phase
+from harness.measure.cause import died, last_error, open_phase
 from harness.measure.start import Ready
+from harness.measure.traced import FAILURES, trace_certificate, trace_marks
 from harness.record.gpu import Sample
 from harness.record.logtext import read_log
 from harness.record.plain import printable
@@ -50,6 +51,7 @@ class Outcome:
     gc_s: float | None = None
     output: dict[str, Any] | None = None
     trace_certificate: dict[str, Any] = field(default_factory=dict)
+    trace_marks: list[str] = field(default_factory=list)
     cache_lines: CacheLines = field(default_factory=lambda: cache_lines(""))
     load_read_bytes: int | None = None
     timeline: list[Piece] = field(default_factory=list)
@@ -57,17 +59,28 @@ class Outcome:
     parts: list[Part] = field(default_factory=list)
 
 
-def outcome_of(exit: Exit, ready: Ready | None, awaited: str, spans: Path, log: Path, traced: bool = True) -> Outcome:
+def outcome_of(
+    exit: Exit,
+    ready: Ready | None,
+    awaited: str,
+    spans: Path,
+    log: Path,
+    traced: bool = True,
+    untimed: frozenset[str] = frozenset(),
+) -> Outcome:
     """Judge one start from its exit, its sign of readiness (``awaited`` names it), its spans and its log.
 
-    One that is not ``traced`` has no spans: all of its time is unattributed.
+    One that is not ``traced`` has no spans: all of its time is unattributed. ``untimed``: hooks that no second
+    depends on.
     """
-    outcome = _judge(exit, ready, awaited, spans, log, traced)
+    outcome = _judge(exit, ready, awaited, spans, log, traced, untimed)
     outcome.reason = outcome.reason and printable(outcome.reason, REASON_CHARACTERS)
     return outcome
 
 
-def _judge(exit: Exit, ready: Ready | None, awaited: str, spans: Path, log: Path, traced: bool) -> Outcome:
+def _judge(
+    exit: Exit, ready: Ready | None, awaited: str, spans: Path, log: Path, traced: bool, untimed: frozenset[str]
+) -> Outcome:
     read = read_log(log)
     outcome = Outcome(
         status="ok",
@@ -75,8 +88,9 @@ def _judge(exit: Exit, ready: Ready | None, awaited: str, spans: Path, log: Path
         log_tail=read.tail(LOG_TAIL_LINES),
         cache_lines=cache_lines(read.text),
     )
+    empty: dict[int, str] = {}
     try:
-        processes = read_processes(spans)
+        processes, empty = read_processes(spans), unwritten(spans)
     except SpanFileError as error:
         processes = []
         outcome.reason = f"spans unreadable: {error}"
@@ -104,6 +118,8 @@ def _judge(exit: Exit, ready: Ready | None, awaited: str, spans: Path, log: Path
     if ready.first_token_ns is not None:
         outcome.first_token_s = (ready.first_token_ns - ready.ready_ns) / 1e9
     if traced:
+        outcome.trace_certificate = trace_certificate(processes, empty, untimed)
+        outcome.trace_marks = trace_marks(processes, untimed)
         _fill_times(outcome, exit, ready, processes)
     else:
         outcome.ready_s = outcome.unattributed_s = (ready.ready_ns - exit.exec_ns) / 1e9
@@ -112,7 +128,6 @@ def _judge(exit: Exit, ready: Ready | None, awaited: str, spans: Path, log: Path
 
 
 def _fill_times(outcome: Outcome, exit: Exit, ready: Ready, processes: list[Process]) -> None:
-    outcome.trace_certificate = trace_certificate(processes)
     try:
         main = main_process(processes, exit.pid)
         parts: Partition = partition(processes, main.pid, exit.exec_ns, ready.ready_ns)
@@ -154,9 +169,7 @@ def _gc_seconds(processes: list[Process], ready_ns: int) -> float:
 def _tracer_report(processes: list[Process]) -> dict[str, Any]:
     """What tracing cost (seconds inside the tracer until each process was ready) and what it could not do."""
     reports = [note for p in processes for note in p.notes("tracer disarmed") or p.notes("tracer exit")]
-    failures = [
-        {"role": p.role, **note} for p in processes for name in ("hook failed", "hook error") for note in p.notes(name)
-    ]
+    failures = [{"role": p.role, **note} for p in processes for name in FAILURES for note in p.notes(name)]
     return {
         "self_s": sum(report["self_ns"] for report in reports) / 1e9,
         "events": sum(report["events"] for report in reports),
@@ -164,19 +177,3 @@ def _tracer_report(processes: list[Process]) -> dict[str, Any]:
         "failures": failures[:KEPT_FAILURES],
         "malformed_lines": sum(p.malformed_lines for p in processes),
     }
-
-
-def trace_certificate(processes: list[Process]) -> dict[str, Any]:
-    """Whether the engine's processes were traced until they were ready: a trace that stops midway explains wrongly.
-
-    One that traced until its exit did so too: the main process of several API servers never serves itself.
-    """
-    engine = [p for p in processes if p.role in ENGINE_PROCESSES]
-    cut = [p for p in engine if not p.notes("tracer disarmed") and not p.notes("tracer exit")]
-    damaged = [p for p in processes if p.malformed_lines]
-    reason = None
-    if cut:
-        reason = f"the trace of the {cut[0].role} process stops before it was ready"
-    elif damaged:
-        reason = f"the span file of the {damaged[0].role} process has {damaged[0].malformed_lines} malformed lines"
-    return {"trace": {"declared": "complete", "holds": reason is None, "reason": reason}}

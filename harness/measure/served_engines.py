@@ -20,12 +20,11 @@ from typing import Any
 from harness.engine.environment import Installed
 from harness.engine.model_store import ModelFiles
 from harness.engine.process_tree import Tree, process_tree
-from harness.engine.study_worker import last_words, run_worker
+from harness.engine.study_worker import run_worker
 from harness.errors import MeasurementFailed
 from harness.measure.address import Address
-from harness.measure.cause import last_error
+from harness.measure.cause import said_last
 from harness.measure.inherited import inherited
-from harness.record.plain import printable
 from harness.workspace import ROOT
 
 _GGUF_WORKER = "experiments.engine_anatomy.worker_gguf"
@@ -210,7 +209,5 @@ def _wait(kind: str, tree: Tree, address: Address, limit_s: float, log: Path) ->
             if address.listens() and client.healthy():
                 return time.monotonic() - tree.exec_ns / 1e9
             time.sleep(_POLL_S)
-    said = log.read_text(encoding="utf-8", errors="replace")
-    why = printable(last_error(said) or last_words(said), _REASON)
     what = f"/health did not answer within {limit_s:.0f} s" if tree.running else "its server ended"
-    raise MeasurementFailed(f"{kind}: {what}: {why}")
+    raise MeasurementFailed(f"{kind}: {what}: {said_last(log, _REASON)}")

@@ -9,19 +9,18 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from harness.engine.process_tree import Tree, process_tree
-from harness.engine.study_worker import last_words
-from harness.errors import HarnessError, MeasurementFailed
+from harness.errors import MeasurementFailed
 from harness.measure.address import Address
+from harness.measure.cause import said_last
+from harness.measure.conditions import check_temporary_folder
 from harness.measure.serving_trace import VARIABLE
 from harness.measure.start import ServerStart
 from harness.measure.waiting import wait_for
-from harness.record.plain import printable
 from harness.state.sandbox import PLACES
 from harness.state.shared_memory import inventory, remove_unused
 
 _PROMPT = "The first token shows that the server works."
 _SHOWN = 300
-_LONGEST_FOLDER = 70  # a socket's path has 107 characters at most
 
 
 @dataclass(frozen=True)
@@ -58,14 +57,12 @@ def serving(wanted: WantedServer, ready_s: float, limit_s: float) -> Iterator[Se
 
     Raises:
         HarnessError: something listens at the port already, or TMPDIR is too long for sockets.
-        MeasurementFailed: it ended before it answered, or took longer than ``ready_s`` (its last words are quoted).
+        MeasurementFailed: it ended before it answered, or took longer than ``ready_s`` (its log is quoted).
     """
     start = ServerStart(wanted.command, Address(port=wanted.port), prompt=_PROMPT)
     start.check()
+    check_temporary_folder()
     scratch = Path(tempfile.mkdtemp(prefix="anatomy-"))
-    if len(str(scratch)) > _LONGEST_FOLDER:
-        scratch.rmdir()
-        raise HarnessError(f"{scratch.parent}: too long a path for sockets; set TMPDIR to a shorter one, such as /tmp")
     shared = inventory()
     try:
         for name in ("spans", "run"):
@@ -91,6 +88,5 @@ def _environment(wanted: WantedServer, scratch: Path) -> dict[str, str]:
 
 
 def _why(tree: Tree, log: Path, ready_s: float, problem: str | None) -> str:
-    last = printable(last_words(log.read_text(encoding="utf-8", errors="replace")), _SHOWN)
     what = problem or (f"it did not answer within {ready_s:.0f} s" if tree.running else "the server ended")
-    return f"{what}: {last}"
+    return f"{what}: {said_last(log, _SHOWN)}"

@@ -1,19 +1,27 @@
 """A session: the runs of the asked cases, interleaved, each stored as soon as it ended.
 
 An interrupted call is continued by the next one: what is stored and counts is not measured again. A run that failed or
-whose certificate does not hold is kept, marked, and replaced by another attempt.
+whose certificate does not hold is kept, marked, and replaced by another attempt. On a machine that is not as it was
+(another driver, operating system or disk) the next call measures a new session.
 """
 
 import itertools
 import shutil
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
 
+from harness.errors import HarnessError
+from harness.measure.model_place import model_place
 from harness.measure.one_run import Case, Place, execute
 from harness.record.run import Run, last_warm_up
+from harness.record.same_machine import conditions, conditions_of, what_changed
 from harness.record.store import CaseStore
-from harness.state.certificates import recorded_sizes
+from harness.state.certificates import recorded_hashes
+from harness.state.filesystem import filesystem_of
 from harness.state.sandbox import Sandbox
 from harness.workspace import Workspace
 
@@ -30,6 +38,11 @@ class CaseSession:
     session: str
     sandbox: Sandbox
     iterations: int
+    changed: str | None = None  # what of the machine is not as it was for the session before, which is not continued
+
+    def counted(self) -> int:
+        """Measured runs that count."""
+        return sum(run.counts and run.kind == "measured" for run in self.store.session_runs(self.session))
 
     def missing(self) -> list[str]:
         """Kinds of the runs still to be made, in order."""
@@ -38,22 +51,41 @@ class CaseSession:
         if measured >= self.iterations:
             return []
         warm_up = last_warm_up(counted)
-        warm = warm_up is not None and self.sandbox.is_filled(self.case.state, recorded_sizes(warm_up.certificate))
+        warm = warm_up is not None and self.sandbox.is_filled(self.case.state, recorded_hashes(warm_up.certificate))
         begin = [] if warm or not self.case.state.needs_warm_up else ["warmup"]
         return [*begin, *["measured"] * (self.iterations - measured)]
 
 
-def open_session(case: Case, workspace: Workspace, node: str, iterations: int, again: bool) -> CaseSession:
-    """Continue the case's last session, or open a new one (none yet, or ``again``)."""
-    store = CaseStore.of(workspace.runs, node, "cold_start", case.name)
-    last = store.last_session()
-    session = store.next_session() if again or last is None else last
+def open_session(
+    case: Case, workspace: Workspace, node: Mapping[str, Any], iterations: int, again: bool
+) -> CaseSession:
+    """Continue the case's last session, or open a new one: there is none yet, or ``again``.
+
+    Nor is one continued that lacks runs, where the machine is not as it was for those that it has (``changed``).
+    """
+    store = CaseStore.of(workspace.runs, str(node["id"]), "cold_start", case.name)
+    runs = store.last_session_runs()
+    last = runs[0].session if runs else None
+    counted = [run for run in runs if run.counts]
+    lacks = sum(run.kind == "measured" for run in counted) < iterations
+    changed = _what_changed(counted, node, case.around.model) if lacks else None
+    session = store.next_session() if again or changed or last is None else last
     # Such a case is measured on two nodes at once, which must not share caches that are being written.
-    caches_of = f"{case.name} on {node}" if case.definition.get("parallel") else case.name
+    caches_of = f"{case.name} on {node['id']}" if case.definition.get("parallel") else case.name
     sandbox = Sandbox.of(workspace.caches, caches_of, session)
     if session != last:  # only the last session can be continued: older caches are of no use
         shutil.rmtree(sandbox.folder.parent, ignore_errors=True)
-    return CaseSession(case, store, session, sandbox, iterations)
+    return CaseSession(case, store, session, sandbox, iterations, changed)
+
+
+def _what_changed(runs: Sequence[Run], node: Mapping[str, Any], model: Path | None) -> str | None:
+    """What of the machine is not as it was for one of these runs. ``model``: the folder that it is read from now."""
+    file_system: dict[str, Any] = {}
+    if model is not None and runs:
+        with suppress(HarnessError, OSError):  # it cannot be looked at: its start will say why
+            file_system = vars(filesystem_of(model_place(model).disk))
+    now = conditions(node, file_system)
+    return next((change for run in runs if (change := what_changed(conditions_of(run), now))), None)
 
 
 def continues_pair(sessions: list[CaseSession]) -> bool:

@@ -1,7 +1,8 @@
 """Simulate routers over replicas without a model: the worker under the serving engine's Python, a stored run for each.
 
 One process makes all simulations of a call, because importing vLLM and Ray takes longer than most of them. A run
-appears when it is whole (``harness/record/simulated.py``); none is overwritten, and what is stored is not made again.
+appears when it is whole (``harness/record/simulated.py``); none is overwritten, and what is stored is not made again,
+nor what a call that was killed had finished.
 """
 
 import hashlib
@@ -17,8 +18,8 @@ from experiments.model_free.sources import REPLAYING, sources_sha256
 from harness.engine.environment import Engine
 from harness.engine.study_worker import run_worker
 from harness.errors import HarnessError, MeasurementFailed
+from harness.measure.filling import Filled, fill, put_in_place
 from harness.measure.inherited import inherited
-from harness.measure.provenance import harness_facts, utc_now
 from harness.measure.replay import engine_record, installed
 from harness.record.plain import printable
 from harness.record.replay_making import Making
@@ -36,6 +37,7 @@ from harness.record.simulated import (
 )
 
 WORKER = "experiments.prefix_routing.worker_simulate"
+_WHAT = "a simulation"
 _ROUTING = tuple(
     f"prefix_routing/worker_{name}.py"
     for name in ("decision_log", "replicas", "routers", "simul*", "tally", "virtual_clock")
@@ -102,21 +104,25 @@ def simulate(jobs: Sequence[SimulationJob], engine: Engine, root: Path, node: st
     Raises:
         HarnessError: a parameter that cannot be, a file that is not there, the engine is not installed, or a stored
             run is damaged (says what to remove).
-        MeasurementFailed: the worker failed (its last line is quoted) or took longer than ``limit_s``; what was
-            finished before is stored.
+        MeasurementFailed: the worker failed (its last line is quoted), took longer than ``limit_s``, or left something
+            that contradicts itself; what else was finished is stored.
     """
     for job in jobs:
         check_simulation(job)
     record = engine_record(installed(engine))
     places = []
+    wanted: dict[Path, tuple[Filled[SimulatedFacts], SimulationJob]] = {}
     for job in jobs:
         definition = job.definition(record)
         stored = StoredReplay.of(root, node, STUDY, job.name, definition)
         stored.define(definition)
         places.append(stored)
-    todo = {stored.run: job for stored, job in zip(places, jobs, strict=True) if not stored.is_there}
+        wanted[stored.run] = _filled(stored, job, record), job
+    put_in_place([folder for folder, _ in wanted.values()], _WHAT)
+    todo = [(folder, job) for run, (folder, job) in wanted.items() if not run.is_dir()]
     if todo:
-        _make(todo, engine, record, limit_s)
+        asked = [job.request(folder.making.working) for folder, job in todo]
+        fill([folder for folder, _ in todo], lambda: _run(asked, engine, limit_s), _WHAT)
     with _told():
         return [read_simulated(stored.run) for stored in places]
 
@@ -139,21 +145,8 @@ def check_simulation(job: SimulationJob) -> None:
             raise HarnessError(f"{path}: there is no such file to simulate; give another")
 
 
-def _make(todo: dict[Path, SimulationJob], engine: Engine, record: dict[str, Any], limit_s: float) -> None:
-    started = utc_now()
-    making = {run: Making(run, read_simulated, RESULT) for run in todo}
-    for each in making.values():
-        each.begin(started, harness_facts())
-    try:
-        try:
-            _run([job.request(making[run].working) for run, job in todo.items()], engine, limit_s)
-        finally:
-            for run, job in todo.items():
-                if making[run].is_finished:
-                    _close(making[run], job, record)
-    finally:
-        for each in making.values():
-            each.discard()
+def _filled(stored: StoredReplay, job: SimulationJob, record: dict[str, Any]) -> Filled[SimulatedFacts]:
+    return Filled(Making(stored.run, read_simulated, RESULT), lambda making: job.facts(making, record))
 
 
 def _run(asked: list[dict[str, Any]], engine: Engine, limit_s: float) -> None:
@@ -165,13 +158,6 @@ def _run(asked: list[dict[str, Any]], engine: Engine, limit_s: float) -> None:
             run_worker(engine.python, WORKER, files, environment, "simulating", limit_s, inherited=inherited())
         except HarnessError as error:
             raise MeasurementFailed(str(error)) from None
-
-
-def _close(making: Making, job: SimulationJob, record: dict[str, Any]) -> None:
-    try:
-        making.close(job.facts(making, record))
-    except ReplayError as error:
-        raise MeasurementFailed(f"a simulation cannot be used: {error}; it was removed, repeat") from None
 
 
 @contextmanager

@@ -1,7 +1,8 @@
 """What a run starts, and how one knows that it is ready: one class per way to start an engine.
 
 OfflineStart   the study's worker calls ``LLM()``; ready when that returns
-ServerStart    ``vllm serve``, the harness's or the user's; ready at the first HTTP 200 of /health
+ServerStart    ``vllm serve`` at a given address; ready at the first HTTP 200 of /health
+StudyServer    the study's ``vllm serve``, at a port of its own
 ProgramStart   the user's program that makes an ``LLM``; ready when the tracer in it says that ``LLM()`` returned
 """
 
@@ -16,13 +17,14 @@ from typing import Any, Protocol
 from experiments.cold_start import study
 from harness.engine.process_tree import Tree
 from harness.errors import HarnessError
-from harness.measure.address import Address
+from harness.measure.address import Address, free_port
 from harness.record.bounded import parse_json, read_bounded
 from harness.record.runcheck import is_output
 
 DISARMED = re.compile(rb'"name":"tracer disarmed","begin_ns":(\d{1,19}),')
 BLOCK_BYTES = 64 << 20  # a span file has at most so many
 RESULT_BYTES = 1 << 20
+_PORT = "port"  # file in a start's scratch folder
 HELD_UP_S = 1.0  # between two questions to a server; 2 ms are usual
 
 
@@ -130,6 +132,32 @@ class ServerStart:
             return Ready(ready_ns, None if problem else time.monotonic_ns(), problem)
 
 
+@dataclass(frozen=True)
+class StudyServer:
+    """The study's server. Its port is chosen right before it starts: until its turn, hours may pass."""
+
+    python: Path
+    model: Path
+    parameters: dict[str, Any]
+    eager: bool
+    awaited = "/health of the server to answer 200"
+    run_in = None
+
+    def check(self) -> None:
+        """Nothing can stand in the way."""
+
+    def command(self, scratch: Path) -> list[str]:
+        """Choose a port and note it; the server's command."""
+        port = free_port()
+        (scratch / _PORT).write_text(str(port), encoding="utf-8")
+        return study.server_command(self.python, self.model, self.parameters, self.eager, port)
+
+    def follow(self, tree: Tree, scratch: Path, spans: Path) -> Ready | None:
+        """Ask until the first HTTP 200, then for one token."""
+        address = Address(port=int((scratch / _PORT).read_text(encoding="utf-8")))
+        return ServerStart((), address, prompt=study.PROMPT).follow(tree, scratch, spans)
+
+
 class _Health:
     """The questions to a server. Readiness that came while none was asked is not seen in time: it would be too long."""
 
@@ -187,12 +215,14 @@ class _Signs:
         self._found: int | None = None
 
     def ready_ns(self) -> int | None:
-        """When the first main process disarmed, as the tracer wrote it; None until then."""
-        for path in sorted(self._spans.glob("main-*.jsonl")) if self._found is None else ():
+        """When a main process disarmed, of several the first one, as the tracer wrote it; None until then."""
+        found = []
+        for path in self._spans.glob("main-*.jsonl") if self._found is None else ():
             with path.open("rb") as file:
                 file.seek(self._read.get(path, 0))
                 complete = file.read(BLOCK_BYTES).rpartition(b"\n")[0]
             self._read[path] = self._read.get(path, 0) + len(complete) + (1 if complete else 0)
             if sign := DISARMED.search(complete):
-                self._found = int(sign[1])
+                found.append(int(sign[1]))
+        self._found = min(found, default=self._found)
         return self._found

@@ -29,6 +29,23 @@ def write_json(path: Path, document: Any) -> None:
     write_text(path, json.dumps(document, indent=1, allow_nan=False, ensure_ascii=False) + "\n")
 
 
+def sync_folder(folder: Path) -> None:
+    """Have everything in ``folder`` on the disk: before it gets the name that says it is complete.
+
+    Raises:
+        OSError: it cannot be written there.
+    """
+    for place, _, files in os.walk(folder):
+        for path in (*(Path(place, name) for name in files), Path(place)):
+            if path.is_symlink() or not (path.is_file() or path.is_dir()):
+                continue
+            opened = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+            try:
+                os.fsync(opened)
+            finally:
+                os.close(opened)
+
+
 def place_new(made: Path, target: Path) -> None:
     """Move a finished file to where no file is yet, perhaps on another file system.
 

@@ -8,6 +8,7 @@ from typing import Any
 
 from harness.record.rows import Row
 from harness.record.run import Run
+from harness.record.same_machine import mixed
 from harness.record.slot import write_slot
 from harness.record.slotcheck import SlotError
 from harness.record.slotfacts import AT_ONCE
@@ -60,7 +61,8 @@ def collect(figure: str, slot: str, folder: Path, cases: Iterable[CaseRuns], gap
     ``gaps``: what the figure would show too if it could be had.
 
     Raises:
-        SlotError: the folder holds another node's slot, or cannot be written; or a run does not say what it is of.
+        SlotError: the folder holds another node's slot, or cannot be written; a run does not say what it is of; or a
+            session's runs that count were not made on the same machine in the same state.
         ValueError: there are no runs at all.
     """
     sessions = [(case, case.runs()) for case in cases]
@@ -147,6 +149,8 @@ def _check(case: str, runs: list[Run]) -> None:
         lacking = [name for name in ("model", "parameters", "eager") if name not in run.case]
         if lacking:
             raise SlotError(f"{case}: run {run.run_id} does not say of which {', '.join(lacking)} it is")
+    if differs := mixed([run for run in runs if run.counts]):
+        raise SlotError(f"{case}: runs of one session that cannot be averaged: {differs}; measure anew with --again")
 
 
 def _rows(figure: str, slot: str, case: str, run: Run) -> Iterator[Row]:

@@ -2,9 +2,12 @@
 
 import ctypes
 import os
+import re
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
+
+from harness.record.atomic import sync_folder
 
 _AT_FDCWD = -100
 _RENAME_EXCHANGE = 2
@@ -34,6 +37,8 @@ def replace_folder(new: Path, folder: Path) -> None:
 def write_folder(folder: Path, files: Mapping[str, bytes]) -> None:
     """Make ``folder`` hold these files and no others: under a temporary name, then put in place in one step.
 
+    The files are on the disk before that, for a power cut. What killed processes left of the same attempt is removed.
+
     Raises:
         OSError: nothing was replaced, and nothing is left of the attempt.
     """
@@ -44,9 +49,19 @@ def write_folder(folder: Path, files: Mapping[str, bytes]) -> None:
         new.mkdir()
         for name, content in files.items():
             (new / name).write_bytes(content)
+        sync_folder(new)
         replace_folder(new, folder)
+        for left in _left_behind(folder):
+            shutil.rmtree(left, ignore_errors=True)
     finally:
         shutil.rmtree(new, ignore_errors=True)
+
+
+def _left_behind(folder: Path) -> list[Path]:
+    """Temporary folders of processes that run no more, beside ``folder``."""
+    named = re.compile(rf"\.{re.escape(folder.name)}\.(\d{{1,10}})\.tmp(\.old)?")
+    found = [(path, named.fullmatch(path.name)) for path in folder.parent.iterdir()]
+    return [path for path, name in found if name and not Path(f"/proc/{name[1]}").exists()]
 
 
 def _exchange(one: Path, other: Path) -> bool:

@@ -17,7 +17,6 @@ class LogText:
     """A log's text; of a very long one its beginning and end, in whole lines, with a line between that says so."""
 
     text: str
-    omitted_bytes: int
 
     def tail(self, lines: int) -> list[str]:
         """The last ``lines`` lines, each cut to a length that can be quoted."""
@@ -35,13 +34,13 @@ def read_log(path: Path, end_bytes: int = END_BYTES) -> LogText:
         head = file.read(end_bytes)
         size = os.fstat(file.fileno()).st_size
         if size <= 2 * end_bytes:
-            return LogText(_text(head + file.read(end_bytes)), 0)
+            return LogText(_text(head + file.read(end_bytes)))
         file.seek(size - end_bytes)
         tail = file.read(end_bytes)
     head, tail = head[: head.rfind(b"\n") + 1] or head, tail[tail.find(b"\n") + 1 :]
     omitted = size - len(head) - len(tail)
     between = "" if head.endswith(b"\n") else "\n"
-    return LogText(f"{_text(head)}{between}[{omitted} bytes of this log were not read]\n{_text(tail)}", omitted)
+    return LogText(f"{_text(head)}{between}[{omitted} bytes of this log were not read]\n{_text(tail)}")
 
 
 def _text(content: bytes) -> str:

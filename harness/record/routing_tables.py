@@ -34,7 +34,6 @@ TTFT, TPOT, E2E = "ttft", "tpot", "e2e"  # latencies
 CLIENT, SERVER = "client", "server"  # sides
 ALL = "all"  # replicas
 NOTHING = "-"  # a text that is not there
-TOKENS, CHARACTERS = "tokens", "characters"  # what a match is counted in
 
 _REQUEST = {"case": str, "repeat": int, "phase": str, "request": int}
 _COUNTS = dict.fromkeys(("repeat", "request", "conversation", "piece"), 1e15)

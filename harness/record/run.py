@@ -74,9 +74,19 @@ class Run:
     schema_version: int = SCHEMA_VERSION
 
     @property
+    def attempt(self) -> int:
+        """The number of the attempt within its kind."""
+        return int(self.run.removeprefix("warmup-"))
+
+    @property
     def marks(self) -> list[str]:
         """What disturbed the start, one line each: ``kind: detail``."""
         return list(self.noise.get("marks", []))
+
+    @property
+    def doubt(self) -> str | None:
+        """Why its certificate does not hold; None if it does."""
+        return next((str(part["reason"]) for part in self.certificate.values() if not part["holds"]), None)
 
     @property
     def counts(self) -> bool:
@@ -89,8 +99,12 @@ class Run:
 
 
 def last_warm_up(runs: Sequence[Run]) -> Run | None:
-    """The newest warm-up start that counts, of runs from the oldest to the newest: later ones begin with its caches."""
-    return next((run for run in reversed(runs) if run.kind == "warmup" and run.counts), None)
+    """The newest warm-up start of a session that counts: later ones begin with its caches.
+
+    The number of its attempt tells, not its time: the wall clock may have been set back since.
+    """
+    warm_ups = [run for run in runs if run.kind == "warmup" and run.counts]
+    return max(warm_ups, key=lambda run: run.attempt, default=None)
 
 
 def read_run(folder: Path) -> Run:

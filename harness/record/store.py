@@ -8,10 +8,12 @@ later sessions put theirs in front (``s2-1``).
 import hashlib
 import json
 import shutil
+from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from harness.record.atomic import sync_folder
 from harness.record.run import Run, RunFileError, read_run
 
 MAX_RUNS = 10_000
@@ -77,10 +79,14 @@ class CaseStore:
         last = max({run.session for run in runs}, key=_session_number, default=None)
         return [run for run in runs if run.session == last]
 
-    def newest_usable_session(self) -> str | None:
-        """The newest session with a measured run that counts, or None."""
-        sessions = {run.session for run in self.runs() if run.counts and run.kind == "measured"}
-        return max(sessions, key=_session_number, default=None)
+    def newest_usable_session(self, wanted: int = 1) -> str | None:
+        """The newest session with ``wanted`` measured runs that count, else the one with most of them.
+
+        None: no measured run counts.
+        """
+        counted = Counter(run.session for run in self.runs() if run.counts and run.kind == "measured")
+        ranked = {session: (min(number, wanted), _session_number(session)) for session, number in counted.items()}
+        return max(ranked, key=lambda session: ranked[session], default=None)
 
     def next_session(self) -> str:
         """A name for a session that does not exist yet."""
@@ -113,7 +119,7 @@ class CaseStore:
             shutil.rmtree(folder, ignore_errors=True)
 
     def close_run(self, working: Path, run: Run) -> Path:
-        """Write run.json into the working folder and give it its final name.
+        """Write run.json into the working folder and, when all of it is on the disk, give it its final name.
 
         Raises:
             FileExistsError: the run exists already.
@@ -122,6 +128,7 @@ class CaseStore:
         if final.exists():
             raise FileExistsError(f"{final} exists; runs are never overwritten")
         run.write(working)
+        sync_folder(working)
         working.rename(final)
         return final
 

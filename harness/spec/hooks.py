@@ -100,6 +100,12 @@ class HookTable(BaseModel):
                 raise ValueError(f"{hook.module}:{hook.name}: within = '{hook.within}' is no hook of this table")
         return self
 
+    @property
+    def untimed(self) -> frozenset[str]:
+        """Names of the hooks that no second of a phase depends on: containers, and functions that are added up."""
+        timed = {hook.name for hook in self.hook if not hook.many and (hook.kind != "container" or hook.child_role)}
+        return frozenset({hook.name for hook in self.hook} - timed)
+
 
 def load_hooks(path: Path) -> HookTable:
     """Read a ``hooks.toml``.

@@ -199,7 +199,6 @@ def recorded_hash(certificate: Mapping[str, Any], part: str) -> str | None:
     return found if isinstance(found, str) else None
 
 
-def recorded_sizes(certificate: Mapping[str, Any]) -> dict[str, tuple[int, int]]:
-    """Part of the caches → files and bytes that a warm-up start left, from its certificate."""
-    parts = {name: certificate.get(name, {}).get("after", {}) for name in ("compile_cache", "model_info")}
-    return {name: (after["files"], after["bytes"]) for name, after in parts.items() if {"files", "bytes"} <= set(after)}
+def recorded_hashes(certificate: Mapping[str, Any]) -> dict[str, str | None]:
+    """Part of the caches → the hash of what a warm-up start left in it, from its certificate."""
+    return {part: recorded_hash(certificate, part) for part in ("compile_cache", "model_info")}

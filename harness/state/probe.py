@@ -2,7 +2,8 @@
 
 fio if it is installed, else a reader of our own with O_DIRECT: four threads, 4 MiB each at a time, one after the other
 through the file. The file is random bytes of its own, on the same file system as the model: reading the model itself
-would warm caches below the kernel (a disk's, a hypervisor's) that the start is to find as they are.
+would warm caches below the kernel (a disk's, a hypervisor's) that the start is to find as they are. It has no name, so
+that nothing is left of it however this process ends.
 """
 
 import json
@@ -10,28 +11,31 @@ import mmap
 import os
 import shutil
 import subprocess
+import tempfile
 import threading
 import time
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import IO
 
-FILE = ".coldstart-probe"
 FILE_BYTES = 512 << 20
 BLOCK_BYTES = 4 << 20
 READERS = 4
 FIO_LIMIT_S = 120.0
 
 
+_files: dict[Path, IO[bytes]] = {}  # folder → its probe file
+
+
 @contextmanager
-def probe_files(folders: Iterable[Path]) -> Iterator[None]:
-    """Afterwards there are no probe files in ``folders``: runs inside the block make and share them."""
+def probe_files() -> Iterator[None]:
+    """Afterwards there are no probe files: runs inside the block share one in each folder."""
     try:
         yield
     finally:
-        for folder in folders:
-            with suppress(OSError):  # a folder that is gone, or read-only: then nothing was written
-                (folder / FILE).unlink(missing_ok=True)
+        while _files:
+            _files.popitem()[1].close()
 
 
 def probe(folder: Path) -> tuple[float, str] | None:
@@ -39,27 +43,27 @@ def probe(folder: Path) -> tuple[float, str] | None:
 
     None where it cannot be told: no file can be written there, or not be read directly (O_DIRECT).
     """
-    path = folder / FILE
     try:
-        if not path.exists() or path.stat().st_size != FILE_BYTES:
-            _write(path)
+        if folder not in _files:
+            _files[folder] = _written(folder)
     except OSError:  # a read-only or full disk: nothing but this number needs the file
         return None
-    return sequential_read(path)
+    return sequential_read(Path(f"/proc/{os.getpid()}/fd/{_files[folder].fileno()}"))
 
 
-def _write(path: Path) -> None:
-    unfinished = path.with_name(f"{path.name}.unfinished")
+def _written(folder: Path) -> IO[bytes]:
+    """A new probe file. Raises OSError: it is gone then."""
+    file = tempfile.TemporaryFile(dir=folder)  # noqa: SIM115  it outlives this call
     try:
-        with unfinished.open("wb") as file:
-            for _ in range(FILE_BYTES // BLOCK_BYTES):
-                file.write(os.urandom(BLOCK_BYTES))
-            file.flush()
-            os.fsync(file.fileno())
-            os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
-        unfinished.rename(path)
-    finally:
-        unfinished.unlink(missing_ok=True)
+        for _ in range(FILE_BYTES // BLOCK_BYTES):
+            file.write(os.urandom(BLOCK_BYTES))
+        file.flush()
+        os.fsync(file.fileno())
+        os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
+    except BaseException:
+        file.close()
+        raise
+    return file
 
 
 def sequential_read(path: Path) -> tuple[float, str] | None:

@@ -101,14 +101,15 @@ class Sandbox:
         shutil.rmtree(self.warm_up, ignore_errors=True)
         self.run.rename(self.warm_up)
 
-    def is_filled(self, state: StartState, left: Mapping[str, tuple[int, int]]) -> bool:
-        """Whether there is what a start in ``state`` begins with; ``left``: part → files and bytes of the warm-up.
+    def is_filled(self, state: StartState, left: Mapping[str, str | None]) -> bool:
+        """Whether there is what a start in ``state`` begins with; ``left``: part → hash of what the warm-up left.
 
-        Only files and sizes are compared here; that the contents are the same is proved for each run.
+        Where no hash is recorded (None), no run could prove that it began with that.
         """
         if state.compile_cache == "keep":
             return self.run.is_dir()  # an own start may have written nothing
-        return self.warm_up.is_dir() and all(_size(self.warm_up, part) == size for part, size in left.items())
+        found = ((_inventory(self.warm_up, part).sha256, sha256) for part, sha256 in left.items())
+        return self.warm_up.is_dir() and all(one == other for one, other in found)
 
     def contents(self) -> Contents:
         """What the run's folders hold now."""
@@ -129,11 +130,6 @@ def _copy(path: Path, target: Path) -> None:
     shutil.copy2(path, target)
     with target.open("rb") as file:
         os.fsync(file.fileno())
-
-
-def _size(root: Path, part: str) -> tuple[int, int]:
-    sizes = [path.stat().st_size for path in _files(root, part)]
-    return len(sizes), sum(sizes)
 
 
 def _inventory(root: Path, part: str) -> Inventory:

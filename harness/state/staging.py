@@ -15,7 +15,6 @@ from pathlib import Path
 from harness.errors import HarnessError
 from harness.spec.state import PATH
 from harness.state.filesystem import filesystem_of
-from harness.state.probe import FILE as PROBE
 
 SHARED_MEMORY = Path("/dev/shm")
 COPIES = "coldstart-models"  # in a folder of the user's: what is below it is ours to replace
@@ -85,7 +84,7 @@ def _copied(model: Path, folder: Path, announce: Callable[[str], None]) -> Path:
 
 
 def _files(folder: Path) -> list[Path]:
-    return sorted(path for path in folder.rglob("*") if path.is_file() and path.name != PROBE)
+    return sorted(path for path in folder.rglob("*") if path.is_file())
 
 
 def _listing(folder: Path) -> list[tuple[str, int, int]]:

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from harness.analyse.spans import Process, SpanFileError, read_process, read_processes
+from harness.analyse.spans import Process, SpanFileError, read_process, read_processes, unwritten
 from tests.analyse.span_files import Line, importing, nested, span, write_process
 
 
@@ -103,6 +103,14 @@ def test_a_missing_header_is_an_error_that_names_file_and_line(tmp_path: Path, f
     if first_line:
         with pytest.raises(SpanFileError, match=r"^main-1\.jsonl:1: "):
             read_processes(tmp_path)
+
+
+def test_processes_with_an_empty_file_are_named_by_it(tmp_path: Path):
+    for name in ("engine-11.jsonl", "main-10-2.jsonl", "resource_tracker-12.jsonl", "notes.jsonl", "main-13.txt"):
+        (tmp_path / name).touch()
+    write_process(tmp_path, 20, "worker", 0, 5, [])
+    assert unwritten(tmp_path) == {10: "main", 11: "engine", 12: "resource_tracker"}
+    assert unwritten(tmp_path / "absent") == {}
 
 
 def test_a_process_killed_before_its_header_does_not_make_the_start_unreadable(tmp_path: Path):

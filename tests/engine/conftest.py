@@ -10,7 +10,6 @@ import pytest
 from harness.engine.environment import Engine, engine_of
 from harness.engine.model_store import ensure_model
 from harness.measure.case import Setting, make_case
-from harness.measure.model_place import model_place
 from harness.measure.one_run import Case, Place, execute
 from harness.measure.start import OfflineStart
 from harness.record.run import Run
@@ -117,6 +116,6 @@ def start_with_sleeps(real_engine: RealEngine, name: str) -> tuple[Run, Path, Pa
     }
     state = StartState(storage="ssd", compile_cache="empty", model_info="empty")
     case = replace(real_engine.eager_case(name, environment), state=state)
-    with probe_files([model_place(real_engine.model.path).disk]):
+    with probe_files():
         run, folder = real_engine.start(case, "measured")
     return run, folder, log

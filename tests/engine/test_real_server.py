@@ -7,7 +7,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from harness.measure.start import ServerStart
+from harness.measure.start import StudyServer
 from harness.record.run import Run
 from tests.engine.conftest import RealEngine
 
@@ -63,8 +63,8 @@ def test_nothing_of_a_server_is_left_running(server: Run) -> None:
     assert [process.name() for process in psutil.Process(os.getpid()).children(recursive=True)] == []
 
 
-def test_the_port_of_a_server_is_no_part_of_its_case(real_engine: RealEngine) -> None:
+def test_the_port_of_a_server_is_no_part_of_its_case(real_engine: RealEngine, tmp_path: Path) -> None:
     cases = [real_engine.case_of_figure_2(eager=True, mode="serve") for _ in range(2)]
     assert len({case.name for case in cases}) == 1
-    assert all(isinstance(case.start, ServerStart) for case in cases)
-    assert Path(cases[0].start.command(Path())[1]).name == "vllm"
+    assert all(isinstance(case.start, StudyServer) for case in cases)
+    assert Path(cases[0].start.command(tmp_path)[1]).name == "vllm"

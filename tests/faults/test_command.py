@@ -4,14 +4,16 @@ import os
 import shutil
 import signal
 import subprocess
+import tempfile
 from collections.abc import Iterator
 from contextlib import suppress
+from pathlib import Path
 
 import psutil
 import pytest
 
 from tests.checkout import Checkout, add_fake_engine, make_checkout
-from tests.faults.aftermath import running, scratch, wait_until
+from tests.faults.aftermath import running, wait_until
 from tests.measure.fake_engine import FakeEngine
 
 COMMAND = ("2", "--engine", "fake", "--smoke")
@@ -21,9 +23,14 @@ COMMAND = ("2", "--engine", "fake", "--smoke")
 def typed(tmp_path_factory: pytest.TempPathFactory) -> tuple[Checkout, FakeEngine]:
     """A checkout in which figure 2 can be measured on the fake engine."""
     checkout = make_checkout(tmp_path_factory.mktemp("typed"))
-    fake = add_fake_engine(checkout)
-    scratch(fake).mkdir()
-    return checkout, fake
+    return checkout, add_fake_engine(checkout)
+
+
+@pytest.fixture
+def scratch() -> Iterator[Path]:
+    """Where a harness puts what it needs during a run; a short path, because sockets lie there."""
+    with tempfile.TemporaryDirectory(prefix="t-") as name:
+        yield Path(name)
 
 
 @pytest.fixture(autouse=True)
@@ -36,14 +43,14 @@ def _nothing_is_left(typed: tuple[Checkout, FakeEngine]) -> Iterator[None]:
 
 @pytest.mark.parametrize("number", [pytest.param(signal.SIGKILL, id="kill-run_figure.sh-and-all-its-job")])
 def test_a_killed_command_leaves_nothing_and_is_repeated_with_success(
-    typed: tuple[Checkout, FakeEngine], number: signal.Signals
+    typed: tuple[Checkout, FakeEngine], number: signal.Signals, scratch: Path
 ) -> None:
     checkout, fake = typed
     fake.behave("ok", "hang", "ok")
     started = subprocess.Popen(
         ["bash", "run_figure.sh", *COMMAND],
         cwd=checkout.root,
-        env=checkout.environment(TMPDIR=str(scratch(fake))),
+        env=checkout.environment(TMPDIR=str(scratch)),
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
         start_new_session=True,
@@ -53,12 +60,12 @@ def test_a_killed_command_leaves_nothing_and_is_repeated_with_success(
     finally:
         os.killpg(started.pid, number)
     assert started.wait() == -number
-    again = checkout.figure(*COMMAND, TMPDIR=str(scratch(fake)))
+    again = checkout.figure(*COMMAND, TMPDIR=str(scratch))
     assert again.code == 0, again.err
     assert running(fake) == []
     assert sorted(path.parent.name for path in checkout.root.glob("runs/**/run.json")) == ["1", "warmup-0"]
     assert list(checkout.root.glob("runs/**/.*")) == []
-    assert [path for path in scratch(fake).iterdir() if path.suffix != ".lock"] == []
+    assert [path for path in scratch.iterdir() if path.suffix != ".lock"] == []
     assert (checkout.root / "figures" / "figure-2" / "drawn").exists()
 
 

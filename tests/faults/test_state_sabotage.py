@@ -26,9 +26,10 @@ from harness.measure.preparation import Surroundings
 from harness.measure.start import OfflineStart
 from harness.record.run import Run
 from harness.spec.state import StartState
+from harness.state import probe
 from harness.state.clocks import ClockWatch
 from harness.state.files import make_cold
-from harness.state.probe import FILE
+from harness.state.probe import probe_files
 from harness.state.staging import memory_copies, placed
 from tests.measure.conftest import fake as fake
 from tests.measure.fake_engine import FakeEngine
@@ -41,9 +42,11 @@ CACHED = StartState(libraries="as found")
 
 
 @pytest.fixture(autouse=True)
-def small_probe(monkeypatch: pytest.MonkeyPatch) -> None:
+def small_probe(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.setattr("harness.state.probe.FILE_BYTES", SIZE)
     monkeypatch.setattr("harness.state.probe.BLOCK_BYTES", SIZE // 4)
+    with probe_files():
+        yield
 
 
 @pytest.fixture
@@ -328,4 +331,4 @@ def test_the_disk_that_is_probed_and_named_is_that_of_the_weights(fake: FakeEngi
     (model / "model.safetensors").symlink_to(fake.root / "elsewhere" / "blob")
     assert model_place(model).disk == (fake.root / "elsewhere").resolve()
     assert start(fake, model, SSD).certificate["storage"]["probe_bytes_per_s"] > 0
-    assert (fake.root / "elsewhere" / FILE).exists()  # of the call, which removes it
+    assert list(probe._files) == [(fake.root / "elsewhere").resolve()]

@@ -90,9 +90,11 @@ class FakeEngine:
         )
         return replace(case, **changes)
 
-    def session(self, iterations: int, case: Case | None = None, again: bool = False) -> CaseSession:
+    def session(
+        self, iterations: int, case: Case | None = None, again: bool = False, node: dict[str, Any] | None = None
+    ) -> CaseSession:
         """The case's session, as the figure command opens it."""
-        return open_session(case or self.case(), self.workspace, "node-test", iterations, again)
+        return open_session(case or self.case(), self.workspace, node or NODE, iterations, again)
 
     def measure(self, *sessions: CaseSession) -> list[Run]:
         """Measure what is missing in ``sessions``; returns the runs made."""

@@ -11,7 +11,7 @@ from harness.engine.environment import Engine
 from harness.engine.model_store import ModelFiles
 from harness.measure.case import Options, Setting, declared_definition, declared_environment, make_case
 from harness.measure.one_run import Case
-from harness.measure.start import OfflineStart, ServerStart
+from harness.measure.start import OfflineStart, StudyServer
 from harness.spec.figure import Figure, Mode
 from harness.spec.pin import DEFAULT_CPU_PIN, load_pin, release_names
 from harness.spec.state import StartState
@@ -175,7 +175,7 @@ def test_a_release_on_a_gpu_is_not_sampled_because_it_has_no_timeline(tmp_path: 
     assert (made.samples, made.definition.get("samples"), made.around.gpus) == ((), None, 1)
 
 
-def test_an_engine_is_asked_in_its_own_words_and_the_record_keeps_the_figure_s() -> None:
+def test_an_engine_is_asked_in_its_own_words_and_the_record_keeps_the_figure_s(tmp_path: Path) -> None:
     parameters = {"max_model_len": 64, "cuda_graph_sizes": [8]}
     theirs = {"max_model_len": 64, "cudagraph_capture_sizes": [1, 2, 4, 8]}
     spells = {"pin": {"spells": {"cuda_graph_sizes": "cudagraph_capture_sizes"}}}
@@ -185,9 +185,29 @@ def test_an_engine_is_asked_in_its_own_words_and_the_record_keeps_the_figure_s()
     assert (asked.definition["parameters"], asked.definition["spelt"]) == (parameters, theirs)
     assert case(figure={"parameters": {"max_model_len": 64}}, **spells).name == case().name  # nothing to be spelt
     served = case(figure={"parameters": parameters}, mode="serve", **spells)
-    assert isinstance(served.start, ServerStart)
-    words = list(served.start.arguments)
+    assert isinstance(served.start, StudyServer)
+    words = served.start.command(tmp_path)
     assert words[words.index("--cudagraph-capture-sizes") :][1:5] == ["1", "2", "4", "8"]
+
+
+def test_a_server_s_port_is_one_at_which_nothing_listens_when_it_is_started(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    start = case(mode="serve").start
+    (tmp_path / "a").mkdir()
+    (tmp_path / "b").mkdir()
+    free = iter([4001, 4002])  # since the case was made something may have begun to listen at the first
+    monkeypatch.setattr("harness.measure.start.free_port", lambda: next(free))
+    for scratch, port in (("a", "4001"), ("b", "4002")):
+        start.check()
+        words = start.command(tmp_path / scratch)
+        assert words[words.index("--port") + 1] == port
+        assert (tmp_path / scratch / "port").read_text() == port
+
+
+def test_a_hook_that_bears_no_phase_is_known_to_the_case() -> None:
+    assert "EngineCore.__init__" in case().untimed_hooks
+    assert not case().untimed_hooks & {"BaseModelLoader.load_model_weights", "Worker.init_device"}
 
 
 def installed(folder: Path, **stamp: Any) -> str:

@@ -3,6 +3,10 @@
 import os
 import shutil
 import signal
+import subprocess
+import sys
+import tempfile
+import uuid
 from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
@@ -10,7 +14,9 @@ from types import SimpleNamespace
 import pytest
 
 from harness.errors import HarnessError
-from harness.measure.conditions import NEEDED_BYTES, check_writable, measuring
+from harness.measure.conditions import NEEDED_BYTES, check_temporary_folder, check_writable, measuring
+from harness.measure.lock import only_measurement
+from harness.workspace import ROOT
 
 
 @pytest.fixture(autouse=True)
@@ -53,3 +59,34 @@ def test_a_disk_that_is_almost_full_is_named(tmp_path: Path, monkeypatch: pytest
     monkeypatch.setattr(shutil, "disk_usage", lambda _: SimpleNamespace(free=NEEDED_BYTES - 1))
     with pytest.raises(HarnessError, match=r"results cannot be written there \(less than 512 MiB are free\)"):
         check_writable([tmp_path])
+
+
+@pytest.mark.parametrize(("characters", "holds"), [(51, True), (52, False), (200, False)])
+def test_a_temporary_folder_too_long_for_sockets_is_refused(
+    monkeypatch: pytest.MonkeyPatch, characters: int, holds: bool
+) -> None:
+    folder = "/" + "x" * (characters - 1)
+    monkeypatch.setattr(tempfile, "tempdir", folder)
+    if holds:
+        check_temporary_folder()
+        # What is made there: a folder for each start, in it vLLM's sockets, each named by a UUID.
+        made = f"{folder}/{'coldstart-' + 8 * 'x'}/{uuid.uuid4()}"
+        assert len(made) <= 107
+        return
+    with pytest.raises(HarnessError, match=r"too long a path for sockets; set TMPDIR to a shorter one, such as /tmp"):
+        check_temporary_folder()
+
+
+def test_a_harness_killed_while_it_notes_itself_leaves_the_note_of_the_one_before(tmp_path: Path) -> None:
+    holder = tmp_path / ".harness.lock.json"
+    holder.write_text('{"pid": 999999999, "what": "the one before"}')
+    code = (
+        "import os, signal, sys\nfrom pathlib import Path\nfrom harness.measure.lock import only_measurement\n"
+        "os.fsync = lambda _: os.kill(os.getpid(), signal.SIGKILL)\n"
+        "with only_measurement(Path(sys.argv[1]), 'killed'): pass"
+    )
+    done = subprocess.run([sys.executable, "-c", code, str(tmp_path)], check=False, cwd=ROOT)
+    assert done.returncode == -signal.SIGKILL
+    assert "the one before" in holder.read_text()
+    with only_measurement(tmp_path, "the next"):
+        assert "the next" in holder.read_text()

@@ -3,8 +3,12 @@
 import os
 import signal
 import subprocess
+import tempfile
 import time
+from collections.abc import Iterator
 from pathlib import Path
+
+import pytest
 
 from tests.checkout import Checkout, add_fake_engine, make_checkout
 from tests.measure.fake_engine import FakeEngine, end_for_certain, is_gone
@@ -12,12 +16,12 @@ from tests.measure.fake_engine import FakeEngine, end_for_certain, is_gone
 HANGING = 2  # the fake engine's core and its child; the front end waits for them
 
 
-def start(checkout: Checkout) -> "subprocess.Popen[str]":
+def start(checkout: Checkout, scratch: Path) -> "subprocess.Popen[str]":
     """``bash run_figure.sh 2`` in a process group of its own, as a terminal does it."""
     return subprocess.Popen(
         ["bash", "run_figure.sh", "2", "--engine", "fake"],
         cwd=checkout.root,
-        env=checkout.environment(TMPDIR=str(scratch(checkout))),
+        env=checkout.environment(TMPDIR=str(scratch)),
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
@@ -25,11 +29,11 @@ def start(checkout: Checkout) -> "subprocess.Popen[str]":
     )
 
 
-def scratch(checkout: Checkout) -> Path:
-    """Where the harness puts what it needs during a run."""
-    folder = checkout.root / "scratch"
-    folder.mkdir(exist_ok=True)
-    return folder
+@pytest.fixture
+def scratch() -> Iterator[Path]:
+    """Where the harness puts what it needs during a run; a short path, because sockets lie there."""
+    with tempfile.TemporaryDirectory(prefix="t-") as name:
+        yield Path(name)
 
 
 def wait_until_it_hangs(fake: FakeEngine, harness: "subprocess.Popen[str]") -> list[int]:
@@ -47,15 +51,15 @@ def runs(checkout: Checkout) -> list[str]:
     return sorted(path.parent.name for path in checkout.root.glob("runs/**/run.json"))
 
 
-def test_a_stopped_harness_leaves_no_process_and_no_record_and_a_rerun_completes(tmp_path: Path) -> None:
+def test_a_stopped_harness_leaves_no_process_and_no_record_and_a_rerun_completes(tmp_path: Path, scratch: Path) -> None:
     checkout = make_checkout(tmp_path)
     fake = add_fake_engine(checkout)
     fake.behave("ok", "ok", "hang", "hang", "ok")
     for number in (signal.SIGINT, signal.SIGTERM):  # the second stops the rerun of the first
-        stop_while_it_hangs(checkout, fake, number)
+        stop_while_it_hangs(checkout, fake, number, scratch)
         assert runs(checkout) == ["1", "warmup-0"]
         assert not (checkout.root / ".harness.lock.json").exists()
-        assert [path for path in scratch(checkout).iterdir() if path.suffix != ".lock"] == []
+        assert [path for path in scratch.iterdir() if path.suffix != ".lock"] == []
     again = checkout.figure("2", "--engine", "fake")
     assert again.code == 0, again.err
     assert runs(checkout) == ["1", "2", "warmup-0"]
@@ -64,9 +68,9 @@ def test_a_stopped_harness_leaves_no_process_and_no_record_and_a_rerun_completes
     assert (checkout.root / "figures" / "figure-2" / "drawn").exists()
 
 
-def stop_while_it_hangs(checkout: Checkout, fake: FakeEngine, number: signal.Signals) -> None:
+def stop_while_it_hangs(checkout: Checkout, fake: FakeEngine, number: signal.Signals, scratch: Path) -> None:
     """Start the command, wait until the engine hangs, send the signal, and check that everything has ended."""
-    harness = start(checkout)
+    harness = start(checkout, scratch)
     pids: list[int] = []
     try:
         pids = wait_until_it_hangs(fake, harness)

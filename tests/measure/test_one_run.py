@@ -4,13 +4,15 @@ import json
 import os
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from harness.analyse.phases import LEAVES, PER_PROCESS_LEAVES, UNATTRIBUTED
 from harness.analyse.spans import Process, Span
+from harness.errors import HarnessError
 from harness.measure.inherited import DEFINING, INHERITED
-from harness.measure.result import trace_certificate
+from harness.measure.traced import trace_certificate
 from harness.record.tables import CORES, TIMELINE, read_table
 from harness.state.sandbox import Sandbox
 from tests.measure.fake_engine import CACHES, NODE, FakeEngine
@@ -189,8 +191,40 @@ def test_a_cached_start_that_compiles_again_into_the_same_files_does_not_count(f
 def test_a_trace_that_stops_midway_does_not_count() -> None:
     header = {"pid": 1, "parent_pid": 0, "role": "engine", "exec_ns": 0, "traced_ns": 1}
     engine = Process(**header, spans=[Span("load", 2, None, 1, "work", {"phase": "load_weights"})])
-    assert trace_certificate([engine])["trace"]["holds"] is False
+
+    def certificate() -> dict[str, Any]:
+        part: dict[str, Any] = trace_certificate([engine], {}, frozenset())["trace"]
+        return part
+
+    assert certificate()["holds"] is False
     engine.spans.append(Span("tracer disarmed", 3, 3, 1, "note", {"self_ns": 1, "events": 2}))
-    assert trace_certificate([engine])["trace"] == {"declared": "complete", "holds": True, "reason": None}
+    assert certificate() == {"declared": "complete", "holds": True, "reason": None}
     engine.malformed_lines = 1
-    assert "malformed" in trace_certificate([engine])["trace"]["reason"]
+    assert "malformed" in certificate()["reason"]
+
+
+def test_a_file_that_cannot_be_read_is_not_said_to_be_one_that_cannot_be_written(
+    fake: FakeEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(_sandbox: Sandbox) -> None:
+        raise PermissionError(13, "Permission denied", "/somewhere/kernel.so")
+
+    monkeypatch.setattr(Sandbox, "contents", refuse)
+    with pytest.raises(HarnessError) as caught:
+        fake.start()
+    assert str(caught.value).startswith(
+        "/somewhere/kernel.so: cannot be written or read (Permission denied); this run is lost, everything"
+    )
+    assert fake.store().runs() == []
+
+
+def test_caches_that_cannot_be_kept_cost_no_run(fake: FakeEngine, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(_sandbox: Sandbox) -> None:
+        raise OSError(39, "Directory not empty")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Sandbox, "keep_as_warm_up", refuse)
+        with pytest.raises(HarnessError, match=r"caches of warm-up s1/warmup-0 cannot be kept .*; its run is stored"):
+            fake.measure(fake.session(1))
+    assert [(run.run, run.counts) for run in fake.store().runs()] == [("warmup-0", True)]
+    assert [run.run for run in fake.measure(fake.session(1))] == ["warmup-1", "1"]

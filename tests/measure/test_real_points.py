@@ -14,7 +14,7 @@ import pytest
 from harness.engine.environment import Engine
 from harness.engine.model_store import ModelFiles
 from harness.errors import HarnessError, MeasurementFailed
-from harness.measure import real_points
+from harness.measure import filling, real_points
 from harness.measure.inherited import INHERITED
 from harness.measure.real_job import RealJob, make_real_job
 from harness.measure.real_points import WantedPoint, make_points, missing_points
@@ -161,7 +161,7 @@ def test_what_was_finished_when_somebody_killed_the_call_is_put_in_place_by_the_
 ):
     worker.after, worker.happens = 2, KeyboardInterrupt()
     with monkeypatch.context() as patch:
-        patch.setattr(real_points, "_put_in_place", lambda *_: None)  # a kill leaves no time for it,
+        patch.setattr(filling, "_put_in_place", lambda _: ([], None))  # a kill leaves no time for it,
         patch.setattr(real_points.Making, "discard", lambda _: None)  # nor for this
         with pytest.raises(KeyboardInterrupt):
             make_points(wanted, model, engine, 60)

@@ -2,14 +2,18 @@
 
 import shutil
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from harness.measure import session as session_module
+from harness.measure.preparation import Surroundings
 from harness.measure.session import SPARE_ATTEMPTS, CaseSession, Progress, measure
 from harness.record.run import Run
 from harness.spec.state import StartState
+from harness.state.filesystem import FileSystem, filesystem_of
 from tests.measure.fake_engine import NODE, FakeEngine
 
 
@@ -99,6 +103,41 @@ def test_caches_that_were_emptied_by_hand_are_warmed_up_again(fake: FakeEngine) 
         if path.is_file():
             path.unlink()
     assert names(fake.measure(fake.session(2))) == ["warmup-1", "2"]
+
+
+def test_caches_that_were_changed_at_equal_size_are_warmed_up_again(fake: FakeEngine) -> None:
+    fake.measure(fake.session(1))
+    changed = next(path for path in fake.session(1).sandbox.warm_up.rglob("*.so") if path.is_file())
+    changed.write_bytes(bytes(byte ^ 1 for byte in changed.read_bytes()))
+    runs = fake.measure(fake.session(2))
+    assert names(runs) == ["warmup-1", "2"]
+    assert all(run.counts for run in runs)
+
+
+def test_a_session_is_not_continued_where_the_machine_is_not_as_it_was(fake: FakeEngine) -> None:
+    here = {**NODE, "driver_version": "550.54", "storage": {"device_model": "Disk A"}}
+    moved = {**here, "storage": {"device_model": "Disk B"}}
+    measure([fake.session(2, node=here)], here, Progress(*[lambda *_: None] * 3))
+    assert fake.session(2, node=moved).missing() == []  # complete: nothing is averaged with it
+    other = fake.session(3, node=moved)
+    assert (other.session, other.changed) == ("s2", "the disk of the results was Disk A, is Disk B")
+    assert other.missing() == ["warmup", *["measured"] * 3]
+    measure([other], moved, Progress(*[lambda *_: None] * 3))
+    again = fake.session(5, node=moved)
+    assert (again.session, again.changed, again.missing()) == ("s2", None, ["measured", "measured"])
+
+
+def test_a_session_whose_model_moved_to_another_disk_is_not_continued(
+    fake: FakeEngine, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / "model").mkdir()
+    (tmp_path / "model" / "config.json").write_text("{}")
+    case = fake.case(around=Surroundings(tmp_path / "model", ()), state=StartState(storage="as found"))
+    fake.measure(fake.session(1, case))
+    assert fake.session(2, case).changed is None
+    kind = filesystem_of(tmp_path).kind
+    monkeypatch.setattr(session_module, "filesystem_of", lambda _: FileSystem("beegfs", "0:1"))
+    assert fake.session(2, case).changed == f"the file system of the model was {kind}, is beegfs"
 
 
 def test_lost_caches_do_not_matter_when_nothing_is_missing(fake: FakeEngine) -> None:

@@ -207,6 +207,14 @@ def test_a_program_without_an_llm_failed(fake: FakeEngine, tmp_path: Path) -> No
     assert run.reason.startswith("ended (exit code 0) without a sign of an LLM() of the command to return")
 
 
+def test_of_several_main_processes_the_one_that_was_ready_first_counts(tmp_path: Path) -> None:
+    for name, ready_ns in (("main-10", 900), ("main-7", 300), ("main-9", 500)):
+        line = f'{{"name":"tracer disarmed","begin_ns":{ready_ns},"end_ns":{ready_ns}}}\n'
+        (tmp_path / f"{name}.jsonl").write_text(line)
+    signs = _Signs(tmp_path)
+    assert (signs.ready_ns(), signs.ready_ns()) == (300, 300)
+
+
 @settings(deadline=None, max_examples=30)
 @given(st.data(), st.integers(0, 10**18))
 def test_the_sign_is_found_however_the_file_grows(data: st.DataObject, ready_ns: int) -> None:

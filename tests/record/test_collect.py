@@ -107,6 +107,18 @@ def test_the_same_store_makes_the_same_bytes(store: CaseStore, tmp_path: Path) -
     assert contents(tmp_path / "a") == contents(tmp_path / "b")
 
 
+def test_a_session_whose_runs_are_of_two_drivers_is_no_mean(tmp_path: Path) -> None:
+    store = CaseStore(tmp_path / "runs" / CASE)
+    old, new = ({**NODE, "driver_version": version} for version in ("550.54", "560.28"))
+    put(store, make_run("1", node=old), make_run("2", node=new, status="failed"), make_run("3", node=old))
+    collect("2", "node0", tmp_path / "node0", [CaseRuns(CASE, store, "s1")])  # what does not count is in no mean
+    put(store, make_run("4", node=new))
+    said = r"averaged: the NVIDIA driver was 550\.54, is 560\.28 \(runs s1/1 and s1/4\); measure anew with --again"
+    with pytest.raises(SlotError, match=said):
+        collect("2", "node0", tmp_path / "node0", [CaseRuns(CASE, store, "s1")])
+    assert len(read_slot(tmp_path / "node0").manifest["runs"]) == 3  # the old one
+
+
 def test_two_cases_are_one_slot_and_never_mix(store: CaseStore, tmp_path: Path) -> None:
     other = CaseStore(tmp_path / "runs" / "small-00000000")
     put(other, make_run("1", case={"model": "small", "parameters": {}, "eager": True}))

@@ -1,5 +1,6 @@
 """An engine's log is read within bounds, and of a long one the beginning and the end."""
 
+import re
 from pathlib import Path
 
 import pytest
@@ -13,7 +14,7 @@ from harness.record.logtext import MAX_LINE, read_log
 def test_a_log_that_fits_is_read_whole(tmp_path: Path) -> None:
     (tmp_path / "engine.log").write_bytes("erste Zeile ü\r\nzweite\n".encode() + b"\xff")
     log = read_log(tmp_path / "engine.log")
-    assert (log.text, log.omitted_bytes) == ("erste Zeile ü\nzweite\n\ufffd", 0)
+    assert log.text == "erste Zeile ü\nzweite\n\ufffd"
     assert log.tail(2) == ["zweite", "\ufffd"]
 
 
@@ -27,10 +28,10 @@ def test_of_a_long_log_whole_lines_of_both_ends_are_read_and_the_rest_is_counted
     path.write_text(content)
     log = read_log(path, end_bytes)
     if len(content) <= 2 * end_bytes:
-        assert (log.text, log.omitted_bytes) == (content, 0)
+        assert log.text == content
         return
-    head, _, tail = log.text.partition(f"[{log.omitted_bytes} bytes of this log were not read]\n")
-    assert len(head) + len(tail) + log.omitted_bytes == len(content)
+    head, omitted, tail = re.split(r"\[(\d+) bytes of this log were not read\]\n", log.text)
+    assert len(head) + len(tail) + int(omitted) == len(content)
     assert content.startswith(head)
     assert content.endswith(tail)
     assert head.endswith("\n")
@@ -52,7 +53,7 @@ def test_a_log_of_a_terabyte_is_read_in_a_moment(tmp_path: Path) -> None:
         file.seek(1 << 40)
         file.write(b"\nlast line\n")
     log = read_log(tmp_path / "engine.log", 1 << 10)
-    assert log.omitted_bytes > (1 << 40) - (1 << 11)
+    assert len(log.text) < (1 << 11) + 100
     assert log.tail(1) == ["last line"]
 
 

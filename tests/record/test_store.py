@@ -1,16 +1,18 @@
 """The run store: names, sessions, and that nothing is ever overwritten."""
 
 import hashlib
+import os
 import tempfile
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from harness.record.run import STATUSES, RunFileError
+from harness.record.run import STATUSES, RunFileError, last_warm_up
 from harness.record.store import CaseStore, canonical_sha256, case_id
-from tests.synthetic_run import make_run, put
+from tests.synthetic_run import certificate, make_run, put
 
 
 @pytest.fixture
@@ -51,6 +53,52 @@ def test_runs_are_listed_in_the_order_in_which_they_were_made(store: CaseStore) 
     order = ["warmup-0", "1", "2", "10", "warmup-1", "3"]
     put(store, *(make_run(name) for name in order))
     assert [run.run for run in store.runs()] == order
+
+
+@pytest.mark.parametrize(
+    ("wanted", "shown"), [(1, "s3"), (2, "s2"), (3, "s1"), (9, "s1")], ids=["one", "two", "three", "more than any has"]
+)
+def test_the_newest_session_with_enough_runs_that_count_is_shown_else_the_largest(
+    store: CaseStore, wanted: int, shown: str
+) -> None:
+    assert store.newest_usable_session(wanted) is None
+    put(store, *(make_run(str(number)) for number in (1, 2, 3)))
+    put(store, *(make_run(str(number), "s2") for number in (1, 2)))
+    put(store, make_run("1", "s3"), make_run("2", "s3", status="failed"), make_run("warmup-0", "s3"))
+    put(store, make_run("1", "s4", status="failed"))
+    assert store.newest_usable_session(wanted) == shown
+
+
+def test_of_two_sessions_that_lack_runs_the_newer_of_the_larger_ones_is_shown(store: CaseStore) -> None:
+    put(store, make_run("1"), make_run("2"), make_run("1", "s10"), make_run("2", "s10"), make_run("1", "s11"))
+    assert store.newest_usable_session(5) == "s10"
+
+
+def test_a_complete_run_is_on_the_disk_before_it_has_its_name(
+    store: CaseStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    working = store.open_run("s1", "1")
+    (working / "spans").mkdir()
+    for name in ("parts.csv", "engine.log", "spans/main-1.jsonl"):
+        (working / name).write_text("x")
+    synced: list[str] = []
+
+    def note(descriptor: int) -> None:
+        assert working.is_dir()
+        synced.append(Path(os.readlink(f"/proc/self/fd/{descriptor}")).name)
+
+    monkeypatch.setattr(os, "fsync", note)
+    store.close_run(working, make_run("1"))
+    assert {"parts.csv", "engine.log", "main-1.jsonl", "spans", "run.json", working.name} <= set(synced)
+
+
+def test_the_last_warm_up_is_that_of_the_last_attempt_whatever_the_wall_clock_said() -> None:
+    late, early = "2099-01-01T00:00:00+00:00", "2026-01-01T00:00:00+00:00"
+    names = ("warmup-9", "warmup-10", "warmup-11", "1")
+    first, second, lost, measured = (make_run(name, started_at=early) for name in names)
+    runs = [second, replace(lost, certificate=certificate(holds=False)), measured, replace(first, started_at=late)]
+    assert last_warm_up(runs) is second
+    assert last_warm_up([measured]) is None
 
 
 def test_failed_attempts_keep_their_number(store: CaseStore) -> None:

@@ -21,7 +21,7 @@ from harness.state.certificates import (
     library_certificate,
     model_info_certificate,
     recorded_hash,
-    recorded_sizes,
+    recorded_hashes,
     storage_certificate,
 )
 from harness.state.files import FilesState, FileState, Verdict
@@ -83,7 +83,7 @@ def test_a_warm_up_s_hash_is_found_in_its_certificate_and_only_there() -> None:
         part_of("empty", Inventory(0, 0, 0, "e"), Inventory(1, 9, 1, "f"), None), 3.0, False, SILENT
     )
     assert recorded_hash({"compile_cache": part}, "compile_cache") == "f"
-    assert recorded_sizes({"compile_cache": part}) == {"compile_cache": (1, 9)}
+    assert recorded_hashes({"compile_cache": part}) == {"compile_cache": "f", "model_info": None}
     assert recorded_hash({}, "compile_cache") is None
     assert recorded_hash({"compile_cache": {"after": {"files": 1}}}, "compile_cache") is None  # an older run's
 

@@ -1,14 +1,15 @@
 """The probe of a disk: it reads the disk and not the page cache, and leaves nothing."""
 
+import os
 import stat
 from pathlib import Path
 
 import pytest
 
 from harness.state import probe
-from harness.state.files import look
 from harness.state.filesystem import filesystem_of
-from harness.state.probe import FILE, probe_files, sequential_read
+from harness.state.pagecache import residency
+from harness.state.probe import probe_files, sequential_read
 from tests.state.cached_files import mounted
 
 
@@ -25,32 +26,52 @@ def on_a_disk(folder: Path) -> None:
 
 def test_it_states_a_rate_and_by_what_and_does_not_fill_the_page_cache(tmp_path: Path) -> None:
     on_a_disk(tmp_path)
-    with probe_files([tmp_path]):
+    with probe_files():
         found = probe.probe(tmp_path)
         assert found is not None
         rate, by = found
         assert rate > 0
         assert by == "O_DIRECT, 4 readers"
-        assert look([tmp_path / FILE]).verdict == "evicted"
-    assert list(tmp_path.iterdir()) == []
+        (file,) = probe._files.values()
+        assert residency(Path(f"/proc/self/fd/{file.fileno()}")).resident_bytes == 0
 
 
-def test_runs_share_one_file_and_a_half_written_one_is_written_again(tmp_path: Path) -> None:
+def test_its_file_has_no_name_so_that_a_killed_harness_leaves_none(tmp_path: Path) -> None:
     on_a_disk(tmp_path)
-    with probe_files([tmp_path]):
+    with probe_files():
+        assert probe.probe(tmp_path)
+        (file,) = probe._files.values()
+        assert os.fstat(file.fileno()).st_size == probe.FILE_BYTES
+        assert list(tmp_path.iterdir()) == []
+    assert file.closed
+
+
+def test_runs_share_one_file_in_each_folder_and_one_that_could_not_be_written_is_none(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    on_a_disk(tmp_path)
+    (tmp_path / "other").mkdir()
+
+    def full(_descriptor: int) -> None:
+        raise OSError(28, "full")
+
+    with probe_files():
+        with monkeypatch.context() as patched:
+            patched.setattr(probe.os, "fsync", full)
+            assert probe.probe(tmp_path) is None
+            assert probe._files == {}
         probe.probe(tmp_path)
-        first = (tmp_path / FILE).stat().st_mtime_ns
+        first = probe._files[tmp_path]
         probe.probe(tmp_path)
-        assert (tmp_path / FILE).stat().st_mtime_ns == first
-        (tmp_path / FILE).write_bytes(b"half")
-        probe.probe(tmp_path)
-        assert (tmp_path / FILE).stat().st_size == probe.FILE_BYTES
+        probe.probe(tmp_path / "other")
+        assert probe._files[tmp_path] is first
+        assert len(probe._files) == 2
 
 
 def test_a_disk_that_cannot_be_written_has_no_limit_to_state_and_nothing_fails(tmp_path: Path) -> None:
-    with mounted(tmp_path / "disk", "-t", "tmpfs", "-o", "ro,size=1m", "none") as folder, probe_files([folder]):
+    with mounted(tmp_path / "disk", "-t", "tmpfs", "-o", "ro,size=1m", "none") as folder, probe_files():
         assert probe.probe(folder) is None
-    with probe_files([tmp_path / "absent"]):
+    with probe_files():
         assert probe.probe(tmp_path / "absent") is None
 
 

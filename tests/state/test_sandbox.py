@@ -88,18 +88,37 @@ def test_a_kept_sandbox_is_as_the_start_before_left_it(tmp_path: Path) -> None:
     assert sandbox.is_filled(keep, {})
 
 
-def test_a_warm_up_is_there_if_it_has_the_files_that_the_start_left(warmed: Sandbox) -> None:
-    left = {"compile_cache": (4, 16), "model_info": (1, 4)}
+def left_by(sandbox: Sandbox) -> dict[str, str | None]:
+    """The hashes that the certificate of the start that just ended would have."""
+    contents = sandbox.contents()
+    return {"compile_cache": contents.compile_cache.sha256, "model_info": contents.model_info.sha256}
+
+
+def test_a_warm_up_is_there_if_it_has_what_the_start_left(warmed: Sandbox) -> None:
+    warmed.fill(StartState())
+    left = left_by(warmed)
     assert warmed.is_filled(StartState(), left)
     (warmed.warm_up / COMPILED[0]).unlink()
     assert not warmed.is_filled(StartState(), left)
 
 
+def test_a_warm_up_that_was_changed_at_equal_size_is_none(warmed: Sandbox) -> None:
+    warmed.fill(StartState())
+    left = left_by(warmed)
+    changed = warmed.warm_up / COMPILED[0]
+    changed.write_bytes(bytes(byte ^ 1 for byte in changed.read_bytes()))
+    assert not warmed.is_filled(StartState(), left)
+
+
+def test_a_warm_up_whose_hash_is_not_recorded_proves_nothing(warmed: Sandbox) -> None:
+    assert not warmed.is_filled(StartState(), {"compile_cache": None, "model_info": None})
+
+
 def test_an_engine_that_leaves_nothing_has_been_warmed_up_all_the_same(tmp_path: Path) -> None:
     sandbox = Sandbox(tmp_path / "s1")
-    nothing = {"compile_cache": (0, 0), "model_info": (0, 0)}
-    assert not sandbox.is_filled(StartState(), nothing)
     sandbox.fill(EMPTY)
+    nothing = left_by(sandbox)
+    assert not sandbox.is_filled(StartState(), nothing)
     sandbox.keep_as_warm_up()
     assert sandbox.is_filled(StartState(), nothing)
 

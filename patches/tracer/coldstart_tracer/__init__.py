@@ -12,6 +12,7 @@ Environment:
     COLDSTART_TRACE_ROLE  role of this process; children get the role that the hook around their creation names
     COLDSTART_TRACE_SELF  written by the tracer: pid and role of the process, for the program it may replace itself by
     COLDSTART_TRACE_SYNC  "1": spans marked ``sync`` wait for the accelerator before they end
+    COLDSTART_TRACE_SERVING  folder for the rows of a serving engine and for the sockets that open windows
 
 Standard library only; nothing here may raise into the engine. Measured cost: see benchmarks/.
 """

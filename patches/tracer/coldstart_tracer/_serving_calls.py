@@ -1,7 +1,7 @@
 """What stands in for a function that is hooked for serving: its calls, or a coroutine's steps, become rows.
 
 Hot code: a request's token passes several of these wrappers. Outside a window a wrapper costs one comparison; inside,
-two clocks are read at both ends. Rows are lists in memory; ``_serving.py`` writes them when their window is over.
+two clocks are read at both ends. Rows are lists in memory; ``_serving_window.py`` writes them when the window is over.
 """
 
 import time
