@@ -12,9 +12,9 @@ import pytest
 from harness import cli, cli_claims
 from harness.record.slot import write_slot
 from harness.workspace import ROOT, Workspace
+from tests.beside import RECORDED
 from tests.checkout import Done
 from tests.claims_evidence import CLAIMS
-from tests.recorded_sides import DATA, needs_recorded_data
 from tests.storage_slot import storage_slot
 
 MODELS = ("llama3-3b", "qwen-4b", "qwen-7b", "yi-6b", "yi-9b")
@@ -155,9 +155,9 @@ def test_brackets_in_a_folders_name_are_printed_as_they_are(call, tmp_path: Path
 
 def recording(folder: Path, *slots: str) -> Path:
     """The recorded slots of figure 10, alone."""
-    needs_recorded_data()
     for slot in slots:
-        shutil.copytree(DATA / "figure-10" / slot / "iterations", folder / "figure-10" / slot / "iterations")
+        iterations = RECORDED.need(f"figure-10/{slot}/iterations")
+        shutil.copytree(iterations, folder / "figure-10" / slot / "iterations")
     return folder
 
 

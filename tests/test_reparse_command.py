@@ -1,18 +1,15 @@
 """``python -m harness reparse``: what it prints for people and programs, and how it ends."""
 
 import json
-import os
 import sys
 from pathlib import Path
 
 import pytest
 
 from harness import cli
+from tests.beside import RECORDED
 from tests.checkout import Done
 from tests.synthetic_recording import LABELS, write_recording
-
-BESIDE = Path(__file__).resolve().parents[2] / "shared" / "paper-data"
-RECORDED = Path(os.environ.get("HARNESS_RECORDED_DATA") or BESIDE)
 
 
 @pytest.fixture
@@ -65,9 +62,8 @@ def test_what_holds_no_recording_is_wrong_use(call, tmp_path: Path) -> None:
         assert error in json.loads(done.out)["error"]
 
 
-@pytest.mark.skipif(not RECORDED.is_dir(), reason="needs the paper's recorded logs: HARNESS_RECORDED_DATA=DIR")
 def test_every_value_that_the_paper_recorded_is_what_its_logs_say(call) -> None:
-    done = call(RECORDED, "--json")
+    done = call(RECORDED.need(), "--json")
     assert done.code == 0
     document = json.loads(done.out)
     assert document["matched"] >= 13_824 + 2_304
