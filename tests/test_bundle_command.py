@@ -4,7 +4,6 @@ import hashlib
 import json
 import os
 import shutil
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -13,7 +12,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from harness import cli, cli_slots
+from harness import cli_slots
 from harness.bundle_command import run_bundle
 from harness.merge_command import run_merge
 from harness.record import slotfiles
@@ -22,7 +21,7 @@ from harness.record.private import Names
 from harness.record.slot import read_slot, write_slot
 from harness.record.slotfiles import slot_files
 from harness.workspace import ROOT, Workspace
-from tests.checkout import Done
+from tests.checkout import Call, Done
 from tests.synthetic_slot import CASE, synthetic
 
 CORES = {"cpu0": [0, 1], "cpu1": [2, 3]}
@@ -39,16 +38,13 @@ def there(tmp_path: Path) -> Workspace:
 
 
 @pytest.fixture
-def call(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Callable[..., Done]:
+def call(typed: Call, monkeypatch: pytest.MonkeyPatch) -> Call:
     """Type a command in a checkout."""
 
     def run(workspace: Workspace, *arguments: str | Path) -> Done:
         monkeypatch.chdir(workspace.root)
         monkeypatch.setattr(cli_slots, "Workspace", lambda: workspace)
-        monkeypatch.setattr(sys, "argv", ["harness", *map(str, arguments)])
-        with pytest.raises(SystemExit) as ended:
-            cli.main()
-        return Done(int(ended.value.code or 0), *capsys.readouterr())
+        return typed(*arguments)
 
     return run
 
@@ -84,7 +80,7 @@ def bundled(workspace: Workspace, path: Path, *names: str, figure: str = "11") -
 
 
 def test_a_slot_reaches_the_other_checkout_and_how_to_redraw_is_said(
-    call: Callable[..., Done], here: Workspace, there: Workspace
+    call: Call, here: Workspace, there: Workspace
 ) -> None:
     mine, other = slot(here, "cpu0"), slot(there, "cpu1")
     done = call(there, "bundle", "11")
@@ -118,7 +114,7 @@ def test_any_slots_come_back_equal(
     assert files(other.figure("2")) == files(one.figure("2"))
 
 
-def test_json_is_the_last_line_of_both(call: Callable[..., Done], here: Workspace, there: Workspace) -> None:
+def test_json_is_the_last_line_of_both(call: Call, here: Workspace, there: Workspace) -> None:
     slot(there, "cpu0")
     slot(there, "cpu1")
     out = here.root / "x.zip"
@@ -150,9 +146,7 @@ def test_json_is_the_last_line_of_both(call: Callable[..., Done], here: Workspac
         (["2", "--out", "."], ".: is there already, with other content; move it away, or name another: --out FILE"),
     ],
 )
-def test_what_cannot_be_bundled_is_one_line(
-    call: Callable[..., Done], here: Workspace, arguments: list[str], complaint: str
-) -> None:
+def test_what_cannot_be_bundled_is_one_line(call: Call, here: Workspace, arguments: list[str], complaint: str) -> None:
     slot(here, "node0", figure="2")
     before = files(here.root)
     done = call(here, "bundle", *arguments)
@@ -161,7 +155,7 @@ def test_what_cannot_be_bundled_is_one_line(
     assert files(here.root) == before
 
 
-def test_a_file_that_is_there_already_is_not_overwritten(call: Callable[..., Done], here: Workspace) -> None:
+def test_a_file_that_is_there_already_is_not_overwritten(call: Call, here: Workspace) -> None:
     slot(here, "cpu0")
     out = here.root / "figure-11-cpu0.zip"
     assert call(here, "bundle", "11").code == 0
@@ -174,7 +168,7 @@ def test_a_file_that_is_there_already_is_not_overwritten(call: Callable[..., Don
 
 
 def test_a_half_finished_slot_is_not_bundled_and_only_merged_on_request(
-    call: Callable[..., Done], here: Workspace, there: Workspace
+    call: Call, here: Workspace, there: Workspace
 ) -> None:
     slot(there, "cpu1", measured=0)
     done = call(there, "bundle", "11")
@@ -187,7 +181,7 @@ def test_a_half_finished_slot_is_not_bundled_and_only_merged_on_request(
     assert call(here, "merge", half, "--allow-mismatch").code == 0
 
 
-def test_a_damaged_renamed_or_doubled_slot_is_not_bundled(call: Callable[..., Done], here: Workspace) -> None:
+def test_a_damaged_renamed_or_doubled_slot_is_not_bundled(call: Call, here: Workspace) -> None:
     folder = slot(here, "cpu0")
     shutil.copytree(folder, folder.with_name("copy"))
     assert "are both slot cpu0; move one of them away" in call(here, "bundle", "11").error
@@ -200,7 +194,7 @@ def test_a_damaged_renamed_or_doubled_slot_is_not_bundled(call: Callable[..., Do
 
 
 def test_a_slot_that_names_its_machine_is_not_bundled(
-    call: Callable[..., Done], here: Workspace, monkeypatch: pytest.MonkeyPatch
+    call: Call, here: Workspace, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     folder = slot(here, "cpu0")
     document = json.loads((folder / "manifest.json").read_text())
@@ -215,7 +209,7 @@ def test_a_slot_that_names_its_machine_is_not_bundled(
 
 
 def test_slots_that_do_not_fit_together_are_refused_with_both_values_and_merged_on_request(
-    call: Callable[..., Done], here: Workspace, there: Workspace
+    call: Call, here: Workspace, there: Workspace
 ) -> None:
     slot(here, "cpu0")
     slot(there, "cpu1", max_model_len=4096, dtype="half")
@@ -235,7 +229,7 @@ def test_slots_that_do_not_fit_together_are_refused_with_both_values_and_merged_
 
 
 def test_the_same_cpu_again_is_refused(
-    call: Callable[..., Done], here: Workspace, there: Workspace, monkeypatch: pytest.MonkeyPatch
+    call: Call, here: Workspace, there: Workspace, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(CORES, "cpu1", CORES["cpu0"])
     slot(here, "cpu0")
@@ -246,7 +240,7 @@ def test_the_same_cpu_again_is_refused(
 
 
 def test_another_slot_in_its_place_is_never_overwritten_not_even_on_request(
-    call: Callable[..., Done], here: Workspace, there: Workspace
+    call: Call, here: Workspace, there: Workspace
 ) -> None:
     mine = slot(here, "cpu1", max_model_len=1)
     slot(there, "cpu1")
@@ -265,7 +259,7 @@ def test_another_slot_in_its_place_is_never_overwritten_not_even_on_request(
     }
 
 
-def test_an_only_slot_may_get_another_name(call: Callable[..., Done], here: Workspace, there: Workspace) -> None:
+def test_an_only_slot_may_get_another_name(call: Call, here: Workspace, there: Workspace) -> None:
     slot(here, "node0", figure="2")
     other = slot(there, "node0", figure="2", max_model_len=4096)
     path = bundled(there, there.root / "x.zip", "node0", figure="2")
@@ -281,7 +275,7 @@ def test_an_only_slot_may_get_another_name(call: Callable[..., Done], here: Work
 
 
 def test_a_table_of_a_later_version_travels_but_not_under_another_name(
-    call: Callable[..., Done], here: Workspace, there: Workspace
+    call: Call, here: Workspace, there: Workspace
 ) -> None:
     folder = slot(there, "node0", figure="2")
     with_table(folder, b"a,b\n1,2\n")
@@ -294,9 +288,7 @@ def test_a_table_of_a_later_version_travels_but_not_under_another_name(
 
 
 @pytest.mark.parametrize("content", [b"\xff\n", b'"' + b"x" * 200_000 + b'"\n'])
-def test_a_table_that_nobody_can_read_does_not_travel(
-    call: Callable[..., Done], there: Workspace, content: bytes
-) -> None:
+def test_a_table_that_nobody_can_read_does_not_travel(call: Call, there: Workspace, content: bytes) -> None:
     with_table(slot(there, "cpu0"), content)
     done = call(there, "bundle", "11")
     assert done.code == 2
@@ -322,7 +314,7 @@ def with_table(folder: Path, content: bytes) -> None:
     ],
 )
 def test_a_name_that_the_figure_does_not_have_is_one_line(
-    call: Callable[..., Done], here: Workspace, there: Workspace, names: list[str], as_slot: str | None, complaint: str
+    call: Call, here: Workspace, there: Workspace, names: list[str], as_slot: str | None, complaint: str
 ) -> None:
     for name in names:
         slot(there, name)
@@ -333,9 +325,7 @@ def test_a_name_that_the_figure_does_not_have_is_one_line(
 
 
 @pytest.mark.parametrize("name", ["../x", "/tmp/x", ".x", "", "X", "a b"])
-def test_no_name_leads_out_of_the_figures_folder(
-    call: Callable[..., Done], here: Workspace, there: Workspace, name: str
-) -> None:
+def test_no_name_leads_out_of_the_figures_folder(call: Call, here: Workspace, there: Workspace, name: str) -> None:
     slot(there, "node0", figure="2")
     path = bundled(there, there.root / "x.zip", "node0", figure="2")
     before = files(here.root)
@@ -392,7 +382,7 @@ def _not_a_number(content: bytes) -> bytes:
     ],
 )
 def test_a_bad_bundle_is_one_line_and_spoils_the_good_ones_with_it(
-    call: Callable[..., Done],
+    call: Call,
     here: Workspace,
     there: Workspace,
     spoil: Callable[[bytes], bytes],
@@ -412,7 +402,7 @@ def test_a_bad_bundle_is_one_line_and_spoils_the_good_ones_with_it(
     assert not list(here.figure("11").glob(".*"))
 
 
-def test_what_is_no_file_is_one_line(call: Callable[..., Done], here: Workspace) -> None:
+def test_what_is_no_file_is_one_line(call: Call, here: Workspace) -> None:
     os.mkfifo(here.root / "pipe.zip")
     (here.root / "loop.zip").symlink_to("loop.zip")
     for path in (here.root / "pipe.zip", here.root / "loop.zip", here.root, here.root / "nothing.zip"):
@@ -421,9 +411,7 @@ def test_what_is_no_file_is_one_line(call: Callable[..., Done], here: Workspace)
         assert str(path) in done.error
 
 
-def test_two_files_with_different_slots_of_one_name_are_refused(
-    call: Callable[..., Done], here: Workspace, there: Workspace
-) -> None:
+def test_two_files_with_different_slots_of_one_name_are_refused(call: Call, here: Workspace, there: Workspace) -> None:
     slot(there, "cpu0")
     one = bundled(there, there.root / "one.zip", "cpu0")
     shutil.rmtree(there.figure("11") / "cpu0")
@@ -434,9 +422,7 @@ def test_two_files_with_different_slots_of_one_name_are_refused(
     assert done.error.endswith("are different slots of one name; merge one")
 
 
-def test_bundles_of_several_figures_are_merged_together(
-    call: Callable[..., Done], here: Workspace, there: Workspace
-) -> None:
+def test_bundles_of_several_figures_are_merged_together(call: Call, here: Workspace, there: Workspace) -> None:
     slot(there, "cpu0")
     slot(there, "node0", figure="2")
     paths = [bundled(there, there.root / "a.zip", "cpu0"), bundled(there, there.root / "b.zip", "node0", figure="2")]
@@ -446,7 +432,7 @@ def test_bundles_of_several_figures_are_merged_together(
     assert (here.figure("2") / "node0" / "manifest.json").is_file()
 
 
-def test_a_damaged_slot_beside_the_place_is_named(call: Callable[..., Done], here: Workspace, there: Workspace) -> None:
+def test_a_damaged_slot_beside_the_place_is_named(call: Call, here: Workspace, there: Workspace) -> None:
     folder = slot(here, "cpu0")
     (folder / "data.csv").unlink()
     slot(there, "cpu1")

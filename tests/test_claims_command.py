@@ -2,18 +2,18 @@
 
 import json
 import shutil
-import sys
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from harness import cli, cli_claims
+from harness import cli_claims
 from harness.record.slot import write_slot
 from harness.workspace import ROOT, Workspace
 from tests.beside import RECORDED
-from tests.checkout import Done
+from tests.checkout import Call, Done
 from tests.claims_evidence import CLAIMS
 from tests.storage_slot import storage_slot
 
@@ -34,16 +34,10 @@ def root(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def call(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], root: Path):
-    def run(*arguments: object) -> Done:
-        monkeypatch.setenv("COLUMNS", "200")
-        monkeypatch.setattr(cli_claims, "Workspace", lambda: Workspace(root))
-        monkeypatch.setattr(sys, "argv", ["harness", "claims", *map(str, arguments)])
-        with pytest.raises(SystemExit) as ended:
-            cli.main()
-        return Done(int(ended.value.code or 0), *capsys.readouterr())
-
-    return run
+def call(root: Path, typed: Call, monkeypatch: pytest.MonkeyPatch) -> Call:
+    monkeypatch.setenv("COLUMNS", "200")
+    monkeypatch.setattr(cli_claims, "Workspace", lambda: Workspace(root))
+    return partial(typed, "claims")
 
 
 def claims(done: Done) -> dict[str, dict[str, Any]]:

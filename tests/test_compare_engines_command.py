@@ -10,11 +10,12 @@ import sys
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 
 import pytest
 
-from harness import cli, cli_engines, engines_runs
+from harness import cli_engines, engines_runs
 from harness.engine.environment import Installed
 from harness.engines_serve import Engines
 from harness.engines_tokens import Counter
@@ -26,26 +27,18 @@ from harness.record.comparison_run import ComparisonRun, read_comparison
 from harness.record.load_output import ClientRecord
 from harness.spec.pin import comparison_names, load_comparison
 from harness.workspace import ROOT, Workspace
-from tests.checkout import Done
+from tests.checkout import Call, Done
 from tests.compare_server import FakeEngine
 from tests.load_server import serving
 
 SMALL = ("--num-prompts", 2, "--concurrency", "1,2", "--iterations", 1, "--output-tokens", 4, "--prompt-words", 5)
-Call = Callable[..., Done]
 
 
 @pytest.fixture
-def call(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Call:
+def call(tmp_path: Path, typed: Call, monkeypatch: pytest.MonkeyPatch) -> Call:
     monkeypatch.setenv("COLUMNS", "160")
     monkeypatch.setattr(cli_engines, "Workspace", lambda: Workspace(tmp_path))
-
-    def run(*arguments: object) -> Done:
-        monkeypatch.setattr(sys, "argv", ["harness", "engines", *map(str, arguments)])
-        with pytest.raises(SystemExit) as ended:
-            cli.main()
-        return Done(int(ended.value.code or 0), *capsys.readouterr())
-
-    return run
+    return partial(typed, "engines")
 
 
 @pytest.fixture(scope="module")

@@ -1,26 +1,19 @@
 """``python -m harness reparse``: what it prints for people and programs, and how it ends."""
 
 import json
-import sys
+from functools import partial
 from pathlib import Path
 
 import pytest
 
-from harness import cli
 from tests.beside import RECORDED
-from tests.checkout import Done
+from tests.checkout import Call
 from tests.synthetic_recording import LABELS, write_recording
 
 
 @pytest.fixture
-def call(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]):
-    def run(*arguments: object) -> Done:
-        monkeypatch.setattr(sys, "argv", ["harness", "reparse", *map(str, arguments)])
-        with pytest.raises(SystemExit) as ended:
-            cli.main()
-        return Done(int(ended.value.code or 0), *capsys.readouterr())
-
-    return run
+def call(typed: Call) -> Call:
+    return partial(typed, "reparse")
 
 
 def test_a_recording_that_agrees_with_its_logs_ends_well(call, tmp_path: Path) -> None:

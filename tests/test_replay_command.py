@@ -4,15 +4,14 @@ The engine's answer is a toy's (tests/replay_toy.py); real replays: tests/engine
 """
 
 import json
-import sys
-from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from harness import cli, cli_replay, replay_command
+from harness import cli_replay, replay_command
 from harness.engine.environment import Engine
 from harness.errors import HarnessError, MeasurementFailed
 from harness.measure import replay as measured
@@ -24,7 +23,7 @@ from harness.spec.pin import DEFAULT_CPU_PIN, load_pin
 from harness.state.limits import Memory
 from harness.traces.check import TraceFacts
 from harness.workspace import Workspace
-from tests.checkout import Done
+from tests.checkout import Call
 from tests.replay_folder import DIALOGUES, small_toy, toy_counters, write_replay
 
 TOKENIZER = {"name": "a test's words"}
@@ -78,18 +77,11 @@ def worker(monkeypatch: pytest.MonkeyPatch, place: Path) -> Worker:
 
 
 @pytest.fixture
-def call(place: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Callable[..., Done]:
+def call(place: Path, typed: Call, monkeypatch: pytest.MonkeyPatch) -> Call:
     """``python -m harness replay ARGUMENTS`` in the folder."""
-
-    def typed(*arguments: str) -> Done:
-        monkeypatch.chdir(place)
-        monkeypatch.setattr(cli_replay, "Workspace", lambda: Workspace(place))
-        monkeypatch.setattr(sys, "argv", ["harness", "replay", *arguments])
-        with pytest.raises(SystemExit) as ended:
-            cli.main()
-        return Done(int(ended.value.code or 0), *capsys.readouterr())
-
-    return typed
+    monkeypatch.chdir(place)
+    monkeypatch.setattr(cli_replay, "Workspace", lambda: Workspace(place))
+    return partial(typed, "replay")
 
 
 PRINTED = (
@@ -100,7 +92,7 @@ PRINTED = (
 )  # fmt: skip
 
 
-def test_it_prints_every_number_in_order(worker: Worker, call: Callable[..., Done]):
+def test_it_prints_every_number_in_order(worker: Worker, call: Call):
     done = call("--trace", "trace.jsonl", "--num-blocks", "11", "--block-size", "4")
     assert done.code == 0
     labels = [line[:22].strip() for line in done.out.splitlines()]
@@ -110,7 +102,7 @@ def test_it_prints_every_number_in_order(worker: Worker, call: Callable[..., Don
     assert len(worker.asked) == 1
 
 
-def test_a_program_reads_the_last_line_and_people_the_other_stream(worker: Worker, call: Callable[..., Done]):
+def test_a_program_reads_the_last_line_and_people_the_other_stream(worker: Worker, call: Call):
     done = call("--trace", "trace.jsonl", "--json", "--stock")
     document = json.loads(done.out)
     assert (document["requests"], document["schema_version"], document["step_loop"]) == (5, 1, "stock")
@@ -120,7 +112,7 @@ def test_a_program_reads_the_last_line_and_people_the_other_stream(worker: Worke
     assert worker.asked[0]["loop"] == "stock"
 
 
-def test_files_that_were_asked_for_are_written_and_nothing_else(worker: Worker, call: Callable[..., Done], place: Path):
+def test_files_that_were_asked_for_are_written_and_nothing_else(worker: Worker, call: Call, place: Path):
     before = set(place.iterdir())
     files = ("--output-file", "stats.json", "--per-request", "rows.csv", "--events", "events.jsonl.gz")
     done = call("--trace", "trace.jsonl", *files, "--json")
@@ -134,7 +126,7 @@ def test_files_that_were_asked_for_are_written_and_nothing_else(worker: Worker, 
     assert worker.asked[0]["events"] is True
 
 
-def test_the_engine_is_asked_for_what_was_typed(worker: Worker, call: Callable[..., Done], place: Path):
+def test_the_engine_is_asked_for_what_was_typed(worker: Worker, call: Call, place: Path):
     call("--trace", "trace.jsonl", "--num-blocks", "40", "--block-size", "4", "--policy", "lfu", "--watermark", "0.05",
          "--no-prefix-caching", "--max-num-seqs", "8", "--max-num-batched-tokens", "64")  # fmt: skip
     (asked,) = worker.asked
@@ -148,13 +140,13 @@ def test_the_engine_is_asked_for_what_was_typed(worker: Worker, call: Callable[.
     }  # fmt: skip
 
 
-def test_without_a_limit_there_are_blocks_for_every_request_at_once(worker: Worker, call: Callable[..., Done]):
+def test_without_a_limit_there_are_blocks_for_every_request_at_once(worker: Worker, call: Call):
     call("--trace", "trace.jsonl", "--block-size", "4")
     at_once = sum(-(-(len(prompt) + len(output)) // 4) for *_, prompt, output in DIALOGUES)
     assert worker.asked[0]["num_blocks"] == at_once + 2
 
 
-def test_a_model_says_how_many_bytes_its_kv_takes(worker: Worker, call: Callable[..., Done]):
+def test_a_model_says_how_many_bytes_its_kv_takes(worker: Worker, call: Call):
     done = call("--trace", "trace.jsonl", "--num-blocks", "101", "--model", "llama3-8b", "--json")
     # 2 × 32 layers × 8 heads × 128 × 2 bytes is 128 KiB a token.
     model = json.loads(done.out)["model"]
@@ -165,9 +157,7 @@ def test_a_model_says_how_many_bytes_its_kv_takes(worker: Worker, call: Callable
     assert windows["assumed"] == "full attention in every layer (the model has windows of 4096 tokens)"
 
 
-def test_the_tokenizer_is_that_of_the_workload_that_names_the_trace(
-    worker: Worker, call: Callable[..., Done], place: Path
-):
+def test_the_tokenizer_is_that_of_the_workload_that_names_the_trace(worker: Worker, call: Call, place: Path):
     sha256 = json.loads(call("--trace", "trace.jsonl", "--json").out)["trace"]["sha256"]
     document: dict[str, Any] = {"tokenizer": TOKENIZER, "traces": {"multi_turn": {"sha256": sha256}}}
     (place / "workload.json").write_text(json.dumps(document))
@@ -214,7 +204,7 @@ def test_the_tokenizer_is_that_of_the_workload_that_names_the_trace(
     ],
 )
 def test_what_is_wrong_is_one_line_before_anything_runs(
-    worker: Worker, call: Callable[..., Done], place: Path, arguments: tuple[str, ...], message: str
+    worker: Worker, call: Call, place: Path, arguments: tuple[str, ...], message: str
 ):
     (place / "empty.jsonl").touch()
     (place / "broken.jsonl").write_text((place / "trace.jsonl").read_text()[:200])
@@ -226,14 +216,14 @@ def test_what_is_wrong_is_one_line_before_anything_runs(
     assert {path: path.read_bytes() for path in place.iterdir()} == before
 
 
-def test_a_program_gets_the_error_as_json(worker: Worker, call: Callable[..., Done]):
+def test_a_program_gets_the_error_as_json(worker: Worker, call: Call):
     done = call("--trace", "trace.jsonl", "--num-blocks", "abc", "--json")
     assert done.code == 2
     assert json.loads(done.out)["error"].startswith("--num-blocks 'abc'")
     assert worker.asked == []
 
 
-def test_a_replay_that_failed_leaves_nothing(worker: Worker, call: Callable[..., Done], place: Path):
+def test_a_replay_that_failed_leaves_nothing(worker: Worker, call: Call, place: Path):
     before = set(place.iterdir())
     worker.failure = "replaying failed (exit 1, python): StuckError: nothing can be scheduled"
     done = call("--trace", "trace.jsonl", "--output-file", "stats.json")
@@ -243,7 +233,7 @@ def test_a_replay_that_failed_leaves_nothing(worker: Worker, call: Callable[...,
 
 
 def test_what_somebody_made_meanwhile_is_kept_and_nothing_else_is_written(
-    worker: Worker, call: Callable[..., Done], place: Path, monkeypatch: pytest.MonkeyPatch
+    worker: Worker, call: Call, place: Path, monkeypatch: pytest.MonkeyPatch
 ):
     def work(*arguments: Any) -> None:
         worker(*arguments)
@@ -266,7 +256,7 @@ def test_what_somebody_made_meanwhile_is_kept_and_nothing_else_is_written(
         ("vllm-9", "unknown engine pin 'vllm-9'; known: "),
     ],
 )
-def test_an_engine_that_cannot_replay_is_one_line(call: Callable[..., Done], pin: str | None, message: str):
+def test_an_engine_that_cannot_replay_is_one_line(call: Call, pin: str | None, message: str):
     done = call("--trace", "trace.jsonl", *(() if pin is None else ("--engine", pin)))
     assert done.code == 2
     assert message in done.error
