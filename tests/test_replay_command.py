@@ -4,76 +4,22 @@ The engine's answer is a toy's (tests/replay_toy.py); real replays: tests/engine
 """
 
 import json
-from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from harness import cli_replay, replay_command
-from harness.engine.environment import Engine
-from harness.errors import HarnessError, MeasurementFailed
+from harness import cli_replay
 from harness.measure import replay as measured
-from harness.measure import replay_job
-from harness.measure.replay_job import blocks_needed, make_job
 from harness.record.event_log import read_events
-from harness.record.replay import Parameters, read_replay
-from harness.spec.pin import DEFAULT_CPU_PIN, load_pin
-from harness.state.limits import Memory
-from harness.traces.check import TraceFacts
+from harness.spec.pin import DEFAULT_CPU_PIN
 from harness.workspace import Workspace
 from tests.checkout import Call
-from tests.replay_folder import DIALOGUES, small_toy, toy_counters, write_replay
-
-TOKENIZER = {"name": "a test's words"}
-
-
-@pytest.fixture
-def place(tmp_path: Path) -> Path:
-    """A folder with a trace and its workload.json."""
-    lines = [
-        {"request_id": name, "session_id": session, "turn": 1, "arrival_s": arrival}
-        | {"prompt_token_ids": prompt, "output_token_ids": output}
-        for name, session, arrival, prompt, output in DIALOGUES
-    ]
-    (tmp_path / "trace.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
-    (tmp_path / "mooncake.jsonl").write_text(
-        '{"timestamp": 0, "input_length": 600, "output_length": 2, "hash_ids": [0, 1]}\n'
-        '{"timestamp": 9, "input_length": 513, "output_length": 512, "hash_ids": [0, 2]}\n'
-    )
-    return tmp_path
-
-
-class Worker:
-    """Stands for the engine: answers every request with a toy's replay, or fails."""
-
-    def __init__(self) -> None:
-        self.asked: list[dict[str, Any]] = []
-        self.failure: str | None = None
-        self.fails_from = 0  # requests answered before
-
-    def __call__(self, _python: Path, _module: str, paths: tuple[Path, Path], *_: object) -> None:
-        for asked in json.loads(paths[0].read_text())["replays"]:
-            self.asked.append(asked)
-            out = Path(asked["out"])
-            if self.failure is not None and len(self.asked) > self.fails_from:
-                out.with_name(f".{out.name}.1").mkdir()
-                raise HarnessError(self.failure)
-            toy = write_replay(out, small_toy(blocks=10))
-            (out / "replay.json").unlink()
-            if not asked["events"]:
-                (out / "events.jsonl.gz").unlink()
-            (out / "counters.json").write_text(json.dumps(vars(toy_counters(toy))))
-
-
-@pytest.fixture
-def worker(monkeypatch: pytest.MonkeyPatch, place: Path) -> Worker:
-    """The engine is taken for installed, and answers at once."""
-    found = Worker()
-    monkeypatch.setattr(measured, "run_worker", found)
-    monkeypatch.setattr(replay_command, "replay_engine", lambda *_: Engine(load_pin(DEFAULT_CPU_PIN), place))
-    return found
+from tests.replay_folder import DIALOGUES
+from tests.replay_place import TOKENIZER, Worker
+from tests.replay_place import place as place
+from tests.replay_place import worker as worker
 
 
 @pytest.fixture
@@ -260,66 +206,3 @@ def test_an_engine_that_cannot_replay_is_one_line(call: Call, pin: str | None, m
     done = call("--trace", "trace.jsonl", *(() if pin is None else ("--engine", pin)))
     assert done.code == 2
     assert message in done.error
-
-
-def refusal(trace: Path, parameters: Parameters, facts: TraceFacts | None = None) -> str:
-    with pytest.raises(HarnessError) as error:
-        make_job(trace, parameters, facts=facts)
-    return str(error.value)
-
-
-def test_what_does_not_fit_into_memory_is_refused(place: Path, monkeypatch: pytest.MonkeyPatch):
-    trace, mooncake = place / "trace.jsonl", place / "mooncake.jsonl"
-    monkeypatch.setattr(replay_job, "memory", lambda: Memory(available_bytes=1 << 30, limit_bytes=None))
-    assert make_job(trace, Parameters(num_blocks=100_000)).num_blocks == 100_000
-    text = refusal(trace, Parameters(num_blocks=10_000_000))
-    assert "its replay with 10000000 blocks takes about 2.0 GB of memory, 1.1 GB are available; take a smaller" in text
-    assert text.endswith("or a larger --block-size, or fewer --num-blocks")
-    # A trace of tokens keeps every content that it has seen, however few blocks there are; Mooncake's a few bytes.
-    small, oracle = Parameters(num_blocks=1000), Parameters(num_blocks=1000, policy="oracle")
-    tokens = replace(make_job(trace, small).facts, total_blocks=2_000_000, prompt_tokens=16 * 2_000_000)
-    hashed = replace(make_job(mooncake, small).facts, total_blocks=2_000_000, prompt_tokens=16 * 30_000_000)
-    assert refusal(trace, small, tokens).endswith("or a larger --block-size, or fewer --num-blocks")
-    assert make_job(trace, replace(small, prefix_caching=False), facts=tokens)
-    assert make_job(mooncake, small, facts=hashed)
-    assert refusal(mooncake, oracle, hashed).endswith(", or another --policy than oracle")
-
-
-def test_the_last_sampled_token_needs_no_block(place: Path):
-    assert (blocks_needed(16, 1, 16), blocks_needed(16, 2, 16), blocks_needed(1, 1, 16)) == (1, 2, 1)
-    facts = make_job(place / "mooncake.jsonl", Parameters(block_size=512, num_blocks=3)).facts
-    assert facts.max_tokens == 1025  # of which 1024 are computed: two blocks and vLLM's null block
-    with pytest.raises(
-        HarnessError, match="line 1: its 600 prompt and 2 output tokens take 2 blocks of 512, the cache"
-    ):
-        make_job(place / "mooncake.jsonl", Parameters(block_size=512, num_blocks=2))
-
-
-def test_only_the_stock_loop_runs_other_schedulers(place: Path):
-    other = Parameters(scheduler_cls="a.b:C")
-    with pytest.raises(HarnessError, match="only vLLM's own step loop"):
-        make_job(place / "trace.jsonl", other)
-    assert make_job(place / "trace.jsonl", replace(other, loop="stock")).request(place)["scheduler_cls"] == "a.b:C"
-
-
-def test_folders_are_made_whole_and_never_overwritten(worker: Worker, place: Path):
-    job = make_job(place / "trace.jsonl", Parameters(num_blocks=11, block_size=4))
-    engine = Engine(load_pin(DEFAULT_CPU_PIN), place)
-    folders = [place / "out" / "1", place / "out" / "2"]
-    facts = measured.run_replays([job, job], folders, engine)
-    assert [read_replay(folder).facts for folder in folders] == facts
-    assert facts[0].trace["file"] == "trace.jsonl"
-    assert sorted(path.name for path in (place / "out").iterdir()) == ["1", "2"]
-    with pytest.raises(HarnessError, match="exists already; replays are not overwritten"):
-        measured.run_replays([job], folders[:1], engine)
-    assert len(worker.asked) == 2
-
-
-def test_what_was_finished_stays_if_a_later_replay_fails(worker: Worker, place: Path):
-    job = make_job(place / "trace.jsonl", Parameters(num_blocks=11, block_size=4))
-    folders = [place / "out" / "1", place / "out" / "2"]
-    worker.failure, worker.fails_from = "replaying failed", 1
-    with pytest.raises(MeasurementFailed, match="replaying failed"):
-        measured.run_replays([job, job], folders, Engine(load_pin(DEFAULT_CPU_PIN), place))
-    assert [path.name for path in (place / "out").iterdir()] == ["1"]
-    assert read_replay(folders[0]).facts.parameters == job.parameters
