@@ -88,7 +88,7 @@ def test_good_servers_are_compared_stored_told_and_drawn(call: Call, fakes, tmp_
     assert "counted as streamed chunks with text" in done.err
 
 
-def test_the_issue_s_own_spelling_is_the_same_command(call: Call, fakes) -> None:
+def test_targets_without_a_verb_are_compared_and_the_groups_verbs_are_still_there(call: Call, fakes) -> None:
     assert call("--target", f"good={fakes['good'].url}", *SMALL).code == 0
     assert call("list", "--json").code == 0  # the group's verbs are still there
 
