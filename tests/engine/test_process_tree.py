@@ -37,6 +37,7 @@ def test_a_signal_that_ended_it_is_a_negative_exit_code(tmp_path: Path) -> None:
     assert run(tmp_path, "kill -KILL $$").exit_code == -signal.SIGKILL
 
 
+@pytest.mark.alone
 def test_the_end_is_noticed_at_once(tmp_path: Path) -> None:
     # Popen.wait would look after 0.5, 1.5, 3.5 … 63.5 and 113.5 ms.
     walls = [(ended.exit_ns - ended.exec_ns) / 1e9 for ended in (run(tmp_path, "exec sleep 0.07") for _ in range(3))]

@@ -77,13 +77,22 @@ def test_ctrl_c_ends_the_whole_tree_before_it_goes_on(tmp_path: Path) -> None:
     assert [pid for pid in noted(tmp_path) if psutil.pid_exists(pid)] == []
 
 
-def test_a_second_ctrl_c_kills_at_once_what_does_not_want_to_end(tmp_path: Path) -> None:
+def test_a_second_ctrl_c_kills_at_once_what_does_not_want_to_end(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    graces: list[float] = []
+    end = ending._end_tree
+
+    def end_and_note(process: "subprocess.Popen[bytes]", spared: ending.Spared, grace_s: float) -> frozenset[int]:
+        graces.append(grace_s)
+        return end(process, spared, grace_s)
+
+    monkeypatch.setattr(ending, "_end_tree", end_and_note)
     thread = interrupt_when(tmp_path, pids=2, times=2, pause_s=0.2)
-    began = time.monotonic()
     with pytest.raises(KeyboardInterrupt):
         run(tmp_path, f'bash -c "$S" & {STUBBORN}', S=STUBBORN)
     thread.join()
-    assert time.monotonic() - began < module.TERMINATE_GRACE_S / 2
+    assert graces == [module.TERMINATE_GRACE_S, 0.0]
     assert [pid for pid in noted(tmp_path) if psutil.pid_exists(pid)] == []
 
 
