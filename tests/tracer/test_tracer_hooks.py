@@ -52,6 +52,14 @@ def test_a_wrapper_keeps_name_doc_signature_attributes_and_pickles_by_reference(
     assert (kept, cleared, misses) == (True, True, 1)
 
 
+def test_a_wrapper_of_c_code_has_no_annotations_of_its_own(world: World):
+    world.module("toy", "from math import hypot\n")
+    world.hooks(hook("hypot", phase="config"))
+    program = "import json, toy, typing; print(json.dumps([toy.hypot(3, 4), typing.get_type_hints(toy.hypot)]))"
+    assert world.run(program).value == [5, {}]
+    assert span_of(world.process(), "hypot").end_ns
+
+
 def test_an_exception_passes_through_unchanged_and_its_span_says_raised(world: World):
     world.module(
         "toy",
