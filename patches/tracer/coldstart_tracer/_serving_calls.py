@@ -2,8 +2,6 @@
 
 Hot code: a request's token passes several of these wrappers. Outside a window a wrapper costs one comparison; inside,
 two clocks are read at both ends. Rows are lists in memory; ``_serving.py`` writes them when their window is over.
-
-Over 250 lines, because that comparison is with a global of this module: no wrapper can lie in another one.
 """
 
 import time
@@ -13,10 +11,10 @@ from coldstart_tracer._calls import code_flags, named_like
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable
     from typing import Any
 
-    Tell = Callable[[Sequence[Any], Any], object]  # of a call's arguments and result: what its row says besides
+    Tell = Callable[[Any, Any], object]  # of a call's arguments and result: what its row says besides
 
 now = time.monotonic_ns
 cpu = time.thread_time_ns
@@ -84,7 +82,7 @@ def _leave(thread: "_Thread", frame: "list[int]", kind: type = tuple) -> "Any":
     return row
 
 
-def _tell(thread: "_Thread", row: "list[Any]", tell: "Tell", args: "Sequence[Any]", result: "Any") -> None:
+def _tell(thread: "_Thread", row: "list[Any]", tell: "Tell", args: object, result: object) -> None:
     """What it costs is counted, and is not the caller's."""
     spent = cpu()
     try:
@@ -121,9 +119,7 @@ class Steps:
     cr_running = property(lambda self: getattr(self.coroutine, "cr_running", False))
     cr_suspended = property(lambda self: getattr(self.coroutine, "cr_suspended", False))
 
-    def __init__(
-        self, coroutine: "Any", index: int, need: int, tell: "Tell | None" = None, args: "Sequence[Any]" = ()
-    ) -> None:
+    def __init__(self, coroutine: "Any", index: int, need: int, tell: "Tell | None" = None, args: object = ()) -> None:
         self.coroutine = coroutine
         self.index = index
         self.need = need
@@ -191,9 +187,7 @@ class _Generator:
         return self.generator.aclose()
 
 
-def wrap(
-    function: "Callable[..., Any]", index: int, kind: str, need: int, tell: "Tell | None" = None
-) -> "Callable[..., Any]":
+def wrap(function: "Any", index: int, kind: str, need: int, tell: "Tell | None" = None) -> "Callable[..., Any]":
     """A function that stands in for ``function``; hooks of lower levels than ``need`` make rows without it."""
     flags = code_flags(function)
     if flags & COROUTINE:
