@@ -15,7 +15,7 @@ from harness.measure.serving_trace import VARIABLE, Sampling, ServingTracers
 from tests.tracer.world import World
 
 TOY = """
-    import asyncio, pickle, queue, time
+    import asyncio, os, pickle, queue, threading, time
 
     waiting = queue.Queue()
 
@@ -45,6 +45,18 @@ TOY = """
 
     def wait():
         return waiting.get()
+
+    def wait_for(file):
+        threading.Thread(target=put_when_there, args=(file,)).start()
+        wait()
+
+    def put_when_there(file):
+        while not waiting.not_empty._waiters:
+            time.sleep(0.001)
+        print("waiting", flush=True)
+        while not os.path.exists(file):
+            time.sleep(0.001)
+        waiting.put(1)
 
     async def coroutine():
         burn_unhooked(0.01)
@@ -97,6 +109,12 @@ class Toy:
         assert self.process.stdin is not None
         self.process.stdin.write(line + "\n")
         self.process.stdin.flush()
+
+    def begin_to_wait(self, file: Path) -> None:
+        """Until the file is there; it waits when this returns."""
+        self.begin(f"toy.wait_for({str(file)!r})")
+        assert self.process.stdout is not None
+        assert self.process.stdout.readline() == "waiting\n"
 
     def finish(self) -> None:
         assert self.process.stdout is not None

@@ -3,7 +3,6 @@
 import os
 import subprocess
 import tempfile
-import time
 from pathlib import Path
 
 import pytest
@@ -78,18 +77,19 @@ def test_hooks_of_every_token_make_rows_only_while_detail_is_on(toy: Toy):
     assert sum(each["events"] for each in window["detail"]) == len(rows)
 
 
-def test_a_wait_over_an_edge_of_the_window_is_cut_there(toy: Toy):
-    toy.begin("threading.Timer(1.0, toy.waiting.put, [1]).start(); toy.wait()")
+def test_a_wait_over_an_edge_of_the_window_is_cut_there(toy: Toy, tmp_path: Path):
+    toy.begin_to_wait(tmp_path / "first")
     with toy.window("w"):
+        (tmp_path / "first").touch()
         toy.finish()
-        toy.begin("threading.Timer(1.0, toy.waiting.put, [1]).start(); toy.wait()")
-        time.sleep(0.1)
+        toy.begin_to_wait(tmp_path / "second")
     window = toy.lines()[-1]
     first, second = toy.rows("w")["wait"]
     assert first["begin"] == window["begin_ns"]
     assert first["end"] < second["begin"]
     assert second["end"] == window["end_ns"]
     assert second["own"] < 20e6  # it slept
+    (tmp_path / "second").touch()
     toy.finish()
 
 
