@@ -80,12 +80,12 @@ def main() -> None:
                     print(f"round {number + 1} of {typed.rounds}", file=sys.stderr, flush=True)
     print(f"{asked.setting.model}, concurrency {typed.concurrency}, {typed.requests} requests a load")
     for role in ROLES:
-        traced, plain = used[role, True], used[role, False]
-        ratios = [a / b for a, b in zip(traced, plain, strict=True)]
+        with_it, plain = used[role, True], used[role, False]
+        ratios = [a / b for a, b in zip(with_it, plain, strict=True)]
         bounds = interval(ratios, "log")
         said = f"95 % [{bounds[0]:.3f}, {bounds[1]:.3f}]" if bounds else ""
-        seconds = f"traced {sum(traced):7.2f} s  plain {sum(plain):7.2f} s"
-        print(f"{role:7s} {seconds}  ratio {sum(traced) / sum(plain):.3f} {said}")
+        seconds = f"traced {sum(with_it):7.2f} s  plain {sum(plain):7.2f} s"
+        print(f"{role:7s} {seconds}  ratio {sum(with_it) / sum(plain):.3f} {said}")
 
 
 if __name__ == "__main__":

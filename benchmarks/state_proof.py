@@ -15,6 +15,7 @@ import tempfile
 import time
 from collections.abc import Callable
 from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -73,11 +74,11 @@ def main() -> None:
             assert warm.verdict == "resident", warm.reason
             timed(lambda: look([path]), seconds.setdefault("look, resident", []))
             with ExitStack() as stack:
-                timed(lambda stack=stack: stack.enter_context(held([path])), seconds.setdefault("hold", []))
+                timed(partial(stack.enter_context, held([path])), seconds.setdefault("hold", []))
             timed(watch, seconds.setdefault("noise, clock, shared memory", []))
             if asked.libraries:
                 files = environment_files((asked.libraries,), bytecode=False)
-                timed(lambda files=files: look(files), seconds.setdefault("look, shared objects", []))
+                timed(partial(look, files), seconds.setdefault("look, shared objects", []))
             if asked.caches:
                 timed(Sandbox(asked.caches).contents, seconds.setdefault("inventory of the caches", []))
     result = {what: [round(f(found), 4) for f in (min, median, max)] for what, found in seconds.items()}

@@ -8,7 +8,8 @@ from harness.record.anatomy_run import AnatomyRun
 from harness.record.anatomy_tables import SPLIT_TABLES, STUDY
 from harness.record.feature_tables import FEATURE_TABLES
 from harness.record.study_slot import write_study_slot
-from tests.anatomy_runs import Wanted, make_run
+from tests.anatomy_runs import make_run
+from tests.anatomy_simulation import Wanted
 
 # Costs of each repeat: the forward pass varies.
 REPEATS = tuple(Wanted(repeat=at + 1, concurrencies=(1, 4, 8), costs={"forward": forward})

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import settings
 
 from harness.state.filesystem import filesystem_of
-from tests.checkout import Checkout, make_checkout
+from tests.checkout import Call, Checkout, Done, make_checkout
 from tests.nvml import Nvml, build
 from tests.state.cached_files import make_file
 
@@ -81,6 +81,21 @@ def checkout(tmp_path_factory: pytest.TempPathFactory) -> Checkout:
 def fresh(tmp_path_factory: pytest.TempPathFactory) -> Checkout:
     """A checkout as cloned."""
     return make_checkout(tmp_path_factory.mktemp("fresh"), venv=False)
+
+
+@pytest.fixture
+def typed(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Call:
+    """``python3 harness ARGUMENTS`` in this process: what a new one says, without its imports."""
+    from harness import cli  # only for who types: it brings most of the harness
+
+    def run(*arguments: object) -> Done:
+        capsys.readouterr()
+        monkeypatch.setattr(sys, "argv", ["harness", *map(str, arguments)])
+        with pytest.raises(SystemExit) as ended:
+            cli.main()
+        return Done(int(ended.value.code or 0), *capsys.readouterr())
+
+    return run
 
 
 @pytest.fixture(scope="session")

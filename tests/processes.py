@@ -1,4 +1,4 @@
-"""Whether processes that nobody in a test may wait for have ended."""
+"""Whether processes have ended: those that somebody has to have waited for, and those that nobody in a test may."""
 
 import time
 from collections.abc import Collection
@@ -15,6 +15,11 @@ def runs(pid: int) -> bool:
         return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
     except psutil.NoSuchProcess:
         return False
+
+
+def is_gone(pid: int) -> bool:
+    """Whether no process has this pid, not even a zombie: it was waited for, too."""
+    return not psutil.pid_exists(pid)
 
 
 def all_ended(pids: Collection[int], within_s: float) -> bool:

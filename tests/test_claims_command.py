@@ -2,20 +2,20 @@
 
 import json
 import shutil
-import sys
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 from rich.console import Console
 
-from harness import claims_command, cli, cli_claims
+from harness import claims_command, cli_claims
 from harness.record.slot import write_slot
 from harness.workspace import ROOT, Workspace
-from tests.checkout import Done
+from tests.beside import RECORDED
+from tests.checkout import Call, Done
 from tests.claims_evidence import CLAIMS
-from tests.recorded_sides import DATA, needs_recorded_data
 from tests.storage_slot import storage_slot
 
 MODELS = ("llama3-3b", "qwen-4b", "qwen-7b", "yi-6b", "yi-9b")
@@ -35,16 +35,10 @@ def root(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def call(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], root: Path):
-    def run(*arguments: object) -> Done:
-        monkeypatch.setenv("COLUMNS", "200")
-        monkeypatch.setattr(cli_claims, "Workspace", lambda: Workspace(root))
-        monkeypatch.setattr(sys, "argv", ["harness", "claims", *map(str, arguments)])
-        with pytest.raises(SystemExit) as ended:
-            cli.main()
-        return Done(int(ended.value.code or 0), *capsys.readouterr())
-
-    return run
+def call(root: Path, typed: Call, monkeypatch: pytest.MonkeyPatch) -> Call:
+    monkeypatch.setenv("COLUMNS", "200")
+    monkeypatch.setattr(cli_claims, "Workspace", lambda: Workspace(root))
+    return partial(typed, "claims")
 
 
 def claims(done: Done) -> dict[str, dict[str, Any]]:
@@ -181,9 +175,9 @@ def test_brackets_in_a_folders_name_are_printed_as_they_are(call, tmp_path: Path
 
 def recording(folder: Path, *slots: str) -> Path:
     """The recorded slots of figure 10, alone."""
-    needs_recorded_data()
     for slot in slots:
-        shutil.copytree(DATA / "figure-10" / slot / "iterations", folder / "figure-10" / slot / "iterations")
+        iterations = RECORDED.need(f"figure-10/{slot}/iterations")
+        shutil.copytree(iterations, folder / "figure-10" / slot / "iterations")
     return folder
 
 

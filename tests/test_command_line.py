@@ -2,15 +2,15 @@
 
 import shutil
 import subprocess
-import sys
+from functools import partial
 from pathlib import Path
 
 import pytest
 
-from harness import cli, cli_figure
+from harness import cli_figure
 from harness.spec import pin as pins
 from harness.workspace import Workspace
-from tests.checkout import Checkout, Done, add_fake_engine, make_checkout
+from tests.checkout import Call, Checkout, Done, add_fake_engine, make_checkout
 
 FAKE = ("2", "--engine", "fake")
 ITERATIONS = "Invalid value for '--iterations' (env var: 'HARNESS_ITERATIONS')"
@@ -24,22 +24,12 @@ def unmeasured(tmp_path_factory: pytest.TempPathFactory) -> Checkout:
     return checkout
 
 
-def call_in_this_process(
-    checkout: Checkout,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
-    *arguments: str,
-    **variables: str,
-) -> Done:
-    """``python3 harness figure ARGUMENTS`` for calls that are refused before anything is done: saves the imports."""
-    monkeypatch.setattr(cli_figure, "Workspace", lambda: Workspace(checkout.root))
-    monkeypatch.setattr(pins, "PATCHES", checkout.root / "patches")
-    monkeypatch.setattr(sys, "argv", ["harness", "figure", *arguments])
-    for name, value in variables.items():
-        monkeypatch.setenv(name, value)
-    with pytest.raises(SystemExit) as ended:
-        cli.main()
-    return Done(int(ended.value.code or 0), *capsys.readouterr())
+@pytest.fixture
+def figure(unmeasured: Checkout, typed: Call, monkeypatch: pytest.MonkeyPatch) -> Call:
+    """``python3 harness figure ARGUMENTS`` for calls that are refused before anything is done."""
+    monkeypatch.setattr(cli_figure, "Workspace", lambda: Workspace(unmeasured.root))
+    monkeypatch.setattr(pins, "PATCHES", unmeasured.root / "patches")
+    return partial(typed, "figure")
 
 
 @pytest.mark.parametrize(
@@ -72,14 +62,16 @@ def call_in_this_process(
 )
 def test_a_wrong_call_is_one_line_exit_2_and_changes_nothing(
     unmeasured: Checkout,
+    figure: Call,
     arguments: tuple[str, ...],
     variables: dict[str, str],
     message: str,
     monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
 ) -> None:
     before = unmeasured.files()
-    done = call_in_this_process(unmeasured, monkeypatch, capsys, *arguments, **variables)
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    done = figure(*arguments)
     assert (done.code, done.out) == (2, "")
     assert done.error.startswith(message)
     assert unmeasured.files() == before
@@ -115,19 +107,14 @@ def test_help_lists_the_options_and_exits_with_0(unmeasured: Checkout) -> None:
     ],
 )
 def test_a_malformed_figure_yaml_is_named_with_line_and_field(
-    unmeasured: Checkout,
-    old: str,
-    new: str,
-    message: str,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
+    unmeasured: Checkout, figure: Call, old: str, new: str, message: str
 ) -> None:
     path = unmeasured.root / "figures" / "figure-2" / "figure.yaml"
     good = path.read_text()
     line = good.splitlines().index(old) + 1
     try:
         path.write_text(good.replace(old, new))
-        done = call_in_this_process(unmeasured, monkeypatch, capsys, "2")
+        done = figure("2")
     finally:
         path.write_text(good)
     assert (done.code, done.out) == (2, "")

@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -10,7 +11,7 @@ import pytest
 from harness import cli
 from harness.record.store import CaseStore
 from harness.workspace import Workspace
-from tests.checkout import Done
+from tests.checkout import Call
 from tests.synthetic_run import NODE, make_run, put
 
 WOBBLE = (0.0, 0.02, -0.01, 0.03, -0.02)
@@ -35,15 +36,9 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def call(root: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]):
-    def run(*arguments: str) -> Done:
-        monkeypatch.setattr(cli, "Workspace", lambda: Workspace(root))
-        monkeypatch.setattr(sys, "argv", ["harness", "compare", *arguments])
-        with pytest.raises(SystemExit) as ended:
-            cli.main()
-        return Done(int(ended.value.code or 0), *capsys.readouterr())
-
-    return run
+def call(root: Path, typed: Call, monkeypatch: pytest.MonkeyPatch) -> Call:
+    monkeypatch.setattr(cli, "Workspace", lambda: Workspace(root))
+    return partial(typed, "compare")
 
 
 def test_a_slower_start_is_named_with_its_phase_and_without_a_gate_is_no_failure(call) -> None:

@@ -10,11 +10,12 @@ import sys
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 
 import pytest
 
-from harness import cli, cli_engines, engines_runs
+from harness import cli_engines, engines_runs
 from harness.engine.environment import Installed
 from harness.engine.model_store import ModelFiles
 from harness.engines_serve import Engines
@@ -27,26 +28,18 @@ from harness.record.comparison_run import ComparisonRun, read_comparison
 from harness.record.load_output import ClientRecord
 from harness.spec.pin import comparison_names, load_comparison
 from harness.workspace import ROOT, Workspace
-from tests.checkout import Done
+from tests.checkout import Call, Done
 from tests.compare_server import FakeEngine
 from tests.load_server import serving
 
 SMALL = ("--num-prompts", 2, "--concurrency", "1,2", "--iterations", 1, "--output-tokens", 4, "--prompt-words", 5)
-Call = Callable[..., Done]
 
 
 @pytest.fixture
-def call(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Call:
+def call(tmp_path: Path, typed: Call, monkeypatch: pytest.MonkeyPatch) -> Call:
     monkeypatch.setenv("COLUMNS", "160")
     monkeypatch.setattr(cli_engines, "Workspace", lambda: Workspace(tmp_path))
-
-    def run(*arguments: object) -> Done:
-        monkeypatch.setattr(sys, "argv", ["harness", "engines", *map(str, arguments)])
-        with pytest.raises(SystemExit) as ended:
-            cli.main()
-        return Done(int(ended.value.code or 0), *capsys.readouterr())
-
-    return run
+    return partial(typed, "engines")
 
 
 @pytest.fixture(scope="module")
@@ -96,7 +89,7 @@ def test_good_servers_are_compared_stored_told_and_drawn(call: Call, fakes, tmp_
     assert "counted as streamed chunks with text" in done.err
 
 
-def test_the_issue_s_own_spelling_is_the_same_command(call: Call, fakes) -> None:
+def test_targets_without_a_verb_are_compared_and_the_groups_verbs_are_still_there(call: Call, fakes) -> None:
     assert call("--target", f"good={fakes['good'].url}", *SMALL).code == 0
     assert call("list", "--json").code == 0  # the group's verbs are still there
 

@@ -12,7 +12,8 @@ import pytest
 import yaml
 
 from tests.checkout import Checkout, Done, add_fake_engine, forget_runs, make_checkout
-from tests.measure.fake_engine import FakeEngine, is_gone
+from tests.measure.fake_engine import FakeEngine
+from tests.processes import is_gone
 
 FAKE = ("2", "--engine", "fake")
 

@@ -19,9 +19,9 @@ from harness.record.slot import read_slot
 from harness.spec.figure import load_figure
 from harness.workspace import Workspace
 from tests.checkout import Checkout, Done, add_fake_engine, make_checkout
-from tests.measure.fake_engine import FakeEngine, is_gone
+from tests.measure.fake_engine import FakeEngine
 from tests.nvml import Nvml, gpu, mig, uuid_of
-from tests.processes import all_ended
+from tests.processes import all_ended, is_gone
 
 PAIR = ("10", "--engine", "fake", "--parallel")
 SLOTS = ("gpu0", "gpu1")

@@ -4,13 +4,14 @@ import json
 import shutil
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 
-from harness import cli, cli_figure, headroom_command
+from harness import cli_figure, headroom_command
 from harness.engine.environment import Engine
 from harness.engine.model_store import ModelFiles
 from harness.errors import HarnessError
@@ -23,7 +24,7 @@ from harness.record.replay import StepTime
 from harness.record.study_slot import read_study_slot
 from harness.spec.pin import load_pin
 from harness.workspace import Workspace
-from tests.checkout import Done
+from tests.checkout import Call, Done
 from tests.real_point_folder import write_tables as write_real_tables
 from tests.replay_folder import small_toy
 from tests.sharing_slot import made_replay, write_tables
@@ -93,20 +94,14 @@ def small_declaration() -> dict[str, Any]:
 
 
 @pytest.fixture
-def fake(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Fake:
+def fake(tmp_path: Path, typed: Call, monkeypatch: pytest.MonkeyPatch) -> Fake:
     root = tmp_path / "checkout"
     folder = root / "figures" / "figure-headroom"
     folder.mkdir(parents=True)
     (folder / "figure.yaml").write_text(yaml.safe_dump(small_declaration(), sort_keys=False))
     (folder / "plot.py").write_text("print('drawn')\n")  # the drawing has tests of its own
 
-    def call(*arguments: object) -> Done:
-        monkeypatch.setattr("sys.argv", ["harness", "figure", "headroom", *map(str, arguments)])
-        with pytest.raises(SystemExit) as ended:
-            cli.main()
-        return Done(int(ended.value.code or 0), *capsys.readouterr())
-
-    found = Fake(Workspace(root), call)
+    found = Fake(Workspace(root), partial(typed, "figure", "headroom"))
     engine = Engine(load_pin(PIN), root / "engines" / PIN)
     files = ModelFiles(root / "models" / "opt-125m-twin", "opt-125m", True, None, "3" * 64)
     files.path.mkdir(parents=True)

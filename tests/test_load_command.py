@@ -5,17 +5,18 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from harness import cli, load_command
+from harness import load_command
 from harness.record.load import Sending
 from harness.record.load_output import read_records, read_summary
 from harness.workspace import ROOT
-from tests.checkout import Done
+from tests.checkout import Call, Done
 from tests.load_server import LoadServer, serving
 
 
@@ -32,16 +33,9 @@ def server(running: LoadServer) -> LoadServer:
 
 
 @pytest.fixture
-def call(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Callable[..., Done]:
+def call(typed: Call, monkeypatch: pytest.MonkeyPatch) -> Call:
     monkeypatch.setenv("COLUMNS", "200")
-
-    def run(*arguments: object) -> Done:
-        monkeypatch.setattr(sys, "argv", ["harness", "load", *map(str, arguments)])
-        with pytest.raises(SystemExit) as ended:
-            cli.main()
-        return Done(int(ended.value.code or 0), *capsys.readouterr())
-
-    return run
+    return partial(typed, "load")
 
 
 @pytest.fixture

@@ -1,7 +1,6 @@
 """The paper's numbers that ship with the figures: made by figures/make_paper_csv.py, and nothing but numbers."""
 
 import importlib.util
-import os
 import re
 from pathlib import Path
 from types import ModuleType
@@ -11,10 +10,9 @@ import pytest
 from harness.record.paper import read_paper
 from harness.record.paper_cores import read_paper_cores
 from harness.workspace import ROOT
+from tests.beside import RECORDED
 from tests.synthetic_recording import write_recording
 
-BESIDE = ROOT.parent / "shared" / "paper-data"
-RECORDED = Path(os.environ.get("HARNESS_RECORDED_DATA") or BESIDE)
 SHIPPED = sorted((ROOT / "figures").glob("figure-*/paper*.csv"))
 NAME = re.compile(r"[a-z0-9.-]+")
 SETTING = re.compile(r"([A-Za-z_-]+=[A-Za-z0-9_.]*( |$))*")
@@ -30,9 +28,8 @@ def maker() -> ModuleType:
     return module
 
 
-@pytest.mark.skipif(not RECORDED.is_dir(), reason="needs the paper's recorded logs: HARNESS_RECORDED_DATA=DIR")
 def test_the_shipped_files_are_what_the_script_makes_of_the_recorded_logs(maker: ModuleType) -> None:
-    made = maker.paper_files(RECORDED)
+    made = maker.paper_files(RECORDED.need())
     assert {path.relative_to(ROOT / "figures").as_posix() for path in SHIPPED} == set(made)
     for name, content in made.items():
         assert (ROOT / "figures" / name).read_bytes() == content, name

@@ -8,15 +8,15 @@ import json
 import math
 import os
 import random
-import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
-from harness import cli, cli_parity, parity_command
+from harness import cli_parity, parity_command
 from harness.engine.environment import Engine
 from harness.engine.model_store import ModelFiles
 from harness.engine.patch_set import patches_sha256
@@ -27,7 +27,7 @@ from harness.record.parity_run import read_parity_facts, read_parity_run
 from harness.spec.pin import DEFAULT_CPU_PIN, load_pin
 from harness.traces.puzzles import make_puzzles
 from harness.workspace import Workspace
-from tests.checkout import Done
+from tests.checkout import Call, Done
 from tests.engine.safetensors_bytes import safetensors
 
 MATRIX = "model.layers.0.self_attn.o_proj.weight"
@@ -132,9 +132,7 @@ def fakes() -> Fakes:
 
 
 @pytest.fixture
-def call(
-    fakes: Fakes, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
-) -> Callable[..., Done]:
+def call(fakes: Fakes, typed: Call, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Call:
     folder = tmp_path / "models" / "opt-125m-twin"
     folder.mkdir(parents=True)
     (folder / "model.safetensors").write_bytes(
@@ -152,13 +150,7 @@ def call(
     monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
     monkeypatch.setenv("COLUMNS", "200")
 
-    def run(*arguments: object) -> Done:
-        monkeypatch.setattr(sys, "argv", ["harness", "parity", *map(str, arguments)])
-        with pytest.raises(SystemExit) as ended:
-            cli.main()
-        return Done(int(ended.value.code or 0), *capsys.readouterr())
-
-    return run
+    return partial(typed, "parity")
 
 
 SMALL = ("opt-125m", "--prompts", 20, "--tokens", 10)

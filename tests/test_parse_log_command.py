@@ -2,26 +2,19 @@
 
 import json
 import os
-import sys
 import tracemalloc
+from functools import partial
 from pathlib import Path
 
 import pytest
 
-from harness import cli
-from tests.checkout import Done
+from tests.checkout import Call
 from tests.synthetic_recording import CACHED_QUANTITIES, CACHED_START
 
 
 @pytest.fixture
-def call(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]):
-    def run(*arguments: object) -> Done:
-        monkeypatch.setattr(sys, "argv", ["harness", "parse-log", *map(str, arguments)])
-        with pytest.raises(SystemExit) as ended:
-            cli.main()
-        return Done(int(ended.value.code or 0), *capsys.readouterr())
-
-    return run
+def call(typed: Call) -> Call:
+    return partial(typed, "parse-log")
 
 
 def write(folder: Path, text: str, name: str = "output_model_a_load-format_dummy.txt") -> Path:

@@ -1,28 +1,25 @@
 """``python3 harness predict``: what it prints for people and programs, and how it ends."""
 
 import json
-from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
-import typer
 
 from harness import cli_predict
 from harness.analyse.forecast_document import SCHEMA_VERSION
-from harness.door import run_app
 from harness.record.slot import write_slot
 from harness.record.store import CaseStore
 from harness.spec.models import find_model
 from harness.workspace import Workspace
-from tests.checkout import Done
+from tests.checkout import Call, Done
 from tests.paper_sweep import noisy, paper_rows, with_load, write_sweep
 from tests.storage_slot import storage_slot
 from tests.synthetic_run import NODE, certificate, make_run, put
 from tests.synthetic_slot import NODE as SLOT_NODE
 
 MODELS = ("llama3-3b", "qwen-4b", "yi-9b", "qwen-0.5b", "falcon-11b")
-Call = Callable[..., Done]
 
 
 @pytest.fixture
@@ -38,17 +35,9 @@ def workspace(tmp_path: Path) -> Workspace:
 
 
 @pytest.fixture
-def call(workspace: Workspace, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Call:
+def call(workspace: Workspace, typed: Call, monkeypatch: pytest.MonkeyPatch) -> Call:
     monkeypatch.setattr(cli_predict, "Workspace", lambda: workspace)
-    app = typer.Typer(pretty_exceptions_enable=False)
-    app.command()(cli_predict.predict)
-
-    def run(*arguments: object) -> Done:
-        with pytest.raises(SystemExit) as ended:
-            run_app(app, "harness predict", list(map(str, arguments)))
-        return Done(int(ended.value.code or 0), *capsys.readouterr())
-
-    return run
+    return partial(typed, "predict")
 
 
 def document(done: Done) -> dict[str, Any]:

@@ -1,29 +1,19 @@
 """``python3 harness reparse``: what it prints for people and programs, and how it ends."""
 
 import json
-import os
-import sys
+from functools import partial
 from pathlib import Path
 
 import pytest
 
-from harness import cli
-from tests.checkout import Done
+from tests.beside import RECORDED
+from tests.checkout import Call
 from tests.synthetic_recording import LABELS, write_recording
-
-BESIDE = Path(__file__).resolve().parents[2] / "shared" / "paper-data"
-RECORDED = Path(os.environ.get("HARNESS_RECORDED_DATA") or BESIDE)
 
 
 @pytest.fixture
-def call(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]):
-    def run(*arguments: object) -> Done:
-        monkeypatch.setattr(sys, "argv", ["harness", "reparse", *map(str, arguments)])
-        with pytest.raises(SystemExit) as ended:
-            cli.main()
-        return Done(int(ended.value.code or 0), *capsys.readouterr())
-
-    return run
+def call(typed: Call) -> Call:
+    return partial(typed, "reparse")
 
 
 def test_a_recording_that_agrees_with_its_logs_ends_well(call, tmp_path: Path) -> None:
@@ -65,9 +55,8 @@ def test_what_holds_no_recording_is_wrong_use(call, tmp_path: Path) -> None:
         assert error in json.loads(done.out)["error"]
 
 
-@pytest.mark.skipif(not RECORDED.is_dir(), reason="needs the paper's recorded logs: HARNESS_RECORDED_DATA=DIR")
 def test_every_value_that_the_paper_recorded_is_what_its_logs_say(call) -> None:
-    done = call(RECORDED, "--json")
+    done = call(RECORDED.need(), "--json")
     assert done.code == 0
     document = json.loads(done.out)
     assert document["matched"] >= 13_824 + 2_304

@@ -5,97 +5,31 @@ The engine's answer is a toy's (tests/replay_toy.py); real replays: tests/engine
 
 import json
 import os
-import sys
-from collections.abc import Callable
-from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from harness import cli, cli_replay, replay_command
-from harness.engine.environment import Engine
-from harness.errors import HarnessError, MeasurementFailed
+from harness import cli_replay
 from harness.measure import replay as measured
-from harness.measure import replay_job
 from harness.measure.inherited import INHERITED
-from harness.measure.replay_job import blocks_needed, make_job
 from harness.record.event_log import read_events
-from harness.record.replay import Parameters, read_replay
-from harness.spec.pin import DEFAULT_CPU_PIN, load_pin
-from harness.state.limits import Memory
-from harness.traces.check import TraceFacts
+from harness.spec.pin import DEFAULT_CPU_PIN
 from harness.workspace import Workspace
-from tests.checkout import Done
-from tests.replay_folder import DIALOGUES, small_toy, toy_counters, write_replay
-
-TOKENIZER = {"name": "a test's words"}
-
-
-@pytest.fixture
-def place(tmp_path: Path) -> Path:
-    """A folder with a trace and its workload.json."""
-    lines = [
-        {"request_id": name, "session_id": session, "turn": 1, "arrival_s": arrival}
-        | {"prompt_token_ids": prompt, "output_token_ids": output}
-        for name, session, arrival, prompt, output in DIALOGUES
-    ]
-    (tmp_path / "trace.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
-    (tmp_path / "mooncake.jsonl").write_text(
-        '{"timestamp": 0, "input_length": 600, "output_length": 2, "hash_ids": [0, 1]}\n'
-        '{"timestamp": 9, "input_length": 513, "output_length": 512, "hash_ids": [0, 2]}\n'
-    )
-    return tmp_path
-
-
-class Worker:
-    """Stands for the engine: answers every request with a toy's replay, or fails."""
-
-    def __init__(self) -> None:
-        self.asked: list[dict[str, Any]] = []
-        self.failure: str | None = None
-        self.fails_from = 0  # requests answered before
-        self.inherited: dict[str, str] = {}
-
-    def __call__(
-        self, _python: Path, _module: str, paths: tuple[Path, Path], *_: object, inherited: dict[str, str]
-    ) -> None:
-        self.inherited = inherited
-        for asked in json.loads(paths[0].read_text())["replays"]:
-            self.asked.append(asked)
-            out = Path(asked["out"])
-            if self.failure is not None and len(self.asked) > self.fails_from:
-                out.with_name(f".{out.name}.1").mkdir()
-                raise HarnessError(self.failure)
-            toy = write_replay(out, small_toy(blocks=10))
-            (out / "replay.json").unlink()
-            if not asked["events"]:
-                (out / "events.jsonl.gz").unlink()
-            (out / "counters.json").write_text(json.dumps(vars(toy_counters(toy))))
+from tests.checkout import Call
+from tests.replay_folder import DIALOGUES
+from tests.replay_place import TOKENIZER, Worker
+from tests.replay_place import place as place
+from tests.replay_place import worker as worker
 
 
 @pytest.fixture
-def worker(monkeypatch: pytest.MonkeyPatch, place: Path) -> Worker:
-    """The engine is taken for installed, and answers at once."""
-    found = Worker()
-    monkeypatch.setattr(measured, "run_worker", found)
-    monkeypatch.setattr(replay_command, "replay_engine", lambda *_: Engine(load_pin(DEFAULT_CPU_PIN), place))
-    return found
-
-
-@pytest.fixture
-def call(place: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Callable[..., Done]:
+def call(place: Path, typed: Call, monkeypatch: pytest.MonkeyPatch) -> Call:
     """``python3 harness replay ARGUMENTS`` in the folder."""
-
-    def typed(*arguments: str) -> Done:
-        monkeypatch.chdir(place)
-        monkeypatch.setattr(cli_replay, "Workspace", lambda: Workspace(place))
-        monkeypatch.setattr(sys, "argv", ["harness", "replay", *arguments])
-        with pytest.raises(SystemExit) as ended:
-            cli.main()
-        return Done(int(ended.value.code or 0), *capsys.readouterr())
-
-    return typed
+    monkeypatch.chdir(place)
+    monkeypatch.setattr(cli_replay, "Workspace", lambda: Workspace(place))
+    return partial(typed, "replay")
 
 
 PRINTED = (
@@ -106,9 +40,7 @@ PRINTED = (
 )  # fmt: skip
 
 
-def test_nothing_that_only_one_shell_has_reaches_a_replay(
-    worker: Worker, call: Callable[..., Done], monkeypatch: pytest.MonkeyPatch
-):
+def test_nothing_that_only_one_shell_has_reaches_a_replay(worker: Worker, call: Call, monkeypatch: pytest.MonkeyPatch):
     for name in ("HF_TOKEN", "VLLM_USE_V2_MODEL_RUNNER", "OMP_NUM_THREADS"):
         monkeypatch.setenv(name, "7")
     assert call("--trace", "trace.jsonl", "--num-blocks", "11", "--block-size", "4").code == 0
@@ -116,7 +48,7 @@ def test_nothing_that_only_one_shell_has_reaches_a_replay(
     assert worker.inherited.keys() <= {*INHERITED, "CUDA_DEVICE_ORDER"}
 
 
-def test_it_prints_every_number_in_order(worker: Worker, call: Callable[..., Done]):
+def test_it_prints_every_number_in_order(worker: Worker, call: Call):
     done = call("--trace", "trace.jsonl", "--num-blocks", "11", "--block-size", "4")
     assert done.code == 0
     labels = [line[:22].strip() for line in done.out.splitlines()]
@@ -126,7 +58,7 @@ def test_it_prints_every_number_in_order(worker: Worker, call: Callable[..., Don
     assert len(worker.asked) == 1
 
 
-def test_a_program_reads_the_last_line_and_people_the_other_stream(worker: Worker, call: Callable[..., Done]):
+def test_a_program_reads_the_last_line_and_people_the_other_stream(worker: Worker, call: Call):
     done = call("--trace", "trace.jsonl", "--json", "--stock")
     document = json.loads(done.out)
     assert (document["requests"], document["schema_version"], document["step_loop"]) == (5, 1, "stock")
@@ -136,7 +68,7 @@ def test_a_program_reads_the_last_line_and_people_the_other_stream(worker: Worke
     assert worker.asked[0]["loop"] == "stock"
 
 
-def test_files_that_were_asked_for_are_written_and_nothing_else(worker: Worker, call: Callable[..., Done], place: Path):
+def test_files_that_were_asked_for_are_written_and_nothing_else(worker: Worker, call: Call, place: Path):
     before = set(place.iterdir())
     files = ("--output-file", "stats.json", "--per-request", "rows.csv", "--events", "events.jsonl.gz")
     done = call("--trace", "trace.jsonl", *files, "--json")
@@ -150,7 +82,7 @@ def test_files_that_were_asked_for_are_written_and_nothing_else(worker: Worker, 
     assert worker.asked[0]["events"] is True
 
 
-def test_the_engine_is_asked_for_what_was_typed(worker: Worker, call: Callable[..., Done], place: Path):
+def test_the_engine_is_asked_for_what_was_typed(worker: Worker, call: Call, place: Path):
     call("--trace", "trace.jsonl", "--num-blocks", "40", "--block-size", "4", "--policy", "lfu", "--watermark", "0.05",
          "--no-prefix-caching", "--max-num-seqs", "8", "--max-num-batched-tokens", "64")  # fmt: skip
     (asked,) = worker.asked
@@ -164,13 +96,13 @@ def test_the_engine_is_asked_for_what_was_typed(worker: Worker, call: Callable[.
     }  # fmt: skip
 
 
-def test_without_a_limit_there_are_blocks_for_every_request_at_once(worker: Worker, call: Callable[..., Done]):
+def test_without_a_limit_there_are_blocks_for_every_request_at_once(worker: Worker, call: Call):
     call("--trace", "trace.jsonl", "--block-size", "4")
     at_once = sum(-(-(len(prompt) + len(output)) // 4) for *_, prompt, output in DIALOGUES)
     assert worker.asked[0]["num_blocks"] == at_once + 2
 
 
-def test_a_model_says_how_many_bytes_its_kv_takes(worker: Worker, call: Callable[..., Done]):
+def test_a_model_says_how_many_bytes_its_kv_takes(worker: Worker, call: Call):
     done = call("--trace", "trace.jsonl", "--num-blocks", "101", "--model", "llama3-8b", "--json")
     # 2 × 32 layers × 8 heads × 128 × 2 bytes is 128 KiB a token.
     model = json.loads(done.out)["model"]
@@ -181,9 +113,7 @@ def test_a_model_says_how_many_bytes_its_kv_takes(worker: Worker, call: Callable
     assert windows["assumed"] == "full attention in every layer (the model has windows of 4096 tokens)"
 
 
-def test_the_tokenizer_is_that_of_the_workload_that_names_the_trace(
-    worker: Worker, call: Callable[..., Done], place: Path
-):
+def test_the_tokenizer_is_that_of_the_workload_that_names_the_trace(worker: Worker, call: Call, place: Path):
     sha256 = json.loads(call("--trace", "trace.jsonl", "--json").out)["trace"]["sha256"]
     document: dict[str, Any] = {"tokenizer": TOKENIZER, "traces": {"multi_turn": {"sha256": sha256}}}
     (place / "workload.json").write_text(json.dumps(document))
@@ -230,7 +160,7 @@ def test_the_tokenizer_is_that_of_the_workload_that_names_the_trace(
     ],
 )
 def test_what_is_wrong_is_one_line_before_anything_runs(
-    worker: Worker, call: Callable[..., Done], place: Path, arguments: tuple[str, ...], message: str
+    worker: Worker, call: Call, place: Path, arguments: tuple[str, ...], message: str
 ):
     (place / "empty.jsonl").touch()
     (place / "broken.jsonl").write_text((place / "trace.jsonl").read_text()[:200])
@@ -242,14 +172,14 @@ def test_what_is_wrong_is_one_line_before_anything_runs(
     assert {path: path.read_bytes() for path in place.iterdir()} == before
 
 
-def test_a_program_gets_the_error_as_json(worker: Worker, call: Callable[..., Done]):
+def test_a_program_gets_the_error_as_json(worker: Worker, call: Call):
     done = call("--trace", "trace.jsonl", "--num-blocks", "abc", "--json")
     assert done.code == 2
     assert json.loads(done.out)["error"].startswith("--num-blocks 'abc'")
     assert worker.asked == []
 
 
-def test_a_replay_that_failed_leaves_nothing(worker: Worker, call: Callable[..., Done], place: Path):
+def test_a_replay_that_failed_leaves_nothing(worker: Worker, call: Call, place: Path):
     before = set(place.iterdir())
     worker.failure = "replaying failed (exit 1, python): StuckError: nothing can be scheduled"
     done = call("--trace", "trace.jsonl", "--output-file", "stats.json")
@@ -259,7 +189,7 @@ def test_a_replay_that_failed_leaves_nothing(worker: Worker, call: Callable[...,
 
 
 def test_what_somebody_made_meanwhile_is_kept_and_nothing_else_is_written(
-    worker: Worker, call: Callable[..., Done], place: Path, monkeypatch: pytest.MonkeyPatch
+    worker: Worker, call: Call, place: Path, monkeypatch: pytest.MonkeyPatch
 ):
     def work(*arguments: Any, **more: Any) -> None:
         worker(*arguments, **more)
@@ -282,70 +212,7 @@ def test_what_somebody_made_meanwhile_is_kept_and_nothing_else_is_written(
         ("vllm-9", "unknown engine pin 'vllm-9'; known: "),
     ],
 )
-def test_an_engine_that_cannot_replay_is_one_line(call: Callable[..., Done], pin: str | None, message: str):
+def test_an_engine_that_cannot_replay_is_one_line(call: Call, pin: str | None, message: str):
     done = call("--trace", "trace.jsonl", *(() if pin is None else ("--engine", pin)))
     assert done.code == 2
     assert message in done.error
-
-
-def refusal(trace: Path, parameters: Parameters, facts: TraceFacts | None = None) -> str:
-    with pytest.raises(HarnessError) as error:
-        make_job(trace, parameters, facts=facts)
-    return str(error.value)
-
-
-def test_what_does_not_fit_into_memory_is_refused(place: Path, monkeypatch: pytest.MonkeyPatch):
-    trace, mooncake = place / "trace.jsonl", place / "mooncake.jsonl"
-    monkeypatch.setattr(replay_job, "memory", lambda: Memory(available_bytes=1 << 30, limit_bytes=None))
-    assert make_job(trace, Parameters(num_blocks=100_000)).num_blocks == 100_000
-    text = refusal(trace, Parameters(num_blocks=10_000_000))
-    assert "its replay with 10000000 blocks takes about 2.0 GB of memory, 1.1 GB are available; take a smaller" in text
-    assert text.endswith("or a larger --block-size, or fewer --num-blocks")
-    # A trace of tokens keeps every content that it has seen, however few blocks there are; Mooncake's a few bytes.
-    small, oracle = Parameters(num_blocks=1000), Parameters(num_blocks=1000, policy="oracle")
-    tokens = replace(make_job(trace, small).facts, total_blocks=2_000_000, prompt_tokens=16 * 2_000_000)
-    hashed = replace(make_job(mooncake, small).facts, total_blocks=2_000_000, prompt_tokens=16 * 30_000_000)
-    assert refusal(trace, small, tokens).endswith("or a larger --block-size, or fewer --num-blocks")
-    assert make_job(trace, replace(small, prefix_caching=False), facts=tokens)
-    assert make_job(mooncake, small, facts=hashed)
-    assert refusal(mooncake, oracle, hashed).endswith(", or another --policy than oracle")
-
-
-def test_the_last_sampled_token_needs_no_block(place: Path):
-    assert (blocks_needed(16, 1, 16), blocks_needed(16, 2, 16), blocks_needed(1, 1, 16)) == (1, 2, 1)
-    facts = make_job(place / "mooncake.jsonl", Parameters(block_size=512, num_blocks=3)).facts
-    assert facts.max_tokens == 1025  # of which 1024 are computed: two blocks and vLLM's null block
-    with pytest.raises(
-        HarnessError, match="line 1: its 600 prompt and 2 output tokens take 2 blocks of 512, the cache"
-    ):
-        make_job(place / "mooncake.jsonl", Parameters(block_size=512, num_blocks=2))
-
-
-def test_only_the_stock_loop_runs_other_schedulers(place: Path):
-    other = Parameters(scheduler_cls="a.b:C")
-    with pytest.raises(HarnessError, match="only vLLM's own step loop"):
-        make_job(place / "trace.jsonl", other)
-    assert make_job(place / "trace.jsonl", replace(other, loop="stock")).request(place)["scheduler_cls"] == "a.b:C"
-
-
-def test_folders_are_made_whole_and_never_overwritten(worker: Worker, place: Path):
-    job = make_job(place / "trace.jsonl", Parameters(num_blocks=11, block_size=4))
-    engine = Engine(load_pin(DEFAULT_CPU_PIN), place)
-    folders = [place / "out" / "1", place / "out" / "2"]
-    facts = measured.run_replays([job, job], folders, engine)
-    assert [read_replay(folder).facts for folder in folders] == facts
-    assert facts[0].trace["file"] == "trace.jsonl"
-    assert sorted(path.name for path in (place / "out").iterdir()) == ["1", "2"]
-    with pytest.raises(HarnessError, match="exists already; replays are not overwritten"):
-        measured.run_replays([job], folders[:1], engine)
-    assert len(worker.asked) == 2
-
-
-def test_what_was_finished_stays_if_a_later_replay_fails(worker: Worker, place: Path):
-    job = make_job(place / "trace.jsonl", Parameters(num_blocks=11, block_size=4))
-    folders = [place / "out" / "1", place / "out" / "2"]
-    worker.failure, worker.fails_from = "replaying failed", 1
-    with pytest.raises(MeasurementFailed, match="replaying failed"):
-        measured.run_replays([job, job], folders, Engine(load_pin(DEFAULT_CPU_PIN), place))
-    assert [path.name for path in (place / "out").iterdir()] == ["1"]
-    assert read_replay(folders[0]).facts.parameters == job.parameters

@@ -4,15 +4,14 @@ torch is faked: a "model" predicts the value W places before. Real models: tests
 """
 
 import json
-import sys
-from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
-from harness import cli, cli_sequence, sequence_command, sequence_data
+from harness import cli_sequence, sequence_command, sequence_data
 from harness.engine.environment import Engine
 from harness.errors import HarnessError
 from harness.measure import sequence_models
@@ -21,7 +20,7 @@ from harness.measure.sequence_models import Training, predict_lengths, train_seq
 from harness.sequence_data import CODES, read_series
 from harness.spec.pin import DEFAULT_CPU_PIN, load_pin
 from harness.workspace import Workspace
-from tests.checkout import Done
+from tests.checkout import Call
 from tests.replay_folder import DIALOGUES, small_toy, write_events
 
 PERIOD = [3, 1, 4, 1, 5]
@@ -47,19 +46,12 @@ def fake_worker(_python: Path, module: str, paths: tuple[Path, Path], *_: object
 
 
 @pytest.fixture
-def call(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> Callable[..., Done]:
+def call(typed: Call, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Call:
     monkeypatch.setattr(sequence_models, "run_worker", fake_worker)
     monkeypatch.setattr(sequence_command, "sequence_engine", lambda *_: ENGINE)
     monkeypatch.setattr(cli_sequence, "Workspace", lambda: Workspace(tmp_path / "checkout"))
     monkeypatch.setenv("COLUMNS", "200")
-
-    def run(*arguments: object) -> Done:
-        monkeypatch.setattr(sys, "argv", ["harness", "sequence", *map(str, arguments)])
-        with pytest.raises(SystemExit) as ended:
-            cli.main()
-        return Done(int(ended.value.code or 0), *capsys.readouterr())
-
-    return run
+    return partial(typed, "sequence")
 
 
 def column(path: Path, values: list[int]) -> Path:
@@ -193,7 +185,7 @@ def test_an_engine_that_is_not_installed_is_named_with_its_command(tmp_path: Pat
         sequence_models.sequence_engine(None, Workspace(tmp_path))
 
 
-def trained(call: Callable[..., Done], data: Path, out: Path, *more: object) -> None:
+def trained(call: Call, data: Path, out: Path, *more: object) -> None:
     done = call("train", "--task", "regression", "--window-size", 5, "--data", data, "--out", out, *more)
     assert done.code == 0, done.err
 

@@ -4,12 +4,13 @@ import json
 import shutil
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from harness import cli, cli_figure, sharing_command
+from harness import cli_figure, sharing_command
 from harness.engine.environment import Engine
 from harness.errors import HarnessError
 from harness.measure import filling
@@ -22,7 +23,7 @@ from harness.record.study_slot import read_study_slot
 from harness.sharing_workloads import DialogueFolder
 from harness.spec.pin import load_pin
 from harness.workspace import Workspace
-from tests.checkout import Done
+from tests.checkout import Call, Done
 from tests.sharing_slot import made_replay, write_tables
 
 PIN = "vllm-0.32.0-cpu"
@@ -83,7 +84,7 @@ def make_traces(folder: DialogueFolder, *_: Any) -> None:
 
 
 @pytest.fixture
-def fake(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Fake:
+def fake(tmp_path: Path, typed: Call, monkeypatch: pytest.MonkeyPatch) -> Fake:
     root = tmp_path / "checkout"
     folder = root / "figures" / "figure-sharing"
     folder.mkdir(parents=True)
@@ -92,13 +93,7 @@ def fake(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Capture
     # The drawing has tests of its own; here it is enough that it is asked for.
     (folder / "plot.py").write_text("print('drawn')\n")
 
-    def call(*arguments: object) -> Done:
-        monkeypatch.setattr("sys.argv", ["harness", "figure", "sharing", *map(str, arguments)])
-        with pytest.raises(SystemExit) as ended:
-            cli.main()
-        return Done(int(ended.value.code or 0), *capsys.readouterr())
-
-    found = Fake(Workspace(root), call)
+    found = Fake(Workspace(root), partial(typed, "figure", "sharing"))
     engine = Engine(load_pin(PIN), root / "engines" / PIN)
     monkeypatch.setattr(cli_figure, "Workspace", lambda: found.workspace)
     monkeypatch.setattr(sharing_command, "set_up", lambda *_: engine)

@@ -1,30 +1,24 @@
 """``python3 harness state``: what is in memory, for people and programs, and whether it is what was asked for."""
 
 import json
-import sys
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from harness import cli, cli_state
+from harness import cli_state
 from harness.state import drop_caches
 from harness.state.pagecache import evict, residency, warm
 from harness.workspace import Workspace
-from tests.checkout import Done
+from tests.checkout import Call, Done
 from tests.state.cached_files import SIZE, make_file, mounted, user
 
 
 @pytest.fixture
-def call(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path):
-    def run(*arguments: object) -> Done:
-        monkeypatch.setattr(cli_state, "Workspace", lambda: Workspace(tmp_path))
-        monkeypatch.setattr(sys, "argv", ["harness", "state", *map(str, arguments)])
-        with pytest.raises(SystemExit) as ended:
-            cli.main()
-        return Done(int(ended.value.code or 0), *capsys.readouterr())
-
-    return run
+def call(typed: Call, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Call:
+    monkeypatch.setattr(cli_state, "Workspace", lambda: Workspace(tmp_path))
+    return partial(typed, "state")
 
 
 def document(done: Done) -> dict[str, Any]:

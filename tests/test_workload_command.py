@@ -1,19 +1,18 @@
 """``python3 harness workload``: what it writes, prints and refuses. Tokenizing is faked: one number for each word."""
 
 import json
-import sys
 import zlib
-from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from harness import cli, cli_workload, workload_command
+from harness import cli_workload, workload_command
 from harness.engine.tokenizer_choice import Tokenizer
 from harness.traces.check import check_trace
 from harness.workspace import Workspace
-from tests.checkout import Done
+from tests.checkout import Call
 
 FACTS = {"chat_template": True, "sha256": "0" * 64, "vocabulary": 9, "revision": None}
 
@@ -32,21 +31,14 @@ def fake_tokenize(tokenizer: Tokenizer, dialogues: Path, tokens: Path, _: Path) 
 
 
 @pytest.fixture
-def call(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> Callable[..., Done]:
+def call(typed: Call, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Call:
     fake = Tokenizer("nowhere", {"name": "tokenizer-of-words", "trained": None})
     monkeypatch.setattr(workload_command, "tokenize", fake_tokenize)
     monkeypatch.setattr(workload_command, "engine_python", lambda *_: Path("python"))
     monkeypatch.setattr(workload_command, "default_tokenizer", lambda *_: fake)
     monkeypatch.setattr(cli_workload, "Workspace", lambda: Workspace(tmp_path / "checkout"))
     monkeypatch.setenv("COLUMNS", "200")
-
-    def run(*arguments: object) -> Done:
-        monkeypatch.setattr(sys, "argv", ["harness", "workload", *map(str, arguments)])
-        with pytest.raises(SystemExit) as ended:
-            cli.main()
-        return Done(int(ended.value.code or 0), *capsys.readouterr())
-
-    return run
+    return partial(typed, "workload")
 
 
 def sharegpt(*texts: str) -> dict[str, Any]:

@@ -93,7 +93,8 @@ def _published(pin: Build, uv: str) -> datetime:
     engine = f"vllm=={pin.vllm_version}" if isinstance(pin, Pin) else f"{pin.distribution}=={pin.version}"
     exact = [engine, *(each for each in pin.also if "==" in each)]
     packages = [_compile(pin, uv, Asked((each,)), "--no-deps")[0] for each in exact]
-    return max(min(wheel["upload-time"] for wheel in package["wheels"]) for package in packages)
+    uploads: list[list[datetime]] = [[wheel["upload-time"] for wheel in package["wheels"]] for package in packages]
+    return max(map(min, uploads))
 
 
 def _compile(pin: Build, uv: str, asked: Asked, *options: str) -> list[dict[str, Any]]:

@@ -8,7 +8,7 @@ from harness.analyse.anatomy_claim import judge_split
 from harness.analyse.anatomy_rows import split_rows
 from harness.record.anatomy_tables import CLAIM, FINDINGS, SHARES
 from harness.record.tables import cells_of
-from tests.anatomy_runs import Wanted
+from tests.anatomy_simulation import Wanted
 from tests.anatomy_slot import made_runs
 
 LIKE, CLOSE = (33, 29, 38), (35, 28, 37)

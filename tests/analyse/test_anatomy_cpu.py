@@ -13,7 +13,8 @@ from harness.analyse.anatomy_processes import process_metrics
 from harness.record.anatomy_run import AnatomyRun
 from harness.record.anatomy_tables import CPU_PARTS
 from harness.record.serving_trace import ServingTrace
-from tests.anatomy_runs import EVENT_NS, Truth, Wanted, make_run
+from tests.anatomy_runs import EVENT_NS, make_run
+from tests.anatomy_simulation import Truth, Wanted
 
 SPINS = ("engine_wait", "worker_wait")
 EXECUTION = ("forward", "logits", "sample", "worker_threads")

@@ -12,7 +12,8 @@ from harness.analyse.anatomy_requests import Followed, client_id, followed_reque
 from harness.analyse.load_metrics import tpot_s
 from harness.record.anatomy_run import AnatomyRun
 from harness.record.anatomy_tables import PREFILL_PARTS, TPOT_PARTS, TTFT_PARTS
-from tests.anatomy_runs import COSTS, US, Wanted, make_run
+from tests.anatomy_runs import make_run
+from tests.anatomy_simulation import COSTS, US, Wanted
 
 
 def followed(view: LevelView) -> tuple[list[Followed], int]:

@@ -16,7 +16,8 @@ from harness.analyse.intervals import length, union
 from harness.record.anatomy_tables import SHARES, SPLIT_TABLES, TIMELINE, WALL_PARTS
 from harness.record.serving_trace import Span
 from harness.record.tables import Table, cells_of, table_csv
-from tests.anatomy_runs import Wanted, make_run
+from tests.anatomy_runs import make_run
+from tests.anatomy_simulation import Wanted
 
 
 def by_instant(view: LevelView) -> dict[str, int]:

@@ -1,12 +1,9 @@
 """What a log says about caches: vLLM's own lines, and the paper's recording."""
 
-from pathlib import Path
-
 import pytest
 
 from harness.analyse.cache_lines import CacheLines, cache_lines
-
-RECORDED = Path(__file__).resolve().parents[3] / "shared" / "paper-data"
+from tests.beside import RECORDED
 
 LOADED = "INFO [backends.py:160] Directly load the compiled graph(s) for dynamic shape from the cache, took 4.1 s"
 RANGE = (
@@ -37,9 +34,8 @@ def test_each_line_counts_as_what_it_says(line: str, found: CacheLines) -> None:
 
 
 def test_of_the_129_recorded_starts_called_uncached_59_loaded_their_graphs_from_a_cache() -> None:
-    if not RECORDED.is_dir():
-        pytest.skip("the paper's recorded data is not here")
-    logs = [*RECORDED.glob("**/uncached/output_*.txt"), *RECORDED.glob("figure-12/*_uncached.txt")]
+    recorded = RECORDED.need()
+    logs = [*recorded.glob("**/uncached/output_*.txt"), *recorded.glob("figure-12/*_uncached.txt")]
     found = [cache_lines(path.read_text(encoding="utf-8", errors="replace")) for path in logs]
     assert (len(found), sum(lines.graphs_loaded > 0 for lines in found)) == (129, 59)
     assert not any(lines.graphs_loaded and lines.graphs_compiled for lines in found)

@@ -2,7 +2,6 @@
 
 import random
 from collections.abc import Sequence
-from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -11,9 +10,8 @@ from hypothesis import strategies as st
 from harness.analyse.global_pool import POOL_POLICIES, PoolPolicy, pool_hits
 from harness.analyse.mooncake_table import table_rows
 from harness.traces.rows import MooncakeRow, read_trace
+from tests.beside import MOONCAKE_CONVERSATION, TRACES
 from tests.mooncake_ratios import CACHE_RATIO, SHARED_HEAD, cache_ratios, figure_9, finer_hit_tokens
-
-SHARED = Path(__file__).resolve().parents[3] / "shared" / "traces" / "mooncake_conversation_trace.jsonl"
 
 
 def made(seed: int) -> list[MooncakeRow]:
@@ -97,9 +95,8 @@ def test_what_rounding_to_whole_blocks_costs_is_what_the_estimate_adds() -> None
 
 @pytest.fixture(scope="module")
 def conversation() -> list[MooncakeRow]:
-    if not SHARED.is_file():
-        pytest.skip("Mooncake's conversation trace is not in ../shared/traces")
-    return [row for _, row in read_trace(SHARED) if isinstance(row, MooncakeRow)]
+    trace = TRACES.need(MOONCAKE_CONVERSATION)
+    return [row for _, row in read_trace(trace) if isinstance(row, MooncakeRow)]
 
 
 def test_no_count_of_the_published_ids_is_the_published_ratio_but_the_finer_one_is(

@@ -1,8 +1,6 @@
 """The numbers that the paper draws its models against."""
 
 import json
-import os
-from pathlib import Path
 from typing import get_args
 
 import pytest
@@ -10,9 +8,7 @@ import pytest
 from harness.analyse.dataset import paper_hardware
 from harness.analyse.paper_facts import paper_facts
 from harness.spec.figure import Axis
-
-BESIDE = Path(__file__).resolve().parents[3] / "shared" / "paper-data"
-CONFIG = Path(os.environ.get("HARNESS_RECORDED_DATA") or BESIDE) / "models_config.json"
+from tests.beside import RECORDED
 
 
 def test_facts_are_numbers_of_known_axes() -> None:
@@ -23,10 +19,10 @@ def test_facts_are_numbers_of_known_axes() -> None:
         assert all(number > 0 for number in numbers.values())
 
 
-@pytest.mark.skipif(not CONFIG.is_file(), reason="needs the paper's recorded data: HARNESS_RECORDED_DATA=DIR")
 def test_every_model_of_the_paper_has_the_papers_numbers() -> None:
     facts = paper_facts()
-    for model, entry in json.loads(CONFIG.read_text(encoding="utf-8")).items():
+    models = json.loads(RECORDED.need("models_config.json").read_text(encoding="utf-8"))
+    for model, entry in models.items():
         numbers = (entry["size"], entry["tokenizer_size"], entry["compiled_graph_sizes"])
         assert facts[model] == dict(zip(("size_b", "tokenizer_mb", "graph_kb"), numbers, strict=True)), model
 

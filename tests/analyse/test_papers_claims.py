@@ -9,8 +9,8 @@ from harness.evidence_files import own_evidence
 from harness.spec.claims import load_claims
 from harness.spec.figure import figure_numbers
 from harness.workspace import Workspace
+from tests.beside import RECORDED
 from tests.claims_evidence import CLAIMS, papers
-from tests.recorded_sides import DATA, needs_recorded_data
 
 
 @pytest.mark.parametrize("name", CLAIMS)
@@ -27,8 +27,7 @@ def test_the_papers_data_reproduces_every_claim() -> None:
 
 
 def test_the_papers_raw_logs_reproduce_every_claim() -> None:
-    needs_recorded_data()
-    judged = judge_all(load_claims(), own_evidence(Workspace(), [DATA]), Here("cpu"))
+    judged = judge_all(load_claims(), own_evidence(Workspace(), [RECORDED.need()]), Here("cpu"))
     assert {each.claim.id: each.reason for each in judged if each.verdict != "reproduced"} == {}
     by_csv = {each.claim.id: (each.mine, each.interval) for each in judge_all(load_claims(), papers(), Here("cuda"))}
     assert {each.claim.id: (each.mine, each.interval) for each in judged} == by_csv

@@ -16,9 +16,9 @@ from harness.errors import HarnessError
 from harness.record.paper import PAPER_CSV, read_paper
 from harness.spec.figure import Figure, Shows, load_figure
 from harness.workspace import Workspace
+from tests.beside import RECORDED
 
 ROOT = Path(__file__).resolve().parents[2]
-RECORDED = ROOT.parent / "shared" / "paper-data"
 MODELS = ("a", "b", "c", "d")
 
 
@@ -154,13 +154,12 @@ PAPER = {
 
 
 def recorded_side(number: str) -> Side:
-    """From the authors' logs, where they lie beside this checkout."""
-    if not RECORDED.is_dir():
-        pytest.skip(f"the paper's recorded data ({RECORDED.name}) is not beside this checkout")
+    """From the authors' logs, where they are."""
+    recorded = RECORDED.need()
     names = {"size_b": "size", "tokenizer_mb": "tokenizer_size", "graph_kb": "compiled_graph_sizes"}
-    models = yaml.safe_load((RECORDED / "models_config.json").read_text())
+    models = yaml.safe_load((recorded / "models_config.json").read_text())
     facts = {model: {axis: stated[key] for axis, key in names.items()} for model, stated in models.items()}
-    folder = RECORDED / (f"figure-{number}" if number in ("7", "9", "15") else "figure-rest")
+    folder = recorded / (f"figure-{number}" if number in ("7", "9", "15") else "figure-rest")
     (paper,) = paper_sides(recorded_rows(folder, number), facts)
     return paper
 

@@ -22,7 +22,8 @@ from harness.analyse.predictor import (
 from harness.spec.claims import load_claims
 from harness.spec.figure import load_figure
 from harness.workspace import Workspace
-from tests.recorded_sides import DATA, recorded_side
+from tests.beside import RECORDED
+from tests.recorded_sides import recorded_side
 
 # Claims f17-validation and f17-set-aside: predicted s, measured s, error %.
 CLAIMED = {
@@ -96,7 +97,7 @@ def test_what_the_predictor_is_trained_on_and_its_lines_are_the_papers(paper: Si
 
 
 def test_what_is_compared_with_is_the_total_that_the_paper_tests_with(paper: Side) -> None:
-    tests = json.loads((DATA / "figure-rest" / "predictor_info" / "test_data.json").read_text())
+    tests = json.loads(RECORDED.need("figure-rest/predictor_info/test_data.json").read_text())
     times = {entry["label"]: entry["time"] for entries in tests.values() for entry in entries}
     totals = {case.model: total.mean for case in paper.cases if (total := mean_seconds(case, TOTAL))}
     assert totals == pytest.approx(times, abs=1e-9)

@@ -1,4 +1,4 @@
-"""The real engine, for tests marked ``engine``: one workspace whose starts are shared by all of them."""
+"""The real engine, for tests marked ``engine``: one workspace with shared starts; and a models folder."""
 
 import os
 from collections.abc import Iterator
@@ -20,6 +20,7 @@ from harness.spec.state import StartState
 from harness.state.probe import probe_files
 from harness.state.sandbox import PLACES, Sandbox
 from harness.workspace import Workspace
+from tests.engine.made_models import Store
 
 OLD = 1_000_000_000  # 2001
 
@@ -56,6 +57,14 @@ class RealEngine:
         place = Place(session, store, self.sandbox, {"id": "node-test"})
         run = execute(case, kind, place, announce=print)
         return run, store.run_folder(session, run.run)
+
+
+@pytest.fixture
+def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Store:
+    """An empty models folder, and an engine that makes twins."""
+    made = Store(tmp_path)
+    monkeypatch.setenv("CALLS", str(made.calls))
+    return made
 
 
 @pytest.fixture(scope="session")

@@ -1,3 +1,5 @@
+"""``download_models.py``: real weights from a hub, and what is refused in one line."""
+
 import json
 import os
 import shutil
@@ -5,56 +7,21 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
 
 import pytest
-from fake_hub import COMMIT, FakeHub, Repository, serving
-from hub_models import HUB_ID, NAME, files_of_model, use_hub
+from fake_hub import COMMIT, FakeHub
+from hub_models import HUB_ID, NAME, use_hub
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.engine import download as download_module
-from harness.engine import twin_batch
-from harness.engine.hub import fetch
-from harness.engine.model_command import TOKEN, main
-from harness.engine.model_store import ModelFiles
-from harness.errors import HarnessError
+from harness.engine.model_command import TOKEN
 from harness.spec.models import load_models
-from harness.spec.pin import DEFAULT_CUDA_PIN
+from tests.engine.typed_models import OTHER, answer, one_line_refusal
+from tests.engine.typed_models import hub as hub
 
-OTHER = "mistral-7b"
 ROOT = Path(__file__).resolve().parents[2]
-
-
-@pytest.fixture
-def hub(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[FakeHub]:
-    """A hub that has two models, asked from this process."""
-    with serving(FakeHub()) as served:
-        for name in (NAME, OTHER):
-            served.repositories[load_models().models[name].hub_id] = Repository(files_of_model(name))
-        use_hub(monkeypatch, served.url, tmp_path)
-        monkeypatch.setattr(download_module, "transfer", fetch)
-        yield served
-
-
-Answer = tuple[int, str, str]
-
-
-def answer(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> Answer:
-    with pytest.raises(SystemExit) as ended:
-        main(arguments)
-    out, err = capsys.readouterr()
-    return int(ended.value.code or 0), out, err
-
-
-def one_line_refusal(answered: Answer) -> str:
-    """What it said, if it refused in one line and did nothing."""
-    code, out, err = answered
-    assert (code, out, err.count("\n")) == (2, "", 1)
-    return err
 
 
 @pytest.mark.parametrize(
@@ -198,89 +165,6 @@ def test_everything_is_downloaded_only_after_a_yes(
     assert "no such repository" in err  # what cannot be had is said before the question
     assert err.splitlines()[-1] == "nothing was downloaded"
     assert hub.sent == []
-
-
-def test_the_models_of_a_figure_are_those_it_declares(capsys: pytest.CaptureFixture[str], tmp_path: Path):
-    code, out, _ = answer(["--figure", "2", "--synthetic", "--dry-run", "--dest", str(tmp_path)], capsys)
-    assert (code, len(out.splitlines())) == (0, 1)
-    assert out.startswith(NAME)
-    code, out, _ = answer(["--figure", "rest", "--synthetic", "--dry-run", "--dest", str(tmp_path)], capsys)
-    assert code == 0
-    names = [line.partition(":")[0] for line in out.splitlines()]
-    assert len(names) == len(set(names)) > 3
-
-
-def test_several_twins_are_made_with_seed_and_scale_and_summed_up(
-    capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-):
-    asked: list[tuple[Any, ...]] = []
-
-    def ensure(name: str, _python: object, dest: Path, *rest: Any) -> ModelFiles:
-        asked.append((name, rest[0], rest[1], rest[3]))
-        folder = dest / f"{name}-twin"
-        folder.mkdir()
-        return ModelFiles(folder, name, True, None, "0" * 64, tensor_bytes=10**9)
-
-    monkeypatch.setattr(twin_batch, "ensure_model", ensure)
-    arguments = [NAME, OTHER, "--synthetic", "--seed", "3", "--scale", "0.02", "--dest", str(tmp_path)]
-    code, out, err = answer(arguments, capsys)
-    assert code == 0
-    assert sorted(asked) == sorted([(NAME, True, 3, 0.02), (OTHER, True, 3, 0.02)])
-    assert len(out.splitlines()) == 2
-    assert err.splitlines()[-1].startswith("2 twins, 2.00 GB of tensors, in ")
-
-
-def test_the_first_twin_that_fails_ends_the_command_in_one_line(
-    capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-):
-    def fail(name: str, *_: object) -> ModelFiles:
-        raise HarnessError(f"making the twin of {name} failed")
-
-    monkeypatch.setattr(twin_batch, "ensure_model", fail)
-    code, out, err = answer([NAME, OTHER, "--synthetic", "--dest", str(tmp_path)], capsys)
-    assert (code, out) == (2, "")
-    assert err.splitlines()[-1].startswith("error: making the twin of ")
-
-
-def test_twins_that_are_made_again_count_before_they_are(
-    capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-):
-    (tmp_path / f"{NAME}-twin").mkdir()
-    (tmp_path / f"{NAME}-twin" / "twin.json").write_text('{"files": {}, "scale": 0.02, "recipe_sha256": "older"}')
-    monkeypatch.setattr(shutil, "disk_usage", lambda _: SimpleNamespace(free=10**9))
-    arguments = [NAME, "--synthetic", "--dest", str(tmp_path)]
-    code, out, err = answer([*arguments, "--dry-run"], capsys)
-    assert (code, "again: its recipe, seed or scale has changed, about 138 MB" in out) == (0, True)
-    assert "about 0.14 GB; free there: 1.00 GB" in err
-    code, _, err = answer([*arguments, "--scale", "1"], capsys)
-    assert (code, "too little space: 6.43 GB to make, 1.00 GB free" in err) == (2, True)
-
-
-@pytest.mark.usefixtures("hub")
-def test_a_dry_run_of_tensorizing_installs_no_engine(
-    capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-):
-    monkeypatch.setattr("harness.engine.tensorize.default_pin", lambda: DEFAULT_CUDA_PIN)
-    monkeypatch.setattr("harness.engine.tensorize.ensure_engine", lambda *_, **__: pytest.fail("an engine was made"))
-    code, out, _ = answer([NAME, "--tensorize", "--dry-run", "--dest", str(tmp_path / "models")], capsys)
-    assert (code, out.count("would download")) == (0, 1)
-
-
-def test_where_standard_input_is_closed_nobody_can_be_asked(
-    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-):
-    monkeypatch.setattr(sys, "stdin", None)
-    assert "add --yes, or name some" in one_line_refusal(answer(["--synthetic"], capsys))
-
-
-def test_tensorizing_is_refused_on_the_cpu_engine_before_anything_is_made(
-    capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-):
-    monkeypatch.setattr("harness.engine.tensorize.default_pin", lambda: "vllm-0.32.0-cpu")
-    dest = tmp_path / "models"
-    err = one_line_refusal(answer([NAME, "--synthetic", "--tensorize", "--dest", str(dest)], capsys))
-    assert "--tensorize needs an NVIDIA GPU" in err
-    assert not dest.exists()
 
 
 def test_resolve_writes_the_commits_that_the_hub_names_or_none(

@@ -1,78 +1,18 @@
+"""Twins in the models folder: made once, whole or not at all, and refused by name when they were altered."""
+
 import json
 import os
-import sys
 from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from safetensors_bytes import safetensors
 
-from harness.engine import model_files
 from harness.engine import twin as twin_module
 from harness.engine.model_files import combined_sha256
-from harness.engine.model_store import ModelFiles, ensure_model, scale_to_make
+from harness.engine.model_store import ensure_model, scale_to_make
 from harness.errors import HarnessError
-from harness.spec.models import find_model
-
-NAME = "llama3-3b"
-
-# Stands for an engine's Python: called as `python -m WORKER REQUEST RESULT`; counts its calls in CALLS.
-FAKE_PYTHON = """\
-import json, os, sys
-from pathlib import Path
-request, result = json.loads(Path(sys.argv[3]).read_text()), Path(sys.argv[4])
-with open(os.environ["CALLS"], "a") as calls:
-    calls.write(sys.argv[2] + "\\n")
-folder = Path(request["directory"])
-(folder / "config.json").write_text(json.dumps(request["config"]))
-(folder / "tokenizer.json").write_text("tokenizer")
-header = b'{"a": {"dtype": "U8", "shape": [2, 1], "data_offsets": [0, 2]}}'
-weights = b"%d%d" % (request["seed"], request.get("scale", 0.01) > 0.01)
-(folder / "model.safetensors").write_bytes(len(header).to_bytes(8, "little") + header + weights)
-if os.environ.get("FAIL") == "message":
-    print("Traceback", file=sys.stderr)
-    sys.exit("ValueError: no rule for tensor 'x'")
-if os.environ.get("FAIL") == "killed":
-    os.kill(os.getpid(), 9)
-result.write_text(json.dumps({"tensors": 1, "parameters": 1, "tensor_bytes": 2, "tokenizer_bytes": 3}))
-"""
-
-
-class Store:
-    def __init__(self, folder: Path) -> None:
-        self.models = folder / "models"
-        self.twin = self.models / f"{NAME}-twin"
-        self.real = self.models / NAME
-        self.calls = folder / "calls"
-        self.python = folder / "python"
-        self.python.write_text(f"#!{sys.executable} -S\n{FAKE_PYTHON}")
-        self.python.chmod(0o755)
-        self.said: list[str] = []
-
-    def ensure(self, synthetic: bool | None = True, seed: int | None = None, scale: float | None = None) -> ModelFiles:
-        return ensure_model(NAME, lambda: self.python, self.models, synthetic, seed, self.said.append, scale)
-
-    @property
-    def made(self) -> int:
-        return len(self.calls.read_text().splitlines()) if self.calls.exists() else 0
-
-    def place_real_weights(self) -> None:
-        self.real.mkdir(parents=True)
-        config = find_model(NAME).config.as_dict()
-        (self.real / "config.json").write_text(json.dumps(config))
-        shards = [f"model-0000{n}-of-00002.safetensors" for n in (1, 2)]
-        for shard in shards:
-            (self.real / shard).write_bytes(safetensors({shard: ("BF16", [16])}))
-        index = {"metadata": {}, "weight_map": {"a": shards[0], "b": shards[1]}}
-        (self.real / "model.safetensors.index.json").write_text(json.dumps(index))
-
-
-@pytest.fixture
-def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Store:
-    made = Store(tmp_path)
-    monkeypatch.setenv("CALLS", str(made.calls))
-    return made
+from tests.engine.made_models import NAME, Store, change
 
 
 def test_a_twin_is_made_once_and_then_only_verified(store: Store):
@@ -216,10 +156,6 @@ def test_what_would_be_made_is_known_before(
     assert (store.made > made) == (expected is not None)
 
 
-def change(path: Path) -> None:
-    path.write_bytes(path.read_bytes()[:-1] + b"~")  # same size
-
-
 @pytest.mark.parametrize(
     ("alter", "file", "complaint"),
     [
@@ -245,93 +181,6 @@ def test_a_damaged_manifest_is_refused_by_name(store: Store, text: str):
     (store.twin / "twin.json").write_text(text)
     with pytest.raises(HarnessError, match=r"twin\.json: not a manifest"):
         store.ensure()
-
-
-def test_real_weights_are_preferred_and_their_folder_is_never_written_to(store: Store):
-    store.place_real_weights()
-    before = sorted(os.listdir(store.real))
-    files = store.ensure(synthetic=None)
-    assert (files.path, files.twin, files.revision) == (store.real, False, None)
-    assert sorted(os.listdir(store.real)) == before
-    assert store.ensure(synthetic=True).twin
-
-
-def test_without_real_weights_the_twin_is_used(store: Store):
-    assert store.ensure(synthetic=None).twin
-
-
-def test_the_commit_that_a_hub_download_noted_is_the_revision(store: Store):
-    store.place_real_weights()
-    note = store.real / ".cache/huggingface/download/config.json.metadata"
-    note.parent.mkdir(parents=True)
-    note.write_text("13afe5124825b4f3751f836b40dafda64c1ed062\netag\n1\n")
-    assert store.ensure(synthetic=False).revision == "13afe5124825b4f3751f836b40dafda64c1ed062"
-
-
-def test_real_weights_are_read_once_and_again_only_when_size_or_time_changed(
-    store: Store, monkeypatch: pytest.MonkeyPatch
-):
-    store.place_real_weights()
-    first = store.ensure(synthetic=False)
-    hashed: list[str] = []
-    true_hash = model_files.file_sha256
-    monkeypatch.setattr(model_files, "file_sha256", lambda path: hashed.append(path.name) or true_hash(path))
-    assert store.ensure(synthetic=False) == first
-    assert hashed == []
-    os.utime(store.real / "config.json", (1, 1))
-    assert store.ensure(synthetic=False) == first
-    assert hashed == ["config.json"]
-    assert store.ensure(synthetic=False) == first
-    assert hashed == ["config.json"]  # the new time was noted
-
-
-def test_real_weights_that_changed_are_refused_by_name(store: Store):
-    store.place_real_weights()
-    store.ensure(synthetic=False)
-    change(store.real / "model-00002-of-00002.safetensors")
-    with pytest.raises(HarnessError, match=r"model-00002-of-00002\.safetensors was changed by hand"):
-        store.ensure(synthetic=None)
-
-
-def spoil_shape(real: Path) -> None:
-    config = json.loads((real / "config.json").read_text())
-    (real / "config.json").write_text(json.dumps(config | {"num_hidden_layers": 16}))
-
-
-@pytest.mark.parametrize(
-    ("spoil", "complaint"),
-    [
-        (lambda real: (real / "config.json").unlink(), "no complete real weights"),
-        (lambda real: [shard.unlink() for shard in real.glob("*.safetensors")], "no complete real weights"),
-        (lambda real: (real / "model-00002-of-00002.safetensors").unlink(), "the download is incomplete"),
-        (lambda real: (real / "model.safetensors.index.json").write_text("{}"), "no index of shards"),
-        (lambda real: (real / "config.json").write_text("{"), "damaged"),
-        (lambda real: (real / "config.json").write_text("[]"), "damaged"),
-        (lambda real: (real / "config.json").write_text("{}"), "damaged"),
-        (spoil_shape, "num_hidden_layers is 16, but llama3-3b has 28"),
-        (lambda real: (real / "twin.json").touch(), "holds a structural twin"),
-    ],
-)
-def test_incomplete_or_foreign_real_weights_are_refused_and_not_replaced_by_a_twin(store: Store, spoil, complaint):
-    store.place_real_weights()
-    spoil(store.real)
-    with pytest.raises(HarnessError, match=complaint) as caught:
-        store.ensure(synthetic=None)
-    assert "\n" not in str(caught.value)
-    assert not store.twin.exists()
-
-
-@pytest.mark.parametrize("there", [True, False])
-def test_a_link_without_weights_behind_it_is_refused_and_not_replaced_by_a_twin(store: Store, there: bool):
-    disk = store.models.parent / "disk"
-    store.models.mkdir()
-    store.real.symlink_to(disk)
-    if there:
-        disk.mkdir()
-    complaint = "no complete real weights" if there else f"{store.real} is a link to {disk}, which is not there"
-    with pytest.raises(HarnessError, match=complaint):
-        store.ensure(synthetic=None)
-    assert not store.twin.exists()
 
 
 def test_a_models_folder_that_cannot_be_written_is_one_line(store: Store):

@@ -13,6 +13,7 @@ import pytest
 from harness.engine.environment import engine_of
 from harness.engine.study_worker import run_worker
 from harness.spec.pin import DEFAULT_CPU_PIN, load_pin
+from tests.beside import MOONCAKE_CONVERSATION, TRACES
 from tests.replay_traces import MOONCAKE_BLOCK, longest_tokens, mooncake_rows, token_rows, write_trace
 
 pytestmark = [pytest.mark.engine, pytest.mark.beside]
@@ -33,7 +34,6 @@ HEADROOMS: tuple[dict[str, Any], ...] = (
     {"policy": "naive", "factor": 0.6},
 )
 POLICIES = ("lru", "lru", "lru", "lru-control", "fifo", "lfu", "oracle")
-REAL_TRACE = Path(__file__).resolve().parents[3] / "shared" / "traces" / "mooncake_conversation_trace.jsonl"
 
 
 @dataclass(frozen=True)
@@ -90,11 +90,11 @@ def replayed(tmp_path_factory: pytest.TempPathFactory) -> tuple[dict[int, Worklo
     replays += [
         {**unbounded(workloads[seed]), "loop": "fast", "out": str(folder / f"{seed}-unbounded")} for seed in OF_MOONCAKE
     ]
-    if REAL_TRACE.is_file():
+    if (trace := TRACES.find(MOONCAKE_CONVERSATION)) is not None:
         replays.append(
             {
                 **workloads[0].asked,
-                "trace": str(REAL_TRACE),
+                "trace": str(trace),
                 "block_size": 512,
                 "num_blocks": 310_000,
                 "prefix_caching": True,
@@ -237,9 +237,8 @@ def test_hits_in_an_unbounded_cache_are_those_of_a_set_of_hash_ids(
 def test_hits_of_the_conversation_trace_in_an_unbounded_cache_are_those_of_a_set_of_hash_ids(
     replayed: tuple[dict[int, Workload], Path],
 ) -> None:
-    if not REAL_TRACE.is_file():
-        pytest.skip("Mooncake's conversation trace is not beside this checkout (shared/traces)")
-    rows = [json.loads(line) for line in REAL_TRACE.read_text(encoding="utf-8").splitlines()]
+    trace = TRACES.need(MOONCAKE_CONVERSATION)
+    rows = [json.loads(line) for line in trace.read_text(encoding="utf-8").splitlines()]
     found = counters(replayed[1] / "mooncake")
     assert found["finished"] == len(rows)
     assert found["hit_tokens"] == hits_of_a_set(rows, 512)

@@ -15,13 +15,14 @@ from harness.spec.pin import DEFAULT_CPU_PIN, load_pin
 from harness.traces.dialogues import Dialogue, Tally, read_dialogues
 from harness.traces.generator import generate
 from harness.traces.shape import load_shape, load_words
-from harness.workspace import ROOT, Workspace
+from harness.workspace import Workspace
+from tests.beside import TRACES
 from tests.traces.endless_cache import Request, endless_share
 from tests.traces.word_requests import requests_of
 
 pytestmark = [pytest.mark.engine, pytest.mark.beside]
 
-CORPUS = ROOT.parent / "shared" / "traces" / "taskmaster4_sharegpt.jsonl"
+CORPUS = "taskmaster4_sharegpt.jsonl"
 SEEDS = (0, 1)
 COUNT = 1900
 CHAT = Dialogue((("What is 2 + 2?", "It is 4."), ("And 3 + 3?", "6\n")), system="Be brief.")
@@ -69,7 +70,8 @@ def run(tokenizer: Tokenizer, series: dict[str, list[Dialogue]], folder: Path, p
 @pytest.fixture(scope="module")
 def tokenized(tokenizer: Tokenizer, python: Path, tmp_path_factory: pytest.TempPathFactory) -> Tokenized:
     series = {str(seed): list(islice(generate(load_shape(), load_words(), seed), COUNT)) for seed in SEEDS}
-    series["corpus"] = list(read_dialogues(CORPUS, Tally())) if CORPUS.exists() else []
+    corpus = TRACES.find(CORPUS)
+    series["corpus"] = list(read_dialogues(corpus, Tally())) if corpus else []
     series["chat"] = [CHAT]
     return run(tokenizer, series, tmp_path_factory.mktemp("tokens"), python)
 
@@ -79,8 +81,7 @@ def tokenized(tokenizer: Tokenizer, python: Path, tmp_path_factory: pytest.TempP
 def test_generated_dialogues_share_prefixes_as_the_real_corpus_does(
     tokenized: Tokenized, seed: int, count: int
 ) -> None:
-    if not tokenized.series["corpus"]:
-        pytest.skip(f"no recorded dialogues at {CORPUS}")
+    TRACES.need(CORPUS)
     for turns in (1, None):  # the first turn only; all
         made, real = (
             endless_share([turn for each in tokenized.series[name][:count] for turn in each[:turns]], 16)
@@ -91,8 +92,7 @@ def test_generated_dialogues_share_prefixes_as_the_real_corpus_does(
 
 
 def test_the_real_corpus_has_the_hit_shares_that_its_shape_says(tokenized: Tokenized) -> None:
-    if not tokenized.series["corpus"]:
-        pytest.skip(f"no recorded dialogues at {CORPUS}")
+    TRACES.need(CORPUS)
     for count, sizes in load_shape().facts["hit_shares"].items():
         for size, wanted in sizes.items():
             some = tokenized.series["corpus"][: int(count)]

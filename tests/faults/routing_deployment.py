@@ -17,6 +17,7 @@ import psutil
 
 from harness.record.routing_facts import RoutingFacts, read_routing_facts
 from harness.workspace import ROOT, Workspace
+from tests.processes import runs
 
 WAIT_S = 240.0
 _COMMAND = """
@@ -133,7 +134,7 @@ def ours(before: set[int]) -> list[psutil.Process]:
         try:
             line = " ".join(process.cmdline())
             is_one = any(word in line for word in ("ray::", "VLLM::", "gcs_server", "raylet", "worker_deploy"))
-            if is_one and process.pid not in before and process.status() != psutil.STATUS_ZOMBIE:
+            if is_one and process.pid not in before and runs(process.pid):
                 found.append(process)
         except psutil.Error:
             continue

@@ -3,6 +3,7 @@
 import os
 import signal
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from harness.record.store import CaseStore
 from tests.engine.conftest import RealEngine
 from tests.engine.conftest import real_engine as real_engine
 from tests.faults.aftermath import Harness, wait_until
+from tests.processes import runs
 
 pytestmark = [pytest.mark.engine, pytest.mark.slow]
 
@@ -53,12 +55,9 @@ def alive(pids: list[int], is_engine: Callable[[psutil.Process], bool]) -> list[
     """Which of these processes still run."""
     found = []
     for pid in pids:
-        try:
-            process = psutil.Process(pid)
-            if process.status() != psutil.STATUS_ZOMBIE and is_engine(process):
+        with suppress(psutil.NoSuchProcess):
+            if runs(pid) and is_engine(psutil.Process(pid)):
                 found.append(pid)
-        except psutil.NoSuchProcess:
-            continue
     return found
 
 

@@ -11,7 +11,6 @@ import json
 import os
 import shutil
 import sys
-import time
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -162,16 +161,6 @@ def _install_tracer(site: Path) -> None:
     hooks = [hook.model_dump(exclude_defaults=True) for hook in load_hooks(table).hook]
     (site / PACKAGE / "hook_table.py").write_text(f"HOOKS = {hooks!r}\n")
     (site / PTH).write_bytes(PTH_TEXT)
-
-
-def is_gone(pid: int, within_s: float = 0.0) -> bool:
-    """Whether no process has this pid (not even a zombie) after at most ``within_s``."""
-    deadline = time.monotonic() + within_s
-    while psutil.pid_exists(pid):
-        if time.monotonic() >= deadline:
-            return False
-        time.sleep(0.01)
-    return True
 
 
 def end_for_certain(pids: list[int]) -> None:

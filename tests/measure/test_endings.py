@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 
 from harness.engine import process_tree
-from tests.measure.fake_engine import FakeEngine, is_gone, make_fake_engine
+from tests.measure.fake_engine import FakeEngine, make_fake_engine
+from tests.processes import is_gone
 
 RESULTS = ("ready_s", "first_token_s", "unattributed_s")  # what only an ok run has
 

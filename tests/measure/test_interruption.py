@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 
 from tests.checkout import Checkout, add_fake_engine, make_checkout
-from tests.measure.fake_engine import FakeEngine, end_for_certain, is_gone
+from tests.measure.fake_engine import FakeEngine, end_for_certain
+from tests.processes import all_ended
 
 HANGING = 2  # the fake engine's core and its child; the front end waits for them
 
@@ -79,7 +80,7 @@ def stop_while_it_hangs(checkout: Checkout, fake: FakeEngine, number: signal.Sig
         assert harness.returncode == 130
         assert err.splitlines()[-1] == "stopped; everything measured so far is stored, repeat the command to go on"
         assert "Traceback" not in err
-        assert [pid for pid in pids if not is_gone(pid, within_s=1)] == []
+        assert all_ended(pids, within_s=1)
     finally:
         harness.kill()  # no effect on one that has ended
         end_for_certain(pids)

@@ -18,8 +18,9 @@ from harness.errors import HarnessError
 from harness.measure import start as start_module
 from harness.measure.address import Address, free_port
 from harness.measure.start import ProgramStart, ServerStart, _Health, _Signs
-from tests.measure.fake_engine import FakeEngine, end_for_certain, is_gone
+from tests.measure.fake_engine import FakeEngine, end_for_certain
 from tests.measure.fake_server import serving_engine
+from tests.processes import is_gone
 
 
 @pytest.fixture(scope="module")

@@ -8,7 +8,7 @@ import pytest
 from harness import cli, progress
 from harness.measure.address import free_port
 from harness.workspace import Workspace
-from tests.checkout import forget_runs
+from tests.checkout import Call, forget_runs
 from tests.measure.fake_engine import FakeEngine, end_for_certain
 from tests.measure.fake_server import install_tracer, pins_of, serving_checkout
 from tests.measure_command.shell import Shell
@@ -24,9 +24,7 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[FakeEngine]:
 
 
 @pytest.fixture
-def shell(
-    installed: FakeEngine, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> Iterator[Shell]:
+def shell(installed: FakeEngine, typed: Call, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Shell]:
     """Nothing is measured yet, and the current folder is not the checkout."""
     forget_runs(installed)
     monkeypatch.chdir(tmp_path)
@@ -35,5 +33,5 @@ def shell(
     monkeypatch.setenv("COLUMNS", "120")
     monkeypatch.setenv("HARNESS_QUIET_WAIT", "0")
     monkeypatch.delenv("HARNESS_ITERATIONS", raising=False)
-    yield Shell(installed, capsys, free_port())
+    yield Shell(installed, typed, free_port())
     end_for_certain([entry["pid"] for entry in installed.journal("hanging")])

@@ -5,12 +5,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import pytest
-
-from harness import cli
-from harness.door import run_app
 from harness.record.run import Run, read_run
-from tests.checkout import Done
+from tests.checkout import Call, Done
 from tests.measure.fake_engine import FakeEngine
 
 KEY = "sk-secret-0123"
@@ -22,7 +18,7 @@ class Shell:
     """Where somebody types."""
 
     fake: FakeEngine
-    capsys: pytest.CaptureFixture[str]
+    typed: Call
     port: int
 
     @property
@@ -36,11 +32,7 @@ class Shell:
     def measure(self, *arguments: str, env: bool = True) -> Done:
         """``python3 harness measure [--env VENV] ARGUMENTS``."""
         given = ("--env", str(self.env)) if env else ()
-        self.capsys.readouterr()
-        with pytest.raises(SystemExit) as ended:
-            run_app(cli.app, "python3 harness", ["measure", *given, *arguments])
-        said = self.capsys.readouterr()
-        return Done(int(ended.value.code or 0), said.out, said.err)
+        return self.typed("measure", *given, *arguments)
 
     def runs(self) -> list[Run]:
         """Every record, oldest first."""

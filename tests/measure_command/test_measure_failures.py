@@ -12,9 +12,9 @@ import pytest
 
 from harness.engine import process_tree
 from tests.checkout import Checkout
-from tests.measure.fake_engine import is_gone
 from tests.measure.fake_server import install_tracer, remove_tracer
 from tests.measure_command.shell import KEY, Shell, document, names
+from tests.processes import all_ended, is_gone
 
 # --- starts that fail -------------------------------------------------------------------------------------------------
 
@@ -94,7 +94,7 @@ def test_ctrl_c_ends_everything_and_keeps_nothing_of_the_run(shell: Shell) -> No
     assert harness.returncode == 130
     assert err.splitlines()[-1] == "stopped; everything measured so far is stored, repeat the command to go on"
     pids = [entry["pid"] for entry in [*shell.fake.starts(), *shell.fake.journal("hanging")]]
-    assert [pid for pid in pids if not is_gone(pid, within_s=1)] == []
+    assert all_ended(pids, within_s=1)
     assert names(shell.runs()) == ["s1/warmup-0"]
     assert {path.parts[-2] for path in shell.stored()} <= {"warmup-0", "spans"}
     assert not (shell.fake.root / ".harness.lock.json").exists()

@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 
 from tests.checkout import Checkout
-from tests.measure.fake_engine import is_gone
 from tests.measure.fake_server import install_tracer, remove_tracer
 from tests.measure_command.shell import PROGRAM, Shell, document, names
+from tests.processes import is_gone
 
 # --- what is measured, printed and stored -----------------------------------------------------------------------------
 

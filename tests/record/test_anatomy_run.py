@@ -9,7 +9,8 @@ import pytest
 
 from harness.record.anatomy_run import CLIENT_FILE, FILE, read_anatomy_facts, read_anatomy_run
 from harness.record.serving_trace import AnatomyRunError
-from tests.anatomy_runs import EPOCH_NS, Wanted, make_run, write_run
+from tests.anatomy_runs import EPOCH_NS, make_run, write_run
+from tests.anatomy_simulation import Wanted
 
 EXAMPLES = Path(__file__).parents[1] / "example_anatomy_runs"
 SMALL = Wanted(concurrencies=(1, 2), batches=1, tokens=2)

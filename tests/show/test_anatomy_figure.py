@@ -14,7 +14,7 @@ from harness.show.anatomy import PLOT
 from harness.show.study_command import study_plot_command
 from harness.show.style import style
 from harness.workspace import Workspace
-from tests.anatomy_runs import Wanted
+from tests.anatomy_simulation import Wanted
 from tests.anatomy_slot import REPEATS, made_slot
 from tests.drawn_pages import Drawn, drawn_pages, is_readable
 

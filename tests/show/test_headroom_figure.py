@@ -161,28 +161,25 @@ def test_the_slot_reads_back_and_names_all_its_cases(slot: Path) -> None:
     assert found.manifest["slo"] == {"ttft": 20.0, "tpot": 4.0}
 
 
-def test_a_copied_slot_gives_the_same_bytes_and_its_pages_are_one_image(tmp_path: Path) -> None:
+def test_the_script_draws_a_copied_slot_from_anywhere_with_the_same_bytes_and_its_pages_as_one_image(
+    tmp_path: Path,
+) -> None:
     slot = small_slot(tmp_path / "node0")
+    assert study_plot_command(str(PLOT_FILE), PLOT, ["--data", str(slot), "--out", str(tmp_path / "here")]) == 0
     shutil.copytree(slot, tmp_path / "copied" / "node0")
-    files = []
-    for data, name in ((slot, "a"), (tmp_path / "copied", "b")):
-        assert study_plot_command(str(PLOT_FILE), PLOT, ["--data", str(data), "--out", str(tmp_path / name)]) == 0
-        files.append([(tmp_path / name / f"figure-headroom.{kind}").read_bytes() for kind in ("pdf", "png")])
-    assert files[0] == files[1]
-    assert b"/Count 2" in files[0][0]
-    height, width, _ = matplotlib.image.imread(io.BytesIO(files[0][1])).shape
-    heights = [figure.get_figheight() for figure in drawn(slot)[0]]
-    assert (width, height) == (int(300 * PAGE_IN), sum(int(300 * each) for each in heights))
-
-
-def test_the_script_draws_a_slot_from_anywhere(tmp_path: Path) -> None:
-    slot = small_slot(tmp_path / "node0")
-    command = [sys.executable, str(PLOT_FILE), "--data", str(slot), "--out", str(tmp_path / "out")]
+    out = tmp_path / "out"
+    command = [sys.executable, str(PLOT_FILE), "--data", str(tmp_path / "copied"), "--out", str(out)]
     done = subprocess.run(command, capture_output=True, text=True, timeout=120, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     assert "original, opt-125m, recompute: against none" in done.stdout
-    written = [str(tmp_path / "out" / f"figure-headroom.{kind}") for kind in ("pdf", "png")]
-    assert done.stdout.splitlines()[-2:] == written
+    names = [f"figure-headroom.{kind}" for kind in ("pdf", "png")]
+    assert done.stdout.splitlines()[-2:] == [str(out / name) for name in names]
+    pdf, png = [(out / name).read_bytes() for name in names]
+    assert [pdf, png] == [(tmp_path / "here" / name).read_bytes() for name in names]
+    assert b"/Count 2" in pdf
+    height, width, _ = matplotlib.image.imread(io.BytesIO(png)).shape
+    heights = [figure.get_figheight() for figure in drawn(slot)[0]]
+    assert (width, height) == (int(300 * PAGE_IN), sum(int(300 * each) for each in heights))
 
 
 @pytest.mark.parametrize(

@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from harness.state.files import FilesState
 from harness.state.pagecache import PAGE
 
 SIZE = 1 << 20
@@ -73,6 +74,12 @@ def make_file(path: Path, size: int = SIZE) -> Path:
         file.flush()
         os.fsync(file.fileno())
     return path
+
+
+def reason(state: FilesState) -> str:
+    """Why files are not in the state that was wanted, which must be one line."""
+    assert len(str(state.reason).splitlines()) == 1
+    return str(state.reason)
 
 
 def read_pages(path: Path, pages: "set[int] | range") -> None:

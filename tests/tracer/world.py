@@ -35,6 +35,11 @@ def pythons() -> dict[str, str]:
     return found
 
 
+def hook(name: str, **columns: object) -> dict[str, object]:
+    """A hook of the module ``toy``."""
+    return {"module": "toy", "name": name, **columns}
+
+
 @dataclass
 class Done:
     """A program that ended."""

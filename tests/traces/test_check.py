@@ -13,10 +13,9 @@ from harness.errors import HarnessError
 from harness.traces.check import check_trace
 from harness.traces.lines import MAX_LINE_BYTES
 from harness.traces.rows import read_trace
-from harness.workspace import ROOT
+from tests.beside import MOONCAKE_CONVERSATION, TRACES
 from tests.traces.trace_examples import Document, mooncake_traces, token_traces, write_rows
 
-MOONCAKE = ROOT.parent / "shared" / "traces" / "mooncake_conversation_trace.jsonl"
 GOOD: dict[str, list[Document]] = {
     "tokens": [
         {
@@ -248,9 +247,7 @@ def test_a_file_without_line_ends_is_not_read_into_memory(tmp_path: Path) -> Non
 
 
 def test_the_published_mooncake_trace_passes() -> None:
-    if not MOONCAKE.exists():
-        pytest.skip(f"no recorded trace at {MOONCAKE}")
-    facts = check_trace(MOONCAKE, 16)
+    facts = check_trace(TRACES.need(MOONCAKE_CONVERSATION), 16)
     assert (facts.requests, facts.prompt_tokens, facts.output_tokens) == (12031, 144_793_823, 4_122_048)
     assert facts.max_tokens == 126_527
 

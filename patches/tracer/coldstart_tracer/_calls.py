@@ -4,17 +4,27 @@ import os
 import sys
 
 from coldstart_tracer import _disarm
-from coldstart_tracer._facts import graph_size, read_bytes
+from coldstart_tracer._facts import detail_of, graph_size, read_bytes, with_detail
 from coldstart_tracer._spans import now, phase_around, tracer
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Coroutine, Sequence
+    from typing import Any, TypeVar
+
+    from coldstart_tracer._spans import Span
+    from coldstart_tracer.hook_table import Hook, Target
+
+    Wrapper = TypeVar("Wrapper")
 
 _ROLE = "COLDSTART_TRACE_ROLE"
 GENERATOR, _COROUTINE, ASYNC_GENERATOR = 0x20, 0x80, 0x200  # code flags, as in module inspect
 DELAYED = GENERATOR | _COROUTINE | ASYNC_GENERATOR
 
 
-def _attrs(hook, args):
+def _attrs(hook: "Hook", args: "Sequence[Any]") -> "dict[str, Any]":
     """Attributes of one call's span."""
-    attrs = {"module": hook["module"]}
+    attrs: dict[str, Any] = {"module": hook["module"]}
     phase = hook.get("phase")
     detail = detail_of(hook, args)
     if detail is not None:
@@ -32,27 +42,12 @@ def _attrs(hook, args):
     return attrs
 
 
-def detail_of(hook, args):
-    """Text of the argument that the hook's ``detail`` names: of a whole number its digits; None where there is none."""
-    if hook.get("detail") is None or len(args) <= hook["detail"]:
-        return None
-    detail = args[hook["detail"]]
-    return str(detail) if isinstance(detail, (str, int)) else getattr(detail, "__name__", type(detail).__name__)
-
-
-def with_detail(part, detail):
-    """The part's name with its ``{detail}``; None where the call gave none: then it is no part."""
-    if detail is None and "{detail}" in part:
-        return None
-    return part.replace("{detail}", detail or "")[:100]
-
-
-def _is_for_this_process(hook):
+def _is_for_this_process(hook: "Hook") -> bool:
     """A worker inside the engine core's process (one device) must not disarm the engine core."""
     return hook.get("role", tracer.role) == tracer.role
 
 
-def _waits_for(hook, args):
+def _waits_for(hook: "Hook", args: "Sequence[Any]") -> "list[int]":
     """Pids of the children that a wait hands over to."""
     if hook["waits_for"] == "child":
         pid = getattr(args[0], "pid", None) if args else None
@@ -65,16 +60,16 @@ class _Call:
 
     __slots__ = ("args", "hook", "opened", "read_before", "returns_by", "role_before", "span")
 
-    def __init__(self, hook, args, returns_by=None):
+    def __init__(self, hook: "Hook", args: "Sequence[Any]", returns_by: "type[BaseException] | None" = None) -> None:
         self.hook = hook
         self.args = args
         self.returns_by = returns_by  # a coroutine's last step returns by an exception
-        self.span = None
-        self.opened = None  # functions that are added up meanwhile
-        self.read_before = None
-        self.role_before = None
+        self.span: Span | None = None
+        self.opened: list[tuple[str, str]] | None = None  # functions that are added up meanwhile
+        self.read_before: int | None = None
+        self.role_before: str | None = None
 
-    def __enter__(self):
+    def __enter__(self) -> None:
         hook = self.hook
         try:
             if hook.get("disarm") == "before" and _is_for_this_process(hook):
@@ -92,7 +87,7 @@ class _Call:
         except Exception as error:
             note_error(hook, error)
 
-    def __exit__(self, raised, *_):
+    def __exit__(self, raised: "type[BaseException] | None", *_: object) -> None:
         hook, span = self.hook, self.span
         ended = None
         try:
@@ -128,44 +123,44 @@ class _Call:
 class _Steps:
     """Awaitable that runs a coroutine, each of its steps as a span: what it awaits between them is not its work."""
 
-    def __init__(self, coroutine, hook, args):
+    def __init__(self, coroutine: "Coroutine[Any, Any, Any]", hook: "Hook", args: "Sequence[Any]") -> None:
         self.coroutine = coroutine
         self.hook = hook
         self.args = args
 
-    def __await__(self):
+    def __await__(self) -> "Any":
         return self
 
     __iter__ = __await__
 
-    def __next__(self):
+    def __next__(self) -> "Any":
         return self.send(None)
 
-    def send(self, value):
+    def send(self, value: "Any") -> "Any":
         if not tracer.armed:
             return self.coroutine.send(value)
         with _Call(self.hook, self.args, StopIteration):
             return self.coroutine.send(value)
 
-    def throw(self, *exception):
+    def throw(self, *exception: "Any") -> "Any":
         if not tracer.armed:
             return self.coroutine.throw(*exception)
         with _Call(self.hook, self.args, StopIteration):
             return self.coroutine.throw(*exception)
 
-    def close(self):
+    def close(self) -> None:
         self.coroutine.close()
 
 
 class _TracedContext:
     """A context manager whose ``with`` block is a span; still usable as a decorator, as contextlib's are."""
 
-    def __init__(self, context, call, again):
+    def __init__(self, context: "Any", call: "_Call", again: "Callable[[], Any]") -> None:
         self.context = context
         self.call = call
         self.again = again  # makes another one: contextlib's can be entered only once
 
-    def __enter__(self):
+    def __enter__(self) -> "Any":
         self.call.__enter__()
         try:
             return self.context.__enter__()
@@ -173,21 +168,21 @@ class _TracedContext:
             self.call.__exit__(type(error))
             raise
 
-    def __exit__(self, *exception):
+    def __exit__(self, *exception: "Any") -> "Any":
         try:
             return self.context.__exit__(*exception)
         finally:
             self.call.__exit__(*exception)
 
-    def __call__(self, function):
-        def decorated(*args, **kwargs):
+    def __call__(self, function: "Callable[..., Any]") -> "Callable[..., Any]":
+        def decorated(*args: object, **kwargs: object) -> object:
             with self.again():
                 return function(*args, **kwargs)
 
         return named_like(decorated, function)
 
 
-def note_error(hook, error):
+def note_error(hook: "Target", error: "Exception") -> None:
     """Record that a hook failed; the engine must not notice."""
     try:
         text = repr(error)[:200]
@@ -196,26 +191,27 @@ def note_error(hook, error):
     tracer.note("hook error", hook=hook["name"], error=text)
 
 
-def named_like(wrapper, function):
+def named_like(wrapper: "Wrapper", function: object) -> "Wrapper":
     """functools.wraps without importing functools (1 ms per process); keeps the methods of functools.cache too."""
+    wrapper.__annotations__ = {}  # what stands in for a function of C code has none either
     for name in ("__module__", "__name__", "__qualname__", "__doc__", "__annotations__", "cache_clear", "cache_info"):
         if hasattr(function, name):
             setattr(wrapper, name, getattr(function, name))
     wrapper.__dict__.update(getattr(function, "__dict__", {}))
-    wrapper.__wrapped__ = function
+    wrapper.__wrapped__ = function  # type: ignore[attr-defined]
     return wrapper
 
 
-def code_flags(function):
+def code_flags(function: object) -> int:
     """What kind of function it is, as module inspect has it."""
     return getattr(getattr(function, "__code__", None), "co_flags", 0)
 
 
-def wrap(function, hook):
+def wrap(function: "Callable[..., Any]", hook: "Hook") -> "Callable[..., Any]":
     """A function that stands in for ``function`` and makes spans as ``hook`` says."""
     if hook.get("context"):
 
-        def traced_context(*args, **kwargs):
+        def traced_context(*args: object, **kwargs: object) -> object:
             context = function(*args, **kwargs)
             if not tracer.armed:
                 return context
@@ -225,7 +221,7 @@ def wrap(function, hook):
 
     if code_flags(function) & _COROUTINE:
 
-        async def traced_coroutine(*args, **kwargs):
+        async def traced_coroutine(*args: object, **kwargs: object) -> object:
             coroutine = function(*args, **kwargs)
             if not tracer.armed:
                 return await coroutine
@@ -233,7 +229,7 @@ def wrap(function, hook):
 
         return named_like(traced_coroutine, function)
 
-    def traced(*args, **kwargs):
+    def traced(*args: object, **kwargs: object) -> object:
         if not tracer.armed:
             return function(*args, **kwargs)
         with _Call(hook, args):
@@ -242,7 +238,7 @@ def wrap(function, hook):
     return named_like(traced, function)
 
 
-def synchronise():
+def synchronise() -> None:
     """Wait for the accelerator, so that its work ends inside the span that started it."""
     torch = sys.modules.get("torch")
     if os.environ.get("COLDSTART_TRACE_SYNC") == "1" and torch and torch.cuda.is_initialized():

@@ -2,11 +2,18 @@
 
 from coldstart_tracer._spans import tracer
 
-installed = []  # (owner, attribute, original, replacement) of each hook that was set
-_actions = []
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any
+
+    Replaced = tuple[Any, str, Any, Any]  # owner, attribute, original, replacement
+
+installed: "list[Replaced]" = []  # of each hook that was set
+_actions: "list[Callable[[], object]]" = []
 
 
-def disarm():
+def disarm() -> None:
     """This process is ready: take every hook out and stop tracing. What other code replaced meanwhile is left."""
     if not tracer.armed:
         return
@@ -28,6 +35,6 @@ def disarm():
     installed.clear()
 
 
-def on_disarm(action):
+def on_disarm(action: "Callable[[], object]") -> None:
     """Call ``action()`` when this process disarms."""
     _actions.append(action)

@@ -8,38 +8,40 @@ import os
 from _thread import allocate_lock, get_ident
 
 from coldstart_tracer import _disarm
-from coldstart_tracer._calls import (
-    DELAYED,
-    GENERATOR,
-    code_flags,
-    detail_of,
-    named_like,
-    note_error,
-    synchronise,
-    with_detail,
-)
-from coldstart_tracer._facts import close_io, open_io, read_bytes_open
+from coldstart_tracer._calls import DELAYED, GENERATOR, code_flags, named_like, note_error, synchronise
+from coldstart_tracer._facts import close_io, open_io, read_bytes_open, size_and_part
 from coldstart_tracer._hooks import owner_of
 from coldstart_tracer._spans import MANY, leave, now, tracer
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from typing import Any
+
+    from coldstart_tracer._disarm import Replaced
+    from coldstart_tracer._spans import Span, Stack
+    from coldstart_tracer.hook_table import Hook
+
+    Function = tuple[str, str]  # module, name
 
 _INHERITED = object()  # instead of an original: the class has none of its own
 _MOST_PARTS = 200  # of one span; what else there is becomes one more
 
-_functions = {}  # (module, name) → [number of windows that need it, (owner, attribute, original, replacement)]
+_functions: "dict[Function, list[Any]]" = {}  # [number of windows that need it, what was replaced]
 _lock = allocate_lock()
-_noted = set()  # hooks that failed: one note each
+_noted: "set[Function]" = set()  # hooks that failed: one note each
 
 
 class Window:
     """The functions that are added up during the calls of one hook."""
 
-    def __init__(self):
-        self.hooks = []
+    def __init__(self) -> None:
+        self.hooks: list[Hook] = []
 
-    def open(self):
+    def open(self) -> "list[Function]":
         """Replace them where no other open window has; what must be given to ``close``."""
         began = now()
-        opened = []
+        opened: list[Function] = []
         with _lock:
             if any(hook.get("io") for hook in self.hooks):
                 open_io()
@@ -59,7 +61,7 @@ class Window:
         tracer.self_ns += now() - began
         return opened
 
-    def close(self, opened):
+    def close(self, opened: "list[Function]") -> None:
         """Put back what no other window needs."""
         began = now()
         with _lock:
@@ -77,7 +79,7 @@ class Window:
         tracer.self_ns += now() - began
 
 
-def put_all_back():
+def put_all_back() -> None:
     """This process is ready, or a forked child in which no such call is open."""
     global _lock
     _lock = allocate_lock()  # a forked child's may be held by a thread that it does not have
@@ -92,14 +94,14 @@ _disarm.on_disarm(put_all_back)
 os.register_at_fork(after_in_child=put_all_back)
 
 
-def _is_first(function):
+def _is_first(function: "Function") -> bool:
     """Whether nothing was noted of this function yet."""
     first = function not in _noted
     _noted.add(function)
     return first
 
 
-def _replace(hook):
+def _replace(hook: "Hook") -> "Replaced":
     owner, attribute = owner_of(hook)
     own = attribute in owner.__dict__
     places = (owner,) if own else getattr(owner, "__mro__", ())
@@ -112,7 +114,7 @@ def _replace(hook):
     return owner, attribute, original if own else _INHERITED, replacement
 
 
-def _put_back(owner, attribute, original, replacement):
+def _put_back(owner: "Any", attribute: str, original: object, replacement: object) -> None:
     """What other code replaced meanwhile is left."""
     if owner.__dict__.get(attribute) is not replacement:
         return
@@ -129,24 +131,24 @@ class _Added:
     kind = MANY
     package = None
 
-    def __init__(self, hook, args, stack):
+    def __init__(self, hook: "Hook", args: "Sequence[Any]", stack: "Stack") -> None:
         self.began_ns = now()
         top = stack[-1]
-        self.span = top.span if top.kind == MANY else top
+        self.span: Span = top.span if top.kind == MANY else top
         self.hook = hook
         self.args = args
         self.stack = stack
-        self.gc = None
+        self.gc: list[list[int]] | None = None
         self.inside_ns = 0  # of calls and spans inside
         self.inside_read = 0
 
-    def __enter__(self):
+    def __enter__(self) -> None:
         self.stack.append(self)
         self.read = read_bytes_open() if self.hook.get("io") else None
         self.work_ns = now()
         tracer.self_ns += self.work_ns - self.began_ns
 
-    def __exit__(self, *_):
+    def __exit__(self, *_: object) -> None:
         try:
             if self.hook.get("sync"):
                 synchronise()
@@ -163,11 +165,11 @@ class _Added:
             if _is_first((self.hook["module"], self.hook["name"])):
                 note_error(self.hook, error)
 
-    def _add(self, ended):
+    def _add(self, ended: int) -> None:
         span, hook = self.span, self.hook
         if self.gc:
             span.gc = [*(span.gc or ()), *self.gc]
-        size, part = _size_and_part(hook, self.args)
+        size, part = size_and_part(hook, self.args)
         if span.parts is None:
             span.parts = {}
         if part not in span.parts and len(span.parts) >= _MOST_PARTS:
@@ -187,34 +189,22 @@ class _Added:
                 outer.inside_read += read
 
 
-def _size_and_part(hook, args):
-    """Bytes of the tensor that is copied (None: there is none), and the name of the part (None: it is none)."""
-    part, size = hook["part"], None
-    if "counts_bytes" in hook:
-        tensor = args[hook["counts_bytes"]] if len(args) > hook["counts_bytes"] else None
-        size = getattr(tensor, "nbytes", None)
-        if "{devices}" in part:
-            devices = "?" if size is None else f"{tensor.device.type} to {args[0].device.type}"
-            part = part.replace("{devices}", devices)
-    return size, with_detail(part, detail_of(hook, args))
-
-
-def _counts(stack):
+def _counts(stack: "Stack | None") -> object:
     """Whether a call on this thread is added up: into an open span, which is not an import's."""
     return stack and tracer.armed and tracer.adding and stack[-1].package is None
 
 
-def _adding(function, hook):
+def _adding(function: "Any", hook: "Hook") -> "Any":
     """What stands in for ``function`` while a window is open."""
     if hook.get("items"):
         if not code_flags(function) & GENERATOR:
             raise TypeError("not a generator function")
 
-        def added_items(*args, **kwargs):
+        def added_items(*args: object, **kwargs: object) -> "Any":
             items = function(*args, **kwargs)
             step, given = items.send, None
             while True:
-                stack = tracer.stacks.get(get_ident())
+                stack: Any = tracer.stacks.get(get_ident())
                 try:
                     if _counts(stack):
                         with _Added(hook, args, stack):
@@ -235,11 +225,14 @@ def _adding(function, hook):
     if not callable(function) or code_flags(function) & DELAYED:
         raise TypeError("not a plain function")
 
-    def added(*args, **kwargs):
-        stack = tracer.stacks.get(get_ident())
+    def added(*args: object, **kwargs: object) -> object:
+        stack: Any = tracer.stacks.get(get_ident())
         if not _counts(stack):
             return function(*args, **kwargs)
         with _Added(hook, args, stack):
             return function(*args, **kwargs)
 
-    return added if isinstance(function, type) else named_like(added, function)
+    if isinstance(function, type):
+        added.__annotations__ = {}
+        return added
+    return named_like(added, function)

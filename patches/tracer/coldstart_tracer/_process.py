@@ -9,15 +9,20 @@ import time
 from coldstart_tracer import _disarm, _hooks, _imports
 from coldstart_tracer._spans import Span, now, tracer
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any
+
 GC_MIN_NS = 1_000_000
 
 _gc_begin_ns = [0]
 _EXIT = "interpreter exit"
-_exiting = []
-_hookers = [_hooks.hook_module]
+_exiting: "list[Span]" = []
+_hookers: "list[Callable[[str], None]]" = [_hooks.hook_module]
 
 
-def start(loaded_ns):
+def start(loaded_ns: int) -> None:
     """Arm the tracer in a process that has just begun."""
     try:
         _hooks.load_table()
@@ -27,7 +32,7 @@ def start(loaded_ns):
         _imports.install(_on_module)
         _disarm.on_disarm(_imports.uninstall)
         gc.callbacks.append(_on_gc)
-        _disarm.on_disarm(lambda: _on_gc in gc.callbacks and gc.callbacks.remove(_on_gc))
+        _disarm.on_disarm(_forget_gc)
         os.register_at_fork(after_in_child=_after_fork)
         atexit.register(_on_exit)
         _hooks.hook_loaded_modules()
@@ -40,7 +45,7 @@ def start(loaded_ns):
         print(f"coldstart_tracer: not tracing this process: {error!r}", file=sys.stderr)
 
 
-def _begin_process(start_kind, exec_ns):
+def _begin_process(start_kind: str, exec_ns: int) -> None:
     """Take the role that the parent named, and open this process's file. Raises OSError.
 
     A launcher that replaces itself by another program (``exec``) hands its role on: it is the same process.
@@ -63,7 +68,7 @@ def _begin_process(start_kind, exec_ns):
     )
 
 
-def _exec_ns():
+def _exec_ns() -> int:
     """Start of this process on the monotonic clock, from the kernel (ticks of 10 ms)."""
     with open("/proc/self/stat", "rb") as file:
         fields = file.read().rpartition(b")")[2].split()
@@ -71,7 +76,7 @@ def _exec_ns():
     return since_boot_ns - (time.clock_gettime_ns(time.CLOCK_BOOTTIME) - now())
 
 
-def _after_fork():
+def _after_fork() -> None:
     """A forked child: same hooks, its own file, no open spans."""
     if not tracer.armed:
         return
@@ -86,7 +91,7 @@ def _after_fork():
         tracer.armed = False
 
 
-def _on_module(name):
+def _on_module(name: str) -> None:
     """The body of module ``name`` has just run."""
     if name == "threading":
         _watch_exit(sys.modules[name])
@@ -94,7 +99,7 @@ def _on_module(name):
         hook_module(name)
 
 
-def _prepare_serving():
+def _prepare_serving() -> None:
     """Its hooks come first, below those of the start, which are taken out when the process is ready."""
     from coldstart_tracer import _serving
 
@@ -102,16 +107,16 @@ def _prepare_serving():
     _hookers.insert(0, _serving.hook_module)
 
 
-def _watch_exit(threading):
+def _watch_exit(threading: "Any") -> None:
     """The interpreter's exit begins after threading's: exit handlers come next, and some of them work for long."""
     original = threading._shutdown
 
-    def shutdown():
+    def shutdown() -> None:
         original()  # waits for threads that are not daemons: their work is not the exit's
         if tracer.armed and not _exiting:
             _exiting.append(tracer.begin(_EXIT, "work", {"phase": "interpreter"}))
 
-    def restore():
+    def restore() -> None:
         if threading._shutdown is shutdown:
             threading._shutdown = original
 
@@ -119,7 +124,7 @@ def _watch_exit(threading):
     _disarm.on_disarm(restore)
 
 
-def _on_gc(when, info):
+def _on_gc(when: str, info: "dict[str, int]") -> None:
     if when == "start":
         _gc_begin_ns[0] = now()
         return
@@ -132,7 +137,12 @@ def _on_gc(when, info):
             span.gc = [*(span.gc or ()), [began, ended, info["generation"]]]
 
 
-def _on_exit():
+def _forget_gc() -> None:
+    if _on_gc in gc.callbacks:
+        gc.callbacks.remove(_on_gc)
+
+
+def _on_exit() -> None:
     """Registered first, so called last: what follows is the interpreter taking itself down."""
     if tracer.armed:
         tracer.note("tracer exit", self_ns=tracer.self_ns, events=tracer.events)

@@ -17,52 +17,70 @@ import sys
 
 from coldstart_tracer import _disarm, _serving_told
 from coldstart_tracer import _serving_calls as calls
+from coldstart_tracer._calls import named_like
 from coldstart_tracer._hooks import set_hook
 from coldstart_tracer._serving_window import Windows, listen
 from coldstart_tracer._spans import tracer
 
-_pending = {}  # module → [(index, hook)]
-_hooks = []  # rows name them by their place
-_failed = []
-_tasks = {}  # qualified name of a task's coroutine → index
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from asyncio import AbstractEventLoop, Task
+    from collections.abc import Callable
+    from typing import Any
+
+    from coldstart_tracer.serving_table import ServingHook
+
+_pending: "dict[str, list[tuple[int, ServingHook]]]" = {}  # module → [(index, hook)]
+_hooks: "list[ServingHook]" = []  # rows name them by their place
+_failed: "list[str]" = []
+_tasks: "dict[str, int]" = {}  # qualified name of a task's coroutine → index
 _FIRST = {"main": "api"}  # the process that serves is the one that was started
 
 
-def prepare():
+def prepare() -> None:
     """Read the table; the hooks are set when their modules are there."""
     from coldstart_tracer.serving_table import HOOKS, TASKS
 
-    for hook in ({"kind": "work", **each} for each in HOOKS):
+    for each in HOOKS:
+        hook: ServingHook = {"kind": "work", **each}
         _pending.setdefault(hook["module"], []).append((len(_hooks), hook))
         _hooks.append(hook)
     for task in TASKS:
         _tasks[task["name"]] = len(_hooks)
-        _hooks.append({"module": "asyncio", "kind": "work", "detail": True, **task})
+        name, stage = task["name"], task["stage"]
+        _hooks.append({"module": "asyncio", "kind": "work", "detail": True, "name": name, "stage": stage})
     _disarm.on_disarm(_listen)
     os.register_at_fork(after_in_child=_after_fork)
 
 
-def hook_module(module):
+def hook_module(module: str) -> None:
     """Set the hooks of ``module`` that are of this process."""
     for index, hook in _pending.pop(module, ()):
         if _FIRST.get(tracer.role, tracer.role) != hook["role"]:
             continue
         try:
-            set_hook(hook, lambda function, at=index, of=hook: _wrapped(function, at, of))
+            set_hook(hook, _wrapping(index, hook))
         except Exception as error:
             if not hook.get("optional"):
                 _failed.append(f"{module}:{hook['name']}: {error!r}"[:300])
 
 
-def _wrapped(function, index, hook):
+def _wrapping(index: int, hook: "ServingHook") -> "Callable[[Any], Any]":
+    def wrapped(function: "Any") -> "Any":
+        return _wrapped(function, index, hook)
+
+    return wrapped
+
+
+def _wrapped(function: "Any", index: int, hook: "ServingHook") -> "Callable[..., Any]":
     need = calls.DETAIL if hook.get("detail") else calls.ALL
     if hook.get("names_tasks"):
 
-        def naming(*args, **kwargs):
+        def naming(*args: object, **kwargs: object) -> object:
             _name_tasks()
             return function(*args, **kwargs)
 
-        return calls.named_like(naming, function)
+        return named_like(naming, function)
     tell = getattr(_serving_told, hook["tells"]) if hook.get("tells") else None
     wrapped = calls.wrap(function, index, hook["kind"], need, tell)
     if isinstance(function, type(len)):  # of C code, which says another module: it is pickled by where it is found
@@ -70,7 +88,7 @@ def _wrapped(function, index, hook):
     return wrapped
 
 
-def _name_tasks():
+def _name_tasks() -> None:
     """Every task of the running loop from now on: its steps are rows under its coroutine's name."""
     import asyncio
     from collections.abc import Coroutine
@@ -84,27 +102,27 @@ def _name_tasks():
         return
     other = _tasks["*"]
 
-    def factory(loop, coroutine, **kwargs):
+    def factory(loop: "AbstractEventLoop", coroutine: "Any", **kwargs: "Any") -> "Task[Any]":
         index = _tasks.get(getattr(coroutine, "__qualname__", ""), other)
         return asyncio.Task(calls.Steps(coroutine, index, calls.DETAIL), loop=loop, **kwargs)
 
     loop.set_task_factory(factory)
 
 
-def _after_fork():
+def _after_fork() -> None:
     calls.LEVEL = calls.OFF
     calls.GENERATION += 1
     calls.ROWS.clear()
     calls.threads.clear()
 
 
-def _listen():
+def _listen() -> None:
     role = _FIRST.get(tracer.role, tracer.role)
     folder = os.environ["COLDSTART_TRACE_SERVING"]
     listen(folder, Windows(folder, role, _hooks, _missing))
 
 
-def _missing():
+def _missing() -> "list[str]":
     """What of this process's hooks is not set; modules that were loaded since the start have theirs set now."""
     role = _FIRST.get(tracer.role, tracer.role)
     for module in [name for name in _pending if name in sys.modules]:

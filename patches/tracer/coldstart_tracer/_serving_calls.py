@@ -9,6 +9,13 @@ from _thread import get_ident, get_native_id
 
 from coldstart_tracer._calls import code_flags, named_like
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any
+
+    Tell = Callable[[Any, Any], object]  # of a call's arguments and result: what its row says besides
+
 now = time.monotonic_ns
 cpu = time.thread_time_ns
 
@@ -17,13 +24,13 @@ COROUTINE, ASYNC_GENERATOR = 0x80, 0x200  # code flags, as in module inspect
 
 LEVEL = OFF  # hooks that need more make no rows
 GENERATION = 0  # number of windows so far: a call that began in another one makes no row
-ROWS = []
+ROWS: "list[Any]" = []
 TOLD = [0]  # thread CPU, ns, that it took to say what hooks tell
 BEGIN = [0]  # of the window
-CLOCKS = {}  # native thread id → its CPU when the window began, where the kernel counts it
+CLOCKS: "dict[int, int]" = {}  # native thread id → its CPU when the window began, where the kernel counts it
 MAIN = [0]  # the main thread: only its waits are of interest
 
-threads = {}  # thread → _Thread
+threads: "dict[int, _Thread]" = {}  # thread → _Thread
 
 
 class _Thread:
@@ -31,12 +38,12 @@ class _Thread:
 
     __slots__ = ("frames", "tid")
 
-    def __init__(self):
-        self.frames = []
+    def __init__(self) -> None:
+        self.frames: list[list[int]] = []
         self.tid = get_native_id()
 
 
-def _enter(index):
+def _enter(index: int) -> "tuple[_Thread, list[int]]":
     ident = get_ident()
     thread = threads.get(ident)
     if thread is None:
@@ -48,7 +55,7 @@ def _enter(index):
     return thread, frame
 
 
-def _leave(thread, frame, kind=tuple):
+def _leave(thread: "_Thread", frame: "list[int]", kind: type = tuple) -> "Any":
     """The finished call's row; None: its window is over.
 
     Rows are tuples where they can be: of numbers alone, they are nothing to the garbage collector.
@@ -68,14 +75,14 @@ def _leave(thread, frame, kind=tuple):
         outer[1] += wall
         outer[2] += spent
         parent = outer[0]
-    row = (frame[0], thread.tid, frame[3], ended, wall - frame[1], spent, spent - frame[2], parent, None)
+    row: Any = (frame[0], thread.tid, frame[3], ended, wall - frame[1], spent, spent - frame[2], parent, None)
     if kind is list:
         row = list(row)
     ROWS.append(row)
     return row
 
 
-def _tell(thread, row, tell, args, result):
+def _tell(thread: "_Thread", row: "list[Any]", tell: "Tell", args: object, result: object) -> None:
     """What it costs is counted, and is not the caller's."""
     spent = cpu()
     try:
@@ -90,7 +97,7 @@ def _tell(thread, row, tell, args, result):
         outer[2] += spent
 
 
-def _cut_begin(index):
+def _cut_begin(index: int) -> None:
     """A wait that began before the window and ended in it."""
     tid = get_native_id()
     ended = now()
@@ -112,7 +119,7 @@ class Steps:
     cr_running = property(lambda self: getattr(self.coroutine, "cr_running", False))
     cr_suspended = property(lambda self: getattr(self.coroutine, "cr_suspended", False))
 
-    def __init__(self, coroutine, index, need, tell=None, args=()):
+    def __init__(self, coroutine: "Any", index: int, need: int, tell: "Tell | None" = None, args: object = ()) -> None:
         self.coroutine = coroutine
         self.index = index
         self.need = need
@@ -121,15 +128,15 @@ class Steps:
         self.__name__ = getattr(coroutine, "__name__", type(coroutine).__name__)
         self.__qualname__ = getattr(coroutine, "__qualname__", self.__name__)
 
-    def __await__(self):
+    def __await__(self) -> "Any":
         return self
 
     __iter__ = __await__
 
-    def __next__(self):
+    def __next__(self) -> "Any":
         return self.send(None)
 
-    def send(self, value):
+    def send(self, value: "Any") -> "Any":
         if self.need > LEVEL:
             return self.coroutine.send(value)
         thread, frame = _enter(self.index)
@@ -141,7 +148,7 @@ class Steps:
                 _tell(thread, row, self.tell, self.args, None)
                 self.tell = None  # of its first step
 
-    def throw(self, *exception):
+    def throw(self, *exception: "Any") -> "Any":
         if self.need > LEVEL:
             return self.coroutine.throw(*exception)
         thread, frame = _enter(self.index)
@@ -150,7 +157,7 @@ class Steps:
         finally:
             _leave(thread, frame)
 
-    def close(self):
+    def close(self) -> None:
         self.coroutine.close()
 
 
@@ -159,45 +166,45 @@ class _Generator:
 
     __slots__ = ("generator", "index", "need")
 
-    def __init__(self, generator, index, need):
+    def __init__(self, generator: "Any", index: int, need: int) -> None:
         self.generator = generator
         self.index = index
         self.need = need
 
-    def __aiter__(self):
+    def __aiter__(self) -> "_Generator":
         return self
 
-    def __anext__(self):
+    def __anext__(self) -> "Steps":
         return Steps(self.generator.__anext__(), self.index, self.need)
 
-    def asend(self, value):
+    def asend(self, value: "Any") -> "Steps":
         return Steps(self.generator.asend(value), self.index, self.need)
 
-    def athrow(self, *exception):
+    def athrow(self, *exception: "Any") -> "Any":
         return self.generator.athrow(*exception)
 
-    def aclose(self):
+    def aclose(self) -> "Any":
         return self.generator.aclose()
 
 
-def wrap(function, index, kind, need, tell=None):
+def wrap(function: "Any", index: int, kind: str, need: int, tell: "Tell | None" = None) -> "Callable[..., Any]":
     """A function that stands in for ``function``; hooks of lower levels than ``need`` make rows without it."""
     flags = code_flags(function)
     if flags & COROUTINE:
 
-        async def traced_coroutine(*args, **kwargs):
+        async def traced_coroutine(*args: object, **kwargs: object) -> object:
             return await Steps(function(*args, **kwargs), index, need, tell, args)
 
         return named_like(traced_coroutine, function)
     if flags & ASYNC_GENERATOR:
 
-        def traced_generator(*args, **kwargs):
+        def traced_generator(*args: object, **kwargs: object) -> "_Generator":
             return _Generator(function(*args, **kwargs), index, need)
 
         return named_like(traced_generator, function)
     if kind == "wait":
 
-        def traced_wait(*args, **kwargs):
+        def traced_wait(*args: object, **kwargs: object) -> object:
             if get_ident() != MAIN[0]:
                 return function(*args, **kwargs)
             if need > LEVEL:
@@ -215,7 +222,7 @@ def wrap(function, index, kind, need, tell=None):
         return named_like(traced_wait, function)
     if tell is not None:
 
-        def traced_and_told(*args, **kwargs):
+        def traced_and_told(*args: object, **kwargs: object) -> object:
             if need > LEVEL:
                 return function(*args, **kwargs)
             thread, frame = _enter(index)
@@ -231,7 +238,7 @@ def wrap(function, index, kind, need, tell=None):
 
         return named_like(traced_and_told, function)
 
-    def traced(*args, **kwargs):
+    def traced(*args: object, **kwargs: object) -> object:
         if need > LEVEL:
             return function(*args, **kwargs)
         thread, frame = _enter(index)

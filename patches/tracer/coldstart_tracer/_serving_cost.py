@@ -2,8 +2,13 @@
 
 from coldstart_tracer import _serving_calls as calls
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any
 
-def cost_of_a_call(coroutines):
+
+def cost_of_a_call(coroutines: bool) -> "dict[str, int]":
     """Thread CPU that a call of a hooked function, or a step of a coroutine, adds, ns.
 
     event_ns: in all; inside_ns: of it, in the call's own row; pass_ns: by one that makes no row for want of detail.
@@ -11,21 +16,21 @@ def cost_of_a_call(coroutines):
     """
     batch, batches = 300, 9
 
-    def nothing():
+    def nothing() -> None:
         return None
 
     class Nothing:
-        def send(self, _):
+        def send(self, _: object) -> None:
             return None
 
-    def hooked(need):
+    def hooked(need: int) -> "Callable[..., Any]":
         return calls.Steps(Nothing(), 0, need).send if coroutines else calls.wrap(nothing, 0, "work", need)
 
     plain = Nothing().send if coroutines else nothing
     traced, passed = hooked(calls.ALL), hooked(calls.DETAIL)
     value = (None,) if coroutines else ()
     level, before = calls.LEVEL, len(calls.ROWS)
-    least = {plain: None, passed: None, traced: None}
+    least: dict[Callable[..., Any], Any] = {plain: None, passed: None, traced: None}
     inside = []
     calls.LEVEL = calls.ALL
     for _ in range(batches):

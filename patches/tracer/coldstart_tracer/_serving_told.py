@@ -1,10 +1,18 @@
 """What serving hooks tell besides their time: which requests a step was about. Each takes a call's args and result."""
 
-_started = set()  # requests that have a first token, of this process's step so far
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+    from typing import Any
+
+    Told = dict[str, Any]
+
+
+_started: "set[str]" = set()  # requests that have a first token, of this process's step so far
 _steps = [0]
 
 
-def scheduled(_args, output):
+def scheduled(_args: "Sequence[Any]", output: "Any") -> "Told | None":
     """``Scheduler.schedule``: the step's number, its requests and tokens. None: nothing was scheduled."""
     if not output.total_num_scheduled_tokens:
         return None
@@ -21,17 +29,17 @@ def scheduled(_args, output):
     }
 
 
-def updated(_args, result):
+def updated(_args: "Sequence[Any]", result: "Any") -> "Told":
     """``Scheduler.update_from_output``: whose first token it was, who is finished."""
     return {"step": _steps[0]} | _first_and_finished(each for outputs in result.values() for each in outputs.outputs)
 
 
-def processed(args, _result):
+def processed(args: "Sequence[Any]", _result: object) -> "Told":
     """``OutputProcessor.process_outputs``: the same, where the text is made."""
     return _first_and_finished(args[1])
 
 
-def _first_and_finished(outputs):
+def _first_and_finished(outputs: "Iterable[Any]") -> "Told":
     first, finished = [], []
     for output in outputs:
         request = output.request_id
@@ -44,18 +52,18 @@ def _first_and_finished(outputs):
     return {"first": first, "finished": finished}
 
 
-def received(args, _result):
+def received(args: "Sequence[Any]", _result: object) -> "Told":
     """``EngineCore.preprocess_add_request``."""
     return {"request": args[1].request_id}
 
 
-def made(_args, result):
+def made(_args: "Sequence[Any]", result: "Any") -> "Told":
     """``InputProcessor.process_inputs``; before 0.11 the request is the second of what it returns."""
     request = result[1] if isinstance(result, tuple) else result
     return {"request": request.request_id}
 
 
-def asked(args, _result):
+def asked(args: "Sequence[Any]", _result: object) -> "Told":
     """``RequestResponseCycle.run_asgi``: the client's own name of its request."""
     names = [value for name, value in args[0].scope["headers"] if name == b"x-request-id"]
     return {"request": names[0].decode("latin-1")[:200] if names else None}

@@ -10,11 +10,24 @@ import time
 from coldstart_tracer import _serving_calls as calls
 from coldstart_tracer._serving_cost import cost_of_a_call
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from io import TextIOWrapper
+    from socket import socket as Socket
+    from typing import Any
+
+    from coldstart_tracer.serving_table import ServingHook
+
+    # Now, CPU of the main thread and of the process, rows, CPU of what hooks tell; ns.
+    Clocks = tuple[int, int, int, int, int]
+    Threads = dict[int, tuple[str, int, int]]  # native id → name, CPU and run-queue wait in ns
+
 SCHEMA = 1
 _ROWS_A_LINE = 2000
 
 
-def listen(folder, windows):
+def listen(folder: str, windows: "Windows") -> None:
     """Take commands from now on, at ``<role>-<pid>.sock``."""
     import socket
 
@@ -26,7 +39,7 @@ def listen(folder, windows):
     _thread.start_new_thread(_serve, (server, windows))
 
 
-def _serve(server, windows):
+def _serve(server: "Socket", windows: "Windows") -> None:
     import json
 
     while True:
@@ -50,7 +63,9 @@ def _serve(server, windows):
 class Windows:
     """This process's windows."""
 
-    def __init__(self, folder, role, hooks, missing):
+    def __init__(
+        self, folder: str, role: str, hooks: "Sequence[ServingHook]", missing: "Callable[[], list[str]]"
+    ) -> None:
         import threading
 
         self.folder = folder
@@ -58,14 +73,15 @@ class Windows:
         self.hooks = hooks  # rows name them by their place
         self.missing = missing  # what of them is not set
         self.main = threading.main_thread()
-        self.main_clock = time.pthread_getcpuclockid(self.main.ident)
-        calls.MAIN[0] = self.main.ident
+        ident = self.main.ident or 0  # None of a thread that was not started
+        self.main_clock = time.pthread_getcpuclockid(ident)
+        calls.MAIN[0] = ident
         self.cost = {"event_ns": 0, "inside_ns": 0, "pass_ns": 0}
-        self.window = None  # id, clocks at its begin, detail intervals
-        self.detail = None
-        self.file = None
+        self.window: Any = None  # id, clocks at its begin, detail intervals
+        self.detail: Any = None  # clocks at its begin
+        self.file: TextIOWrapper | None = None
 
-    def do(self, words):
+    def do(self, words: "list[str]") -> "dict[str, Any]":
         """One command. Raises what is wrong with it."""
         match words:
             case ["calibrate"]:
@@ -84,7 +100,7 @@ class Windows:
                 raise ValueError(f"unknown command {' '.join(words)}")
         return {"ok": True, **self.cost, "failed": self.missing() if words == ["calibrate"] else []}
 
-    def _begin(self, window):
+    def _begin(self, window: str) -> "dict[str, Any]":
         calls.CLOCKS.clear()
         calls.ROWS.clear()
         calls.TOLD[0] = 0
@@ -95,14 +111,14 @@ class Windows:
         calls.LEVEL = calls.ALL
         return {"ok": True, "begin_ns": calls.BEGIN[0]}
 
-    def _close_detail(self):
+    def _close_detail(self) -> None:
         begun, ended = self.detail, self._clocks()
         self.detail = None
         names = ("begin_ns", "main_cpu_ns", "process_cpu_ns", "events", "told_ns")
         found = {name: after - before for name, before, after in zip(names, begun, ended, strict=True)}
         self.window[3].append({**found, "begin_ns": begun[0], "end_ns": ended[0]})
 
-    def _end(self):
+    def _end(self) -> "dict[str, Any]":
         calls.LEVEL = calls.OFF
         generation = calls.GENERATION
         calls.GENERATION += 1
@@ -139,11 +155,11 @@ class Windows:
         self.window = None
         return {"ok": True, "events": events}
 
-    def _clocks(self):
+    def _clocks(self) -> "Clocks":
         cpu = (time.clock_gettime_ns(self.main_clock), time.process_time_ns())
         return (time.monotonic_ns(), *cpu, len(calls.ROWS), calls.TOLD[0])
 
-    def _write(self, window, facts):
+    def _write(self, window: str, facts: "dict[str, Any]") -> None:
         import json
 
         if self.file is None:
@@ -156,7 +172,7 @@ class Windows:
         self.file.write(json.dumps({"window": window, **facts}) + "\n")
         self.file.flush()
 
-    def _header(self):
+    def _header(self) -> "dict[str, Any]":
         hooks = [
             {"name": hook["name"], "module": hook["module"], "stage": hook["stage"], "kind": hook["kind"],
              "detail": bool(hook.get("detail"))}
@@ -173,7 +189,7 @@ class Windows:
         }
 
 
-def _threads():
+def _threads() -> "Threads":
     """Native id → name, CPU and run-queue wait in ns, of every thread, native ones too."""
     found = {}
     for tid in os.listdir("/proc/self/task"):
@@ -188,7 +204,7 @@ def _threads():
     return found
 
 
-def _cut_open(generation, ended, clocks):
+def _cut_open(generation: int, ended: int, clocks: "dict[int, int]") -> None:
     """Rows of calls that were open when the window ended, at ``ended``; called from another thread.
 
     ``clocks``: native thread id → its CPU then. A call that began in between is none of the window's.

@@ -10,6 +10,12 @@ import time
 
 from coldstart_tracer._json import encode, quote
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    Stack = list[Any]  # open spans, outermost first, and calls that are added up (_many.py)
+
 now = time.monotonic_ns
 
 SCHEMA = 1
@@ -26,31 +32,31 @@ class Span:
 
     __slots__ = ("attrs", "begin_ns", "gc", "kind", "name", "package", "parts")
 
-    def __init__(self, name, kind, attrs, package=None):
+    def __init__(self, name: str, kind: str, attrs: "dict[str, Any] | None", package: "str | None" = None) -> None:
         self.name = name
         self.kind = kind
-        self.attrs = attrs
+        self.attrs: Any = attrs  # the dict; None of an import
         self.package = package
-        self.gc = None
-        self.parts = None
+        self.gc: list[list[int]] | None = None
+        self.parts: dict[str, dict[str, int]] | None = None
         self.begin_ns = now()
 
 
 class Tracer:
     """This process's writer: role, file, open spans, and what the tracing itself has cost."""
 
-    def __init__(self):
+    def __init__(self) -> None:
         self.armed = False
-        self.fd = None
+        self.fd = -1  # of the file, once it is open
         self.role = "main"
         self.pid = os.getpid()
-        self.stacks = {}
-        self.children = []  # (pid, role) of processes this one started
+        self.stacks: dict[int, Stack] = {}
+        self.children: list[tuple[int, str]] = []  # (pid, role) of processes this one started
         self.self_ns = 0  # time spent in the tracer itself
         self.events = 0
         self.adding = 0  # how many functions are added up at the moment
 
-    def stack(self):
+    def stack(self) -> "Stack":
         """Open spans of the calling thread, outermost first."""
         ident = _thread.get_ident()
         stack = self.stacks.get(ident)
@@ -58,7 +64,7 @@ class Tracer:
             stack = self.stacks[ident] = []
         return stack
 
-    def open_file(self, header):
+    def open_file(self, header: "dict[str, object]") -> None:
         """Create this process's span file and write the header. Raises OSError."""
         base = os.path.join(os.environ["COLDSTART_TRACE_DIR"], f"{self.role}-{self.pid}")
         for number in ("", "-2", "-3", "-4"):  # a process that replaced its program, or a pid that was used again
@@ -72,7 +78,7 @@ class Tracer:
         line = encode({"schema": SCHEMA, "clock": "CLOCK_MONOTONIC", **header}) + "\n"
         os.write(self.fd, line.encode())  # raises on a full disk: a file without a header is of no use
 
-    def _write(self, line):
+    def _write(self, line: str) -> None:
         """Append one line in one write: lines of concurrent threads do not mix, a kill loses at most one."""
         self.events += 1
         try:
@@ -80,13 +86,13 @@ class Tracer:
         except OSError:  # a full disk must not stop the engine: stop tracing instead
             self.armed = False
 
-    def write_span(self, span, end_ns):
+    def write_span(self, span: "Span", end_ns: "int | None") -> None:
         """Write a span's line; ``end_ns`` None says that it is open."""
         if span.package is not None and not span.gc:  # most lines are imports: no dict is built for them
             name, attrs = quote("import " + span.name), f'{{"package":{quote(span.package)}}}'
         else:
             name = encode(span.name if span.package is None else "import " + span.name)
-            more = {} if span.package is None else {"package": span.package}
+            more: dict[str, object] = {} if span.package is None else {"package": span.package}
             if span.gc and end_ns is not None:
                 more["gc"] = span.gc
             if span.parts and end_ns is not None:
@@ -98,7 +104,7 @@ class Tracer:
             f'"tid":{_thread.get_native_id()},"role":"{self.role}","kind":"{span.kind}","attrs":{attrs}}}\n'
         )
 
-    def begin(self, name, kind, attrs, announce=True):
+    def begin(self, name: str, kind: str, attrs: "dict[str, Any]", announce: bool = True) -> "Span":
         """Open a span on the calling thread and, if ``announce``, write its begin line."""
         span = Span(name, kind, attrs)
         self.stack().append(span)
@@ -107,7 +113,7 @@ class Tracer:
         self.self_ns += now() - span.begin_ns
         return span
 
-    def end(self, span, end_ns, min_ns=0):
+    def end(self, span: "Span", end_ns: int, min_ns: float = 0) -> None:
         """Close a span: it and whatever was left open above it leave the stack.
 
         Shorter than ``min_ns``: no line, unless it has parts.
@@ -122,13 +128,13 @@ class Tracer:
             stack[-1].gc = [*(stack[-1].gc or ()), *span.gc]
         self.self_ns += now() - end_ns
 
-    def note(self, name, **attrs):
+    def note(self, name: str, **attrs: object) -> None:
         """Write an event without duration: something the tracer has to say about itself."""
         span = Span(name, "note", attrs)
         self.write_span(span, span.begin_ns)
 
 
-def leave(stack, span):
+def leave(stack: "Stack", span: object) -> None:
     """Take ``span``, and whatever was left open above it, off the stack."""
     if stack and stack[-1] is span:
         stack.pop()
@@ -136,19 +142,21 @@ def leave(stack, span):
         del stack[stack.index(span) :]
 
 
-def phase_around(stack):
+def phase_around(stack: "Stack") -> "str | None":
     """Phase of the work open on ``stack``, as the partition has it; None right inside a container, wait or import."""
+    span: Span
     for span in reversed(stack):
         if span.kind == MANY:
             continue
         if span.package is not None or span.kind != "work":
             return None
         if "phase" in span.attrs:
-            return span.attrs["phase"]
+            phase: str = span.attrs["phase"]
+            return phase
     return None
 
 
-def note_inside(stack, took_ns):
+def note_inside(stack: "Stack", took_ns: int) -> None:
     """A span of ``took_ns`` has left the stack: it was not the work of the call around it, if that is added up."""
     if stack and stack[-1].kind == MANY:
         stack[-1].inside_ns += took_ns
