@@ -131,10 +131,12 @@ def test_starts_that_are_linear_in_size_are_predicted_exactly(
 
 
 def test_own_starts_are_predicted_over_the_size_that_their_lines_were_trained_on() -> None:
-    sizes = {"m1": 1.0, "m2": 2.0, "m3": 4.0} | {model: 3.0 + at for at, model in enumerate(VALIDATION)}
+    figure = load_figure("17", Workspace())
+    training = [model for model in figure.models if model not in VALIDATION]
+    sizes = {model: 1.0 + at for at, model in enumerate([*training, *VALIDATION])}
     side = own(*(start(model, size, load_weights=size, graph_capturing=1 + size) for model, size in sizes.items()))
     origins = {("17", "node0"): Origin("cuda", True, "a machine")}
-    evidence = Evidence({"17": load_figure("17", Workspace())}, {"17": {"node0": side}}, origins)
+    evidence = Evidence({"17": figure}, {"17": {"node0": side}}, origins)
     (claim,) = (each for each in load_claims() if each.id == "f17-corrected")
     assert estimate(claim.estimate, evidence, "17").value == pytest.approx(0, abs=1e-6)
 
