@@ -12,6 +12,6 @@ if __name__ == "__main__":
     from harness.bootstrap import enter_environment
 
     enter_environment(__file__)
-    from harness.engine.patch_command import main
+    from harness.commands.apply_patches.command import main
 
     main(sys.argv[1:])

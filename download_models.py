@@ -12,6 +12,6 @@ if __name__ == "__main__":
     from harness.bootstrap import enter_environment
 
     enter_environment(__file__)
-    from harness.engine.model_command import main
+    from harness.commands.download_models.command import main
 
     main(sys.argv[1:])

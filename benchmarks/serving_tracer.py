@@ -17,15 +17,15 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
 from harness.analyse.stats import interval  # noqa: E402
-from harness.anatomy_asked import asked_of  # noqa: E402
-from harness.anatomy_command import set_up_on  # noqa: E402
-from harness.anatomy_load import level_rows  # noqa: E402
-from harness.anatomy_runs import planned, server_of  # noqa: E402
+from harness.commands.anatomy.asked import asked_of  # noqa: E402
+from harness.commands.anatomy.command import set_up_on  # noqa: E402
+from harness.commands.anatomy.load import level_rows  # noqa: E402
+from harness.commands.anatomy.runs import planned, server_of  # noqa: E402
+from harness.commands.figure.studies import StudyCall  # noqa: E402
 from harness.measure.anatomy_run import Place, send_rows  # noqa: E402
 from harness.measure.serving import Served, serving  # noqa: E402
 from harness.measure.serving_trace import Sampling, ServingTracers  # noqa: E402
 from harness.spec.anatomy import LoadLevel  # noqa: E402
-from harness.study_figures import StudyCall  # noqa: E402
 from harness.workspace import Workspace  # noqa: E402
 
 ROLES = ("api", "engine", "worker")

@@ -1,3 +1,3 @@
 """Cold-start profiling of vLLM: declare → run → record → collect → analyse → plot."""
 
-__version__ = "0.10.0"
+__version__ = "0.11.0"

@@ -8,6 +8,6 @@ from harness.bootstrap import enter_environment  # noqa: E402  the path comes fi
 
 if __name__ == "__main__":
     enter_environment(__file__)
-    from harness.cli import main
+    from harness.cli.app import main
 
     main()

@@ -8,7 +8,7 @@ from harness.analyse.dataset import MEASURED, CaseData, Repeat, Side
 from harness.analyse.evidence import Evidence, Here
 from harness.analyse.judge import judge
 from harness.analyse.judged import Judged
-from harness.evidence_files import paper_evidence
+from harness.commands.claims.evidence_files import paper_evidence
 from harness.spec.claims import Claim, load_claims
 from harness.workspace import Workspace
 

@@ -8,10 +8,10 @@ import pytest
 import yaml
 
 from harness.analyse.feature_rows import Row, Shown, rows_of
+from harness.commands.anatomy.feature_plan import FeatureOn, plan_features
+from harness.commands.anatomy.feature_runs import make_features, shown_features
 from harness.engine.environment import Engine
 from harness.engine.model_store import ModelFiles
-from harness.feature_plan import FeatureOn, plan_features
-from harness.feature_runs import make_features, shown_features
 from harness.measure import feature_run
 from harness.spec.features import Features
 from harness.spec.pin import load_pin

@@ -15,7 +15,7 @@ from typing import Any
 from harness.analyse.headroom_memory import memory_view
 from harness.analyse.headroom_metrics import Slo
 from harness.analyse.headroom_rows import HeadroomPoint
-from harness.headroom_slot import HeadroomSource, TracedPoint, write_headroom_slot
+from harness.commands.headroom.slot import HeadroomSource, TracedPoint, write_headroom_slot
 from harness.record.headroom_tables import FITTED, HELD_OUT, REAL, RECOMPUTE, REPLAYED, SECONDS, SIM, STEPS, SWAP
 from harness.record.replay_rows import OccupancyRow, RequestRow
 from tests.replay_toy import Toy, ToyRequest

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from harness import replay_command
+from harness.commands import replay as replay_command
 from harness.engine.environment import Engine
 from harness.errors import HarnessError
 from harness.measure import replay as measured

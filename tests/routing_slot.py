@@ -5,10 +5,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from random import Random
 
+from harness.commands.routing.slot import RoutingSource, write_routing_slot
 from harness.record.routing_run import RoutingRun
 from harness.record.routing_tables import STRATEGIES
 from harness.record.tables import Cell
-from harness.routing_slot import RoutingSource, write_routing_slot
 from tests.routing_runs import COUNTED, REACHED, Wanted, make_run
 
 REUSE = {"power-of-two": 0.4, "prefix": 0.8, "exact": 0.85, "session": 0.8, "round-robin": 0.4, "random": 0.38}

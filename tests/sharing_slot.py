@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import Any
 
 from harness.analyse.sharing_rows import CaseReplay
+from harness.commands.sharing.slot import Source, write_sharing_slot
 from harness.record.replay import Counters, Parameters, Replay, ReplayFacts
 from harness.record.replay_rows import TABLES, GapRow, HitRow, OccupancyRow, RequestRow
 from harness.record.sharing_tables import MOONCAKE, MULTI, SINGLE
-from harness.sharing_slot import Source, write_sharing_slot
 from harness.traces.rows import MooncakeRow
 
 NODE: dict[str, Any] = {

@@ -6,10 +6,10 @@ from dataclasses import replace
 import pytest
 
 from experiments.engine_anatomy.study import Conditions
-from harness.anatomy_asked import asked_of
-from harness.anatomy_command import run_anatomy
+from harness.commands.anatomy.asked import asked_of
+from harness.commands.anatomy.command import run_anatomy
+from harness.commands.figure.studies import StudyCall
 from harness.errors import HarnessError
-from harness.study_figures import StudyCall
 from harness.workspace import Workspace
 
 CALL = StudyCall("anatomy", dry_run=True, engine="vllm-0.32.0-cpu")

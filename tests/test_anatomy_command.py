@@ -7,15 +7,16 @@ from pathlib import Path
 
 import pytest
 
-from harness import anatomy_command, feature_plan
-from harness.anatomy_asked import asked_of
-from harness.anatomy_command import run_anatomy
-from harness.anatomy_runs import AnatomyOn, planned, server_of
+from harness.commands.anatomy import command as anatomy_command
+from harness.commands.anatomy import feature_plan
+from harness.commands.anatomy.asked import asked_of
+from harness.commands.anatomy.command import run_anatomy
+from harness.commands.anatomy.runs import AnatomyOn, planned, server_of
+from harness.commands.figure.studies import StudyCall
 from harness.engine.environment import Engine
 from harness.engine.model_store import ModelFiles
 from harness.errors import HarnessError, MeasurementFailed
 from harness.spec.pin import load_pin
-from harness.study_figures import StudyCall
 from harness.workspace import Workspace
 
 PIN = "vllm-0.32.0-cpu"

@@ -10,17 +10,17 @@ import pytest
 from rich.console import Console
 
 from harness.analyse.evidence import Evidence
-from harness.budget_claims import Machine
-from harness.budget_plan import Budgeted, check_budget, print_budgeted, print_outcome, within_budget
+from harness.commands.figure.budget_claims import Machine
+from harness.commands.figure.budget_plan import Budgeted, check_budget, print_budgeted, print_outcome, within_budget
+from harness.commands.figure.cases import Asked, asked_figures
+from harness.commands.figure.plan import Planned, plan_beside
+from harness.commands.figure.start_seconds import StartSeconds
 from harness.errors import HarnessError
-from harness.figure_cases import Asked, asked_figures
-from harness.figure_plan import Planned, plan_beside
 from harness.measure.case import Options
 from harness.record.run import Run, read_run
 from harness.spec.claims import load_claims
 from harness.spec.figure import figure_numbers, load_figure
 from harness.spec.pin import DEFAULT_CPU_PIN
-from harness.start_seconds import StartSeconds
 from harness.workspace import ROOT, Workspace
 from tests.claims_evidence import papers
 

@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from harness import claims_command, cli_claims
+from harness.cli import claims as cli_claims
+from harness.commands.claims import command as claims_command
 from harness.record.slot import write_slot
 from harness.workspace import ROOT, Workspace
 from tests.beside import RECORDED

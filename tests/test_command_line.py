@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from harness import cli_figure
+from harness.cli import figure as cli_figure
 from harness.spec import pin as pins
 from harness.workspace import Workspace
 from tests.checkout import Call, Checkout, Done, add_fake_engine, make_checkout

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from harness import cli
+from harness.cli import app as cli
 from harness.record.store import CaseStore
 from harness.workspace import Workspace
 from tests.checkout import Call

@@ -15,11 +15,12 @@ from pathlib import Path
 
 import pytest
 
-from harness import cli_engines, engines_runs
+from harness.cli import engines as cli_engines
+from harness.commands.compare_engines import runs as engines_runs
+from harness.commands.compare_engines.serve import Engines
+from harness.commands.compare_engines.tokens import Counter
 from harness.engine.environment import Installed
 from harness.engine.model_store import ModelFiles
-from harness.engines_serve import Engines
-from harness.engines_tokens import Counter
 from harness.errors import HarnessError
 from harness.measure import served_engines
 from harness.measure.address import Address, free_port
@@ -206,7 +207,7 @@ def count_words(monkeypatch: pytest.MonkeyPatch) -> None:
     def counter(named: object, *_: object) -> Counter | None:
         return Counter(Path(str(named)) / "tokenizer.json", Path(sys.executable)) if named else None
 
-    monkeypatch.setattr("harness.engines_compare.counter_of", counter)
+    monkeypatch.setattr("harness.commands.compare_engines.compare.counter_of", counter)
     monkeypatch.setattr(Counter, "ids", ids)
     monkeypatch.setattr(Counter, "check", lambda _: None)
 
@@ -216,7 +217,7 @@ def test_a_tokenizer_that_counts_nothing_is_told_before_anything_is_sent(
 ) -> None:
     (tmp_path / "tokenizer.json").write_text("{}")
     found = Counter(tmp_path / "tokenizer.json", Path(sys.executable))  # has no tokenizers: the worker itself fails
-    monkeypatch.setattr("harness.engines_compare.counter_of", lambda *_: found)
+    monkeypatch.setattr("harness.commands.compare_engines.compare.counter_of", lambda *_: found)
     fakes["good"].seen.clear()
     done = call(*targets(fakes, "good"), *SMALL, "--tokenizer", tmp_path)
     assert (done.code, fakes["good"].seen, stored(tmp_path)) == (2, [], [])
@@ -309,8 +310,8 @@ def serve_fakes(monkeypatch: pytest.MonkeyPatch, behaviours: dict[str, str], scr
 
         return of
 
-    monkeypatch.setattr("harness.engines_compare.set_up_engines", set_up)
-    monkeypatch.setattr("harness.engines_compare.counter_of", lambda *_: None)
+    monkeypatch.setattr("harness.commands.compare_engines.compare.set_up_engines", set_up)
+    monkeypatch.setattr("harness.commands.compare_engines.compare.counter_of", lambda *_: None)
     monkeypatch.setattr(served_engines, "_COMMANDS", {kind: command(kind) for kind in behaviours})
 
 
@@ -368,7 +369,7 @@ def test_an_engine_that_cannot_be_installed_ends_nothing_though_it_alone_could_r
     model = ModelFiles(folder, "m", True, None, "0" * 64)
     engines = Engines(model, {}, {"vllm": "not installed: no network"})
     (folder / "config.json").write_text("{}")
-    monkeypatch.setattr("harness.engines_compare.set_up_engines", lambda *_: engines)
+    monkeypatch.setattr("harness.commands.compare_engines.compare.set_up_engines", lambda *_: engines)
     done = call("--serve", "vllm", *targets(fakes, "good"), *SMALL, "--json")
     assert (done.code, document(done)["tokenizer"]) == (0, None)
     assert document(done)["gaps"] == {"vllm": "not installed: no network"}

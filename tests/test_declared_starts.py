@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from harness.declared_starts import otherwise
+from harness.commands.claims.declared_starts import otherwise
 from harness.spec.figure import load_figure
 from harness.spec.pin import load_pin
 from harness.workspace import Workspace

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from harness.engines_command import run_list, run_remove
+from harness.commands.engines import run_list, run_remove
 from harness.errors import HarnessError
 from harness.measure.lock import only_measurement
 from harness.spec import pin as pins

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.engines_asked import LoadAsked, levels_of
-from harness.engines_prompts import repeats_of
+from harness.commands.compare_engines.asked import LoadAsked, levels_of
+from harness.commands.compare_engines.prompts import repeats_of
 from harness.errors import HarnessError
 
 SMALL = LoadAsked(num_prompts=4, prompt_words=6, levels=(1, 4), repeats=2)

@@ -7,11 +7,11 @@ from typing import Any
 
 import pytest
 
-from harness import feature_plan
+from harness.commands.anatomy import feature_plan
+from harness.commands.anatomy.feature_plan import FeatureOn, Planned, plan_features
+from harness.commands.anatomy.feature_runs import different_answers, feature_manifest
 from harness.engine.model_store import ModelFiles
 from harness.errors import HarnessError
-from harness.feature_plan import FeatureOn, Planned, plan_features
-from harness.feature_runs import different_answers, feature_manifest
 from harness.measure import feature_heads, feature_run
 from harness.record import feature_tables as names
 from harness.record.private import Names

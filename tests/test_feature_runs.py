@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
+from harness.commands.anatomy.feature_plan import FeatureOn, plan_features
+from harness.commands.anatomy.feature_runs import feature_manifest
 from harness.errors import HarnessError
-from harness.feature_plan import FeatureOn, plan_features
-from harness.feature_runs import feature_manifest
 from harness.measure import feature_run
 from harness.record import feature_tables as names
 from harness.record.feature_run import read_feature_run

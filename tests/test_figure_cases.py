@@ -4,8 +4,8 @@ from dataclasses import replace
 
 import pytest
 
+from harness.commands.figure.cases import Asked, asked_figures
 from harness.errors import HarnessError
-from harness.figure_cases import Asked, asked_figures
 from harness.measure.case import Options, declared_definition
 from harness.spec.figure import Figure, figure_numbers, load_figure
 from harness.spec.pin import load_pin

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from harness.figure_plan import _is_of
+from harness.commands.figure.plan import _is_of
 from harness.measure.case import Setting, declared_definition
 from harness.spec.figure import load_figure
 from harness.spec.pin import DEFAULT_CPU_PIN, load_pin

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 import yaml
 
+from harness.commands.figure.cases import asked_figures
 from harness.errors import HarnessError
-from harness.figure_cases import asked_figures
 from harness.measure.case import Options
 from harness.spec.figure import load_figure
 from harness.spec.pin import DEFAULT_CPU_PIN

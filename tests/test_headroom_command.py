@@ -11,7 +11,8 @@ from typing import Any
 import pytest
 import yaml
 
-from harness import cli_figure, headroom_command
+from harness.cli import figure as cli_figure
+from harness.commands.headroom import command as headroom_command
 from harness.engine.environment import Engine
 from harness.engine.model_store import ModelFiles
 from harness.errors import HarnessError

@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from harness import headroom_workloads
+from harness.commands.headroom import workloads as headroom_workloads
+from harness.commands.headroom.workloads import rows_of
 from harness.errors import HarnessError
-from harness.headroom_workloads import rows_of
 from harness.spec.headroom import Conversations
 from harness.traces.making import MULTI
 from harness.workspace import Workspace

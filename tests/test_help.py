@@ -7,10 +7,11 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
-from harness.cli import app
-from harness.engine import model_command, patch_command
+from harness.cli.app import app
+from harness.commands.apply_patches import command as apply_patches
+from harness.commands.download_models import command as download_models
 
-APPS = {"harness": app, "download_models.py": model_command.app, "apply_patches.py": patch_command.app}
+APPS = {"harness": app, "download_models.py": download_models.app, "apply_patches.py": apply_patches.app}
 
 
 def commands(name: str, command: Any) -> Iterator[tuple[str, Any]]:

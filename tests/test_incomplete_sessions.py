@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from harness import figure_command
+from harness.commands.figure import command as figure_command
 from harness.measure.session import CaseSession
 from harness.progress import measure_missing, why_incomplete
 from harness.record.collect import CaseRuns

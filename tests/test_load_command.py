@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from harness import load_command
+from harness.commands import load as load_command
 from harness.record.load import Sending
 from harness.record.load_output import read_records, read_summary
 from harness.workspace import ROOT

@@ -16,7 +16,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from harness import cli_parity, parity_command
+from harness.cli import parity as cli_parity
+from harness.commands.parity import command as parity_command
 from harness.engine.environment import Engine
 from harness.engine.model_store import ModelFiles
 from harness.engine.patch_set import patches_sha256

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from harness import cli_predict
 from harness.analyse.forecast_document import SCHEMA_VERSION
+from harness.cli import predict as cli_predict
 from harness.record.slot import write_slot
 from harness.record.store import CaseStore
 from harness.spec.models import find_model

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from harness.predict_evaluation import run_evaluate
+from harness.commands.predict.evaluation import run_evaluate
 from tests.paper_sweep import Change, Seconds, paper_rows, write_sweep
 
 COLD = {"granite4.0-h-3b", "granite4.0-h-32b"}  # recorded with warm weights: flagged whatever else is

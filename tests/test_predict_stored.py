@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from harness import predict_stored
-from harness.predict_nodes import Node
-from harness.predict_stored import trained
+from harness.commands.predict import stored as predict_stored
+from harness.commands.predict.nodes import Node
+from harness.commands.predict.stored import trained
 from harness.workspace import Workspace
 from tests.paper_sweep import paper_sweep
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from harness import cli_replay
+from harness.cli import replay as cli_replay
 from harness.measure import replay as measured
 from harness.measure.inherited import INHERITED
 from harness.record.event_log import read_events

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
+from harness.commands.report.command import run_report
+from harness.commands.report.hooks import hook_places
+from harness.commands.report.runs import explored_runs, stored_runs
 from harness.errors import HarnessError
-from harness.report_command import run_report
-from harness.report_hooks import hook_places
-from harness.report_runs import explored_runs, stored_runs
 from harness.spec.figure import figure_numbers
 from harness.workspace import ROOT, Workspace
 from tests.report_example import CASE, HERE, fill, fill_store, make_workspace, put_slot
@@ -158,8 +158,8 @@ def test_a_piece_names_the_hook_whose_span_it_is_and_the_line_of_the_hook_table(
     workspace = Workspace(ROOT / "tests" / "example_runs" / "no such checkout")
     store = ROOT / "tests" / "example_runs" / "schema_4"
     from harness.analyse.known_runs import run_of_store
+    from harness.commands.report.runs import _timeline
     from harness.record.run import read_run
-    from harness.report_runs import _timeline
 
     (folder,) = store.glob("*/cold_start/*/1")
     run = run_of_store(read_run(folder), folder, _timeline(folder, []))

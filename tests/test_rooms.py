@@ -14,6 +14,7 @@ OURS = ("harness", "experiments", "figures")
 ENGINE_PACKAGES = ("vllm", "torch", "transformers", "tokenizers", "ray", "triton")
 PROCESSES = ("subprocess", "psutil", "signal", "multiprocessing", "resource", "pty")
 ACTING_ROOMS = ("harness.engine", "harness.state", "harness.measure")
+BELOW_COMMANDS = (*ACTING_ROOMS, "harness.analyse", "harness.record", "harness.spec", "harness.traces", "experiments")
 STATISTICS = ("statistics", "scipy", "numpy", "pandas")
 CLOCKS = ("time",)
 # Calls that read a clock or act on processes without an import that would say so.
@@ -112,6 +113,12 @@ def plots_only_draw(path: PurePosixPath, names: set[str], _: ast.Module) -> Iter
         yield from (f"a plot imports {name}" for name in names if within(name, forbidden))
 
 
+def nothing_below_asks_a_command(path: PurePosixPath, names: set[str], _: ast.Module) -> Iterator[str]:
+    """Commands use the rooms, never the other way round; what is shown may name the type of a command's answer."""
+    if within(_module(path), BELOW_COMMANDS):
+        yield from (f"imports {name}" for name in names if within(name, ("harness.commands", "harness.cli")))
+
+
 def only_acting_rooms_act(path: PurePosixPath, names: set[str], _: ast.Module) -> Iterator[str]:
     """Only engine, state and measure start, look at or signal processes."""
     if within(_module(path), ACTING_ROOMS):
@@ -131,6 +138,7 @@ RULES: tuple[Rule, ...] = (
     studies_do_not_plot,
     engines_are_imported_by_workers,
     plots_only_draw,
+    nothing_below_asks_a_command,
     only_acting_rooms_act,
 )
 
@@ -184,7 +192,9 @@ def test_every_file_keeps_to_its_room(path: str):
         ("figures/figure-2/plot.py", "import harness.engine.detect", "plots_only_draw"),
         ("figures/figure-2/plot.py", "from scipy import stats", "plots_only_draw"),
         ("harness/spec/pin.py", "import subprocess", "only_acting_rooms_act"),
-        ("harness/figure_command.py", "import psutil", "only_acting_rooms_act"),
+        ("harness/measure/session.py", "from harness.commands.figure import plan", "nothing_below_asks_a_command"),
+        ("harness/engine/patching.py", "import harness.cli.figure", "nothing_below_asks_a_command"),
+        ("harness/commands/figure/command.py", "import psutil", "only_acting_rooms_act"),
         ("experiments/cold_start/study.py", "from multiprocessing import Process", "only_acting_rooms_act"),
     ],
 )

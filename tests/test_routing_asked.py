@@ -11,12 +11,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from experiments.prefix_routing.study import Conditions
-from harness import routing_asked
+from harness.commands.figure.studies import StudyCall
+from harness.commands.routing import asked as routing_asked
+from harness.commands.routing.asked import Asked, asked_of
+from harness.commands.routing.command import run_routing
 from harness.errors import HarnessError
 from harness.record.routing_tables import STRATEGIES
-from harness.routing_asked import Asked, asked_of
-from harness.routing_command import run_routing
-from harness.study_figures import StudyCall
 from harness.workspace import Workspace
 
 CALL = StudyCall("routing", dry_run=True)

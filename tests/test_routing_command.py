@@ -11,16 +11,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness import routing_asked, routing_command, study_ending
+from harness.commands.figure import study_ending
+from harness.commands.figure.studies import StudyCall
+from harness.commands.routing import asked as routing_asked
+from harness.commands.routing import command as routing_command
+from harness.commands.routing.asked import Asked
+from harness.commands.routing.collect import collect
+from harness.commands.routing.command import run_routing
+from harness.commands.routing.fit import check_fits
+from harness.commands.routing.load import MadeLoad
+from harness.commands.routing.runs import Deployed, FailedRun
 from harness.errors import HarnessError, MeasurementFailed
-from harness.routing_asked import Asked
-from harness.routing_collect import collect
-from harness.routing_command import run_routing
-from harness.routing_fit import check_fits
-from harness.routing_load import MadeLoad
-from harness.routing_runs import Deployed, FailedRun
 from harness.spec.routing import load_routing
-from harness.study_figures import StudyCall
 from harness.workspace import Workspace
 from tests.routing_slot import Made, made_slot
 

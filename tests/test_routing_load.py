@@ -7,12 +7,12 @@ from typing import Any
 
 import pytest
 
-from harness import routing_load
+from harness.commands.routing import load as routing_load
+from harness.commands.routing.load import MadeLoad, make_load
 from harness.engine.environment import Engine
 from harness.engine.model_store import ModelFiles
 from harness.errors import HarnessError
 from harness.record.load import LoadParameters, read_load
-from harness.routing_load import MadeLoad, make_load
 from harness.spec.pin import DEFAULT_CPU_PIN, load_pin
 from harness.traces.arrivals import request_times
 from harness.traces.rows import TokenRow, read_trace

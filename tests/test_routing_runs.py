@@ -7,12 +7,12 @@ from typing import Any
 
 import pytest
 
-from harness import routing_asked
+from harness.commands.figure.studies import StudyCall
+from harness.commands.routing import asked as routing_asked
+from harness.commands.routing.asked import asked_of
+from harness.commands.routing.runs import Deployed, Planned, planned
 from harness.engine.environment import Engine
-from harness.routing_asked import asked_of
-from harness.routing_runs import Deployed, Planned, planned
 from harness.spec.pin import load_pin
-from harness.study_figures import StudyCall
 from harness.workspace import Workspace
 
 PIN = "ray-2.60-vllm-0.32.0-cpu"

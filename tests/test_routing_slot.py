@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from harness.analyse.routing_sweep import CLIENT_SWEEP, PARAMETERS, SERVER_SWEEP
+from harness.commands.routing.slot import RoutingSource, write_routing_slot
 from harness.errors import HarnessError
 from harness.record.routing_run import PhaseMetrics, RoutingRun
 from harness.record.routing_tables import (
@@ -23,7 +24,6 @@ from harness.record.routing_tables import (
     STUDY,
 )
 from harness.record.study_slot import StudySlot, read_study_slot
-from harness.routing_slot import RoutingSource, write_routing_slot
 from tests.routing_runs import COUNTED, REACHED, Wanted, make_run
 
 SOURCE = RoutingSource(

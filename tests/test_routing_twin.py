@@ -1,7 +1,7 @@
 """What the twin follows of a real run: where each cold request went, or nothing if one went nowhere."""
 
+from harness.commands.routing.twin import followed_decisions
 from harness.record.routing_records import Routed
-from harness.routing_twin import followed_decisions
 from tests.routing_runs import REACHED, UNREACHED, Wanted, make_run
 
 

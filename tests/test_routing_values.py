@@ -14,14 +14,14 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from experiments.prefix_routing.study import Conditions
-from harness import routing_asked
+from harness.commands.figure.studies import StudyCall
+from harness.commands.load import rate_of
+from harness.commands.routing import asked as routing_asked
+from harness.commands.routing.asked import RAY_CPUS, Asked, asked_of
 from harness.errors import HarnessError
-from harness.load_command import rate_of
 from harness.record.routing_tables import STRATEGIES
-from harness.routing_asked import RAY_CPUS, Asked, asked_of
 from harness.spec.routers import Routers
 from harness.spec.routing import Load, load_routing
-from harness.study_figures import StudyCall
 from harness.workspace import ROOT, Workspace
 
 Ask = Callable[..., Asked]

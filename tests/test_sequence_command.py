@@ -11,13 +11,15 @@ from typing import Any
 import numpy as np
 import pytest
 
-from harness import cli_sequence, sequence_command, sequence_data
+from harness.cli import sequence as cli_sequence
+from harness.commands.sequence import command as sequence_command
+from harness.commands.sequence import data as sequence_data
+from harness.commands.sequence.data import CODES, read_series
 from harness.engine.environment import Engine
 from harness.errors import HarnessError
 from harness.measure import sequence_models
 from harness.measure.sequence_folder import read_model
 from harness.measure.sequence_models import Training, predict_lengths, train_sequence
-from harness.sequence_data import CODES, read_series
 from harness.spec.pin import DEFAULT_CPU_PIN, load_pin
 from harness.workspace import Workspace
 from tests.checkout import Call

@@ -7,12 +7,12 @@ from typing import Any
 
 import pytest
 
-from harness import engines_serve
+from harness.commands.compare_engines import serve as engines_serve
+from harness.commands.compare_engines.asked import ComparisonAsked, LoadAsked
+from harness.commands.compare_engines.runs import Comparing
+from harness.commands.compare_engines.serve import Engines, engine_definition, set_up_engines
 from harness.engine.environment import Installed
 from harness.engine.model_store import ModelFiles
-from harness.engines_asked import ComparisonAsked, LoadAsked
-from harness.engines_runs import Comparing
-from harness.engines_serve import Engines, engine_definition, set_up_engines
 from harness.errors import HarnessError
 from harness.measure import served_engines
 from harness.measure.served_engines import KINDS, Serving, Shape, neutral_view, options_of
@@ -98,7 +98,7 @@ def test_generated_prompts_are_in_the_identity(tmp_path: Path, monkeypatch: pyte
     assert sha256() == before
     words = tmp_path / "words.txt"
     words.write_text("other words")
-    monkeypatch.setattr("harness.engines_prompts._WORDS", words)
+    monkeypatch.setattr("harness.commands.compare_engines.prompts._WORDS", words)
     assert sha256() != before
 
 

@@ -10,7 +10,9 @@ from typing import Any
 
 import pytest
 
-from harness import cli_figure, sharing_command
+from harness.cli import figure as cli_figure
+from harness.commands.sharing import command as sharing_command
+from harness.commands.sharing.workloads import DialogueFolder
 from harness.engine.environment import Engine
 from harness.errors import HarnessError
 from harness.measure import filling
@@ -20,7 +22,6 @@ from harness.record.replay import Parameters, StepTime, read_facts
 from harness.record.replay_making import Making
 from harness.record.sharing_tables import MOONCAKE, MULTI, SHARING_TABLES, SINGLE
 from harness.record.study_slot import read_study_slot
-from harness.sharing_workloads import DialogueFolder
 from harness.spec.pin import load_pin
 from harness.workspace import Workspace
 from tests.checkout import Call, Done

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from harness import sharing_workloads
-from harness.sharing_workloads import dialogue_folders
+from harness.commands.sharing import workloads as sharing_workloads
+from harness.commands.sharing.workloads import dialogue_folders
 from harness.spec.sharing import load_sharing
 from harness.workspace import Workspace
 

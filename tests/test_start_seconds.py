@@ -4,10 +4,10 @@ from dataclasses import replace
 
 import pytest
 
-from harness import start_seconds
-from harness.predict_nodes import Node
+from harness.commands.figure import start_seconds
+from harness.commands.figure.start_seconds import USUAL_S, StartSeconds, forecaster
+from harness.commands.predict.nodes import Node
 from harness.record.run import Run, read_run
-from harness.start_seconds import USUAL_S, StartSeconds, forecaster
 from harness.workspace import ROOT, Workspace
 from tests.paper_sweep import paper_sweep
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from harness import cli_state
+from harness.cli import state as cli_state
 from harness.state import drop_caches
 from harness.state.pagecache import evict, residency, warm
 from harness.workspace import Workspace

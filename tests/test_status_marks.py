@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from harness import status_command
+from harness.commands.slots import status as status_command
+from harness.commands.slots.status import run_status
 from harness.record.slot import read_slot, write_slot
-from harness.status_command import run_status
 from harness.workspace import ROOT, Workspace
 from tests.synthetic_slot import synthetic
 

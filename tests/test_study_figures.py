@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from harness import cli, cli_figure
+from harness.cli import app as cli
+from harness.cli import figure as cli_figure
 from harness.workspace import ROOT, Workspace
 from tests.checkout import Done
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from harness.trace_command import trace
+from harness.commands.trace import trace
 from harness.workspace import Workspace
 from tests.analyse.span_files import span, write_process
 from tests.checkout import Call

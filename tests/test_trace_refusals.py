@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
+from harness.commands.trace import trace
 from harness.errors import HarnessError
-from harness.trace_command import trace
 from harness.workspace import Workspace
 from tests.checkout import Call
 from tests.synthetic_run import make_run

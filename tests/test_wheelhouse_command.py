@@ -6,9 +6,10 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from harness import cli_wheelhouse, wheelhouse_command
+from harness.cli import wheelhouse as cli_wheelhouse
+from harness.commands import wheelhouse as wheelhouse_command
+from harness.commands.wheelhouse import run_build, run_check, run_join, size_of
 from harness.errors import HarnessError
-from harness.wheelhouse_command import run_build, run_check, run_join, size_of
 from tests.tiny_wheelhouse import HERE, PLATFORM, TinyIndex
 
 

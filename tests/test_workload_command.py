@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from harness import cli_workload, workload_command
+from harness.cli import workload as cli_workload
+from harness.commands import workload as workload_command
 from harness.engine.tokenizer_choice import Tokenizer
 from harness.traces.check import check_trace
 from harness.workspace import Workspace

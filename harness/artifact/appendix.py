@@ -10,11 +10,11 @@ from packaging.version import Version
 from harness.artifact.figures import figure_entries, general_claims, groups_of, minutes_of, wanted_of
 from harness.artifact.options import figure_options
 from harness.artifact.studies import study_entries
+from harness.commands.download_models.twins import expected_bytes
+from harness.commands.figure.cases import engines_and_models
 from harness.doctor.needs import memory_bytes
 from harness.engine.pin_fit import OLDEST_DRIVER
-from harness.engine.twin_batch import expected_bytes
 from harness.engine.twin_shape import DEFAULT_SCALE
-from harness.figure_cases import engines_and_models
 from harness.measure.conditions import NEEDED_BYTES
 from harness.record.paper import PAPER_CSV
 from harness.show.artifact import Appendix, Engine, appendix_text

@@ -4,8 +4,9 @@ from collections.abc import Sequence
 
 from harness.analyse.evidence import Device
 from harness.analyse.judge import best_verdict
-from harness.figure_cases import Asked, asked_with, notes_of
-from harness.figure_plan import plan_beside
+from harness.commands.figure.cases import Asked, asked_with, notes_of
+from harness.commands.figure.plan import plan_beside
+from harness.commands.figure.start_seconds import StartSeconds
 from harness.measure.case import Options
 from harness.show.artifact import ClaimRow, FigureEntry
 from harness.show.claims_print import number_text
@@ -15,7 +16,6 @@ from harness.spec.figure_groups import Groups
 from harness.spec.pin import Pin
 from harness.spec.releases import pins_like
 from harness.spec.yamlfile import load_yaml
-from harness.start_seconds import StartSeconds
 from harness.workspace import Workspace
 
 _BEST = "reproduced"

@@ -9,7 +9,7 @@ from harness.show.artifact import Option
 
 def figure_options() -> tuple[Option, ...]:
     """Names, placeholder and meaning, in the order of ``--help``."""
-    from harness.cli import app
+    from harness.cli.app import app
 
     command = typer.main.get_command(app).commands["figure"]  # type: ignore[attr-defined]
     found = []

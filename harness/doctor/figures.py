@@ -6,10 +6,11 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from harness.commands.figure.cases import Asked, Point, asked_figures, engines_and_models, notes_of
+from harness.commands.figure.plan import Planned, plan, plan_beside
+from harness.commands.figure.start_seconds import StartSeconds
 from harness.doctor.check import Check, FigureCheck
 from harness.doctor.needs import Look
-from harness.figure_cases import Asked, Point, asked_figures, engines_and_models, notes_of
-from harness.figure_plan import Planned, plan, plan_beside
 from harness.measure.case import Options
 from harness.record.identity import core_list
 from harness.record.run import RunFileError
@@ -17,7 +18,6 @@ from harness.record.slot import find_slots, refuse_other_owner
 from harness.record.slotcheck import SlotError
 from harness.spec.figure import Figure, figure_numbers, load_figure
 from harness.spec.state import is_cold
-from harness.start_seconds import StartSeconds
 from harness.state.machine import this_node
 
 

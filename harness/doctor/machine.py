@@ -7,7 +7,8 @@ from collections.abc import Iterable
 from harness.doctor.check import Check
 from harness.state import drop_caches, limits, quiet, staging
 
-USUAL_CORES = 2  # of the machine whose minutes are told where nothing was measured here (harness/figure_plan.py)
+# Of the machine whose minutes are told where nothing was measured here (harness/commands/figure/plan.py).
+USUAL_CORES = 2
 ENOUGH_WAIT_S = 600
 
 # What ends a disturbance, by the kind of its mark; processes of others end when they end.

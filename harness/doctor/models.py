@@ -4,6 +4,7 @@ import shlex
 from dataclasses import dataclass
 from pathlib import Path
 
+from harness.commands.download_models.twins import expected_bytes
 from harness.doctor.check import Check
 from harness.engine.download import downloading_folder
 from harness.engine.model_files import model_file_names, read_manifest
@@ -11,7 +12,6 @@ from harness.engine.model_store import scale_to_make, twin_folder
 from harness.engine.real_weights import check_real, has_real_weights, real_folder
 from harness.engine.safetensors_header import checkpoint_sizes
 from harness.engine.twin import MANIFEST
-from harness.engine.twin_batch import expected_bytes
 from harness.errors import HarnessError
 from harness.record.plain import printable
 from harness.spec.models import Model, find_model

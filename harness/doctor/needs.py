@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from harness.commands.figure.cases import Point
 from harness.doctor.check import Check
 from harness.doctor.engines import engine_check
 from harness.doctor.gpu import Gpus
@@ -14,7 +15,6 @@ from harness.doctor.machine import gib, memory_check
 from harness.doctor.models import ModelLook, look_at_model
 from harness.doctor.place import existing, storage_check
 from harness.engine.environment import engine_of
-from harness.figure_cases import Point
 from harness.measure.conditions import NEEDED_BYTES
 from harness.spec.models import find_model
 from harness.spec.pin import Pin, release_names

@@ -2,9 +2,9 @@
 
 from collections.abc import Iterable, Sequence
 
+from harness.commands.figure.cases import Point, engines_and_models
 from harness.doctor.check import Check
 from harness.doctor.needs import Look
-from harness.figure_cases import Point, engines_and_models
 
 
 def stock_checks(default: Sequence[Point], points: Sequence[Point], look: Look) -> Iterable[Check]:

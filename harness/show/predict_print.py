@@ -12,8 +12,8 @@ from harness.analyse.forecast_seconds import Seconds, count
 from harness.record.plain import printable
 
 if TYPE_CHECKING:  # the commands import this module
-    from harness.predict_command import Answer
-    from harness.predict_evaluation import Evaluation
+    from harness.commands.predict.command import Answer
+    from harness.commands.predict.evaluation import Evaluation
 
 _CACHES = {
     "warm": "compiled graphs in the cache",

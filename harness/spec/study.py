@@ -1,7 +1,7 @@
 """Which study a figure belongs to: the ``study`` line of its declaration says who reads the rest of it.
 
 Figures of starts (``cold_start``) are ``harness/spec/figure.py``'s; each other study has a declaration of its own kind,
-and a command of its own (``harness/study_figures.py``).
+and a command of its own (``harness/commands/figure/studies.py``).
 """
 
 import re

@@ -5,7 +5,7 @@ import pytest
 from harness.analyse.estimators import ESTIMATORS, estimate
 from harness.analyse.evidence import Here
 from harness.analyse.judge import judge_all
-from harness.evidence_files import own_evidence
+from harness.commands.claims.evidence_files import own_evidence
 from harness.spec.claims import load_claims
 from harness.spec.figure import figure_numbers
 from harness.workspace import Workspace

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from harness import cli_slots
+from harness.cli import slots as cli_slots
 from harness.workspace import Workspace
 from tests.bundle_command.slots import checkout
 from tests.checkout import Call, Done

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from harness.bundle_command import run_bundle
-from harness.merge_command import run_merge
+from harness.commands.slots.bundle import run_bundle
+from harness.commands.slots.merge import run_merge
 from harness.record import slotfiles
 from harness.record.private import Names
 from harness.record.slot import write_slot

@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
+from harness.commands.doctor import run_doctor
 from harness.doctor import gpu, machine
-from harness.doctor_command import run_doctor
 from harness.engine import detect
 from harness.state import quiet, readings
 from harness.workspace import ROOT, Workspace

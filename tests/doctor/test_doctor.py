@@ -9,11 +9,11 @@ from pathlib import Path
 
 import pytest
 
+from harness.commands.doctor import run_doctor
 from harness.doctor import place
 from harness.doctor.figures import _other_slot
 from harness.doctor.gpu import look_at_gpus
 from harness.doctor.needs import Look
-from harness.doctor_command import run_doctor
 from harness.record.slot import MANIFEST
 from harness.spec.figure import figure_numbers, load_figure
 from harness.spec.pin import DEFAULT_CPU_PIN
@@ -32,7 +32,7 @@ ONLY_LOOK = """
 import os, sys
 sys.path.insert(0, sys.argv[1])
 from pathlib import Path
-from harness.doctor_command import run_doctor
+from harness.commands.doctor import run_doctor
 from harness.workspace import Workspace
 WRITES = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC
 ACTS = ("subprocess.Popen", "os.system", "os.exec", "os.fork", "os.posix_spawn", "socket.connect",

@@ -6,10 +6,10 @@ from pathlib import Path
 import pynvml
 import pytest
 
+from harness.commands.doctor import run_doctor
 from harness.doctor import gpu
 from harness.doctor.figures import _other_slot
 from harness.doctor.needs import Look
-from harness.doctor_command import run_doctor
 from harness.engine import gpu_bus
 from harness.engine.detect import DriverError
 from harness.errors import HarnessError

@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 
 from experiments.cold_start.worker_twin_tokenizer import TokenizerRequest, write_tokenizer
+from harness.commands.compare_engines.tokens import Counter
 from harness.engine.environment import engine_of
-from harness.engines_tokens import Counter
 from harness.spec.pin import DEFAULT_CPU_PIN, load_pin
 from tests.comparison_runs import record
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from fake_environment import FakeEnvironment, make_fake_environment, write
 
-from harness.engine.patch_command import main
+from harness.commands.apply_patches.command import main
 
 
 @pytest.fixture

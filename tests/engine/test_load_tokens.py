@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
+from harness.commands.routing.load import MadeLoad, make_load
 from harness.engine.environment import engine_of
 from harness.engine.model_store import ensure_model
 from harness.record.load import LoadParameters, LoadRow, read_load
-from harness.routing_load import MadeLoad, make_load
 from harness.spec.pin import DEFAULT_CPU_PIN, load_pin
 from harness.traces.rows import TokenRow, read_trace
 from harness.workspace import Workspace

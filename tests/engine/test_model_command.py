@@ -16,7 +16,7 @@ from hub_models import HUB_ID, NAME, use_hub
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.engine.model_command import TOKEN
+from harness.commands.download_models.command import TOKEN
 from harness.spec.models import load_models
 from tests.engine.typed_models import OTHER, answer, one_line_refusal
 from tests.engine.typed_models import hub as hub
@@ -159,7 +159,7 @@ def test_everything_is_downloaded_only_after_a_yes(
     hub: FakeHub, capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
     monkeypatch.setattr(sys, "stdin", SimpleNamespace(isatty=lambda: True, readline=lambda: "n\n"))
-    monkeypatch.setattr("harness.engine.download_command.typer.confirm", lambda *_, **__: False)
+    monkeypatch.setattr("harness.commands.download_models.download.typer.confirm", lambda *_, **__: False)
     code, _, err = answer(["--all", "--dest", str(tmp_path)], capsys)
     assert code == 0
     assert "no such repository" in err  # what cannot be had is said before the question
@@ -188,7 +188,7 @@ def test_ctrl_c_ends_a_transfer_at_once_and_the_next_call_finishes_it(hub: FakeH
     shard = "model-00002-of-00002.safetensors"
     hub.stalled.add(shard)
     dest = tmp_path / "models"
-    program = f"from harness.engine.model_command import main; main({[NAME, '--dest', str(dest)]!r})"
+    program = f"from harness.commands.download_models.command import main; main({[NAME, '--dest', str(dest)]!r})"
     command = [sys.executable, "-c", program]
     started = subprocess.Popen(command, cwd=ROOT, stderr=subprocess.PIPE, text=True, start_new_session=True)
     deadline = time.monotonic() + 60

@@ -9,9 +9,9 @@ import pytest
 import yaml
 from fake_vllm import HOOKS, FakeEngine, make_fake_engine
 
+from harness.commands.apply_patches.command import main
 from harness.engine import default_pin, environment
 from harness.engine.environment import Engine
-from harness.engine.patch_command import main
 from harness.spec.pin import Pin
 
 

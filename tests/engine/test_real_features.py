@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
+from harness.commands.anatomy.feature_plan import FeatureOn
 from harness.engine.environment import ensure_engine
 from harness.engine.model_store import ensure_model
-from harness.feature_plan import FeatureOn
 from harness.record import feature_tables as names
 from harness.record.feature_run import read_feature_run
 from harness.spec.features import Features

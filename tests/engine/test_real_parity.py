@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 
-from harness import cli, cli_parity
+from harness.cli import app as cli
+from harness.cli import parity as cli_parity
 from harness.engine.environment import Engine, engine_of
 from harness.engine.model_store import ModelFiles, ensure_model
 from harness.engine.planted_tensor import planted_tensor

@@ -6,7 +6,7 @@ import pytest
 
 from experiments.engine_anatomy.study import ENVIRONMENT, Case
 from harness.analyse.anatomy_rows import split_rows
-from harness.anatomy_load import level_rows, warm_rows
+from harness.commands.anatomy.load import level_rows, warm_rows
 from harness.measure.address import free_port
 from harness.measure.anatomy_run import MODEL_NAME, AnatomyJob, LevelJob, make_anatomy_run
 from harness.measure.case import figure_environment

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from hub_models import NAME
 
-from harness.engine import twin_batch
+from harness.commands.download_models import twins
 from harness.engine.model_store import ModelFiles
 from harness.errors import HarnessError
 from harness.spec.pin import DEFAULT_CUDA_PIN
@@ -38,7 +38,7 @@ def test_several_twins_are_made_with_seed_and_scale_and_summed_up(
         folder.mkdir()
         return ModelFiles(folder, name, True, None, "0" * 64, tensor_bytes=10**9)
 
-    monkeypatch.setattr(twin_batch, "ensure_model", ensure)
+    monkeypatch.setattr(twins, "ensure_model", ensure)
     arguments = [NAME, OTHER, "--synthetic", "--seed", "3", "--scale", "0.02", "--dest", str(tmp_path)]
     code, out, err = answer(arguments, capsys)
     assert code == 0
@@ -53,7 +53,7 @@ def test_the_first_twin_that_fails_ends_the_command_in_one_line(
     def fail(name: str, *_: object) -> ModelFiles:
         raise HarnessError(f"making the twin of {name} failed")
 
-    monkeypatch.setattr(twin_batch, "ensure_model", fail)
+    monkeypatch.setattr(twins, "ensure_model", fail)
     code, out, err = answer([NAME, OTHER, "--synthetic", "--dest", str(tmp_path)], capsys)
     assert (code, out) == (2, "")
     assert err.splitlines()[-1].startswith("error: making the twin of ")

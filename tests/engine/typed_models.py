@@ -7,9 +7,9 @@ import pytest
 from fake_hub import FakeHub, Repository, serving
 from hub_models import NAME, files_of_model, use_hub
 
+from harness.commands.download_models.command import main
 from harness.engine import download as download_module
 from harness.engine.hub import fetch
-from harness.engine.model_command import main
 from harness.spec.models import load_models
 
 OTHER = "mistral-7b"

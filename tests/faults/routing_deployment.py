@@ -25,8 +25,8 @@ import sys
 from pathlib import Path
 from harness.door import run_app
 import typer
-from harness.routing_command import run_routing
-from harness.study_figures import StudyCall
+from harness.commands.routing.command import run_routing
+from harness.commands.figure.studies import StudyCall
 from harness.workspace import Workspace
 app = typer.Typer()
 @app.command()

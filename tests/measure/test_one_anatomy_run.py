@@ -13,7 +13,7 @@ from typing import Any
 import psutil
 import pytest
 
-from harness.anatomy_load import level_rows, warm_rows
+from harness.commands.anatomy.load import level_rows, warm_rows
 from harness.errors import HarnessError
 from harness.measure import anatomy_run
 from harness.measure.address import free_port

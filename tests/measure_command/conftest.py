@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from harness import cli, progress
+from harness import progress
+from harness.cli import app as cli
 from harness.measure.address import free_port
 from harness.workspace import Workspace
 from tests.checkout import Call, forget_runs

@@ -14,7 +14,7 @@ from matplotlib.figure import Figure
 from matplotlib.text import Text
 from rich.console import Console
 
-from harness.headroom_slot import HeadroomSource, write_headroom_slot
+from harness.commands.headroom.slot import HeadroomSource, write_headroom_slot
 from harness.record.headroom_tables import HEADROOM_TABLES, MEMORY, POINTS, STUDY
 from harness.record.study_slot import read_study_slot
 from harness.show.headroom import PLOT, draw

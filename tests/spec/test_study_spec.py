@@ -4,11 +4,11 @@ from pathlib import Path
 
 import pytest
 
+from harness.commands.figure.studies import STUDIES
 from harness.errors import HarnessError
 from harness.spec.figure import figure_numbers, load_figure
 from harness.spec.sharing import load_sharing
 from harness.spec.study import OTHERS, declared_figures, other_studies, study_of
-from harness.study_figures import STUDIES
 from harness.workspace import Workspace
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
 
-from harness.report_command import run_report
+from harness.commands.report.command import run_report
 from harness.workspace import Workspace
 from tests.report_example import fill, make_workspace
 

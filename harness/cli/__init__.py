@@ -1,0 +1,1 @@
+"""The verbs' options, a module each; what a verb does is in harness/commands/."""

@@ -1,0 +1,1 @@
+"""What each verb does: checks what was asked, has it measured, collects, shows."""

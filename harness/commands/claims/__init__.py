@@ -1,0 +1,1 @@
+"""``claims``: the paper's claims, judged."""

@@ -1,0 +1,1 @@
+"""``engines compare``: engines behind OpenAI's API held against each other."""

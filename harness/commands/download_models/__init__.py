@@ -1,0 +1,1 @@
+"""``download_models.py``: models' files, downloaded or made."""

@@ -1,0 +1,1 @@
+"""``run_figure.sh``: figures of starts, and what all figures' commands share."""

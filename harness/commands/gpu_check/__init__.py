@@ -1,0 +1,1 @@
+"""``gpu-check``: a machine with a GPU, stage by stage."""

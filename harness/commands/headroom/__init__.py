@@ -1,0 +1,1 @@
+"""``run_figure.sh headroom``: how many KV blocks to keep free."""

@@ -1,0 +1,1 @@
+"""``parity``: vLLM held against transformers."""

@@ -1,0 +1,1 @@
+"""``predict``: starts that were not made yet."""

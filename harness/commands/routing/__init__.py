@@ -1,0 +1,1 @@
+"""``run_figure.sh routing``: request routers on Ray Serve LLM."""

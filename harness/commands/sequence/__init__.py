@@ -1,0 +1,1 @@
+"""``sequence``: lengths and memory operations, predicted."""

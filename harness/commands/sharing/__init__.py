@@ -1,0 +1,1 @@
+"""``run_figure.sh sharing``: prefix sharing, replayed."""

@@ -1,0 +1,1 @@
+"""``bundle``, ``merge`` and ``status``: slots carried between machines, and what is there."""
