@@ -114,25 +114,27 @@ def measure(sessions: list[CaseSession], node: dict[str, object], progress: Prog
     """
     for session in sessions:
         session.store.discard_partial()
-    total = sum(len(session.missing()) for session in sessions)
+    lacking = {id(session): session.missing() for session in sessions}  # asking reads a warm-up's caches: once a run
+    total = sum(map(len, lacking.values()))
     made: list[Run] = []
-    attempts = {id(session): len(session.missing()) + SPARE_ATTEMPTS for session in sessions}
-    open_sessions = [session for session in sessions if session.missing()]
+    attempts = {each: len(kinds) + SPARE_ATTEMPTS for each, kinds in lacking.items()}
+    open_sessions = [session for session in sessions if lacking[id(session)]]
     call = uuid.uuid4().hex[:12]
     for iteration in itertools.count(1):
         if not open_sessions:
             break
         round = f"{call}:{iteration}" if len(sessions) > 1 else None
         # Warm-ups first: a case that needs none waits, or its measured starts would be in other rounds than the rest's.
-        warmups = [session for session in open_sessions if session.missing()[0] == "warmup"]
+        warmups = [session for session in open_sessions if lacking[id(session)][0] == "warmup"]
         for session in warmups or list(open_sessions):
-            kind = session.missing()[0]
+            kind = lacking[id(session)][0]
             progress.before(session, kind, len(made) + 1, max(total, len(made) + 1))
             place = Place(session.session, session.store, session.sandbox, node, round)
             run = execute(session.case, kind, place, progress.announce)
             made.append(run)
             attempts[id(session)] -= 1
             progress.after(session, run)
-            if run.status != "ok" or not session.missing() or attempts[id(session)] <= 0:
+            lacking[id(session)] = session.missing()
+            if run.status != "ok" or not lacking[id(session)] or attempts[id(session)] <= 0:
                 open_sessions.remove(session)
     return made
