@@ -86,7 +86,7 @@ def fresh(tmp_path_factory: pytest.TempPathFactory) -> Checkout:
 @pytest.fixture
 def typed(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Call:
     """``python3 harness ARGUMENTS`` in this process: what a new one says, without its imports."""
-    from harness import cli  # only for who types: it brings most of the harness
+    from harness.cli import app as cli  # only for who types: it brings most of the harness
 
     def run(*arguments: object) -> Done:
         capsys.readouterr()

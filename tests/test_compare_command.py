@@ -153,7 +153,7 @@ def test_a_missing_side_is_an_error_in_json_too(call) -> None:
 
 def test_a_reader_that_goes_away_is_not_a_crossed_gate(root: Path) -> None:
     program = (
-        "from pathlib import Path; from harness import cli; from harness.workspace import Workspace; "
+        "from pathlib import Path; from harness.cli import app as cli; from harness.workspace import Workspace; "
         f"cli.Workspace = lambda: Workspace(Path({str(root)!r})); cli.main()"
     )
     for more in ([], ["--json"]):
