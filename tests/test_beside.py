@@ -31,7 +31,7 @@ def test_a_test_without_its_recorded_file_is_skipped_and_says_which_variable_to_
 
 
 def test_no_other_test_looks_for_recorded_files_by_itself() -> None:
-    words = ('/ "shared"', "/paper-data", '"paper-data')
+    words = ('/ "shared"', "/paper-data", '"paper-data"')
     found = {
         path.name
         for path in (ROOT / "tests").rglob("*.py")

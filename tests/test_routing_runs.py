@@ -12,6 +12,7 @@ from harness.commands.routing import asked as routing_asked
 from harness.commands.routing.asked import asked_of
 from harness.commands.routing.runs import Deployed, Planned, planned
 from harness.engine.environment import Engine
+from harness.engine.model_store import ModelFiles
 from harness.spec.pin import load_pin
 from harness.workspace import Workspace
 
@@ -25,7 +26,7 @@ def on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Deployed:
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setattr(os, "sched_getaffinity", lambda _: set(range(6)))
     asked = asked_of(StudyCall("routing", strategies=("session", "prefix"), iterations=3), Workspace())
-    model: Any = SimpleNamespace(name="toy", twin=True, files_sha256="0" * 64, path=tmp_path)
+    model = ModelFiles(tmp_path, "toy", twin=True, revision=None, files_sha256="0" * 64)
     return Deployed(asked, Engine(load_pin(PIN), tmp_path / "engine"), model, {"id": "node-0"}, Workspace(tmp_path))
 
 

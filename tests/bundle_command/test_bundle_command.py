@@ -24,7 +24,7 @@ def test_a_slot_reaches_the_other_checkout_and_how_to_redraw_is_said(
     mine, other = slot(here, "cpu0"), slot(there, "cpu1")
     done = call(there, "bundle", "11")
     assert (done.code, done.err) == (0, "")
-    assert done.out.splitlines()[1] == "On the other machine: python3 -m harness merge figure-11-cpu1.zip"
+    assert done.out.splitlines()[1] == "On the other machine: python3 harness merge figure-11-cpu1.zip"
     before = files(mine)
     done = call(here, "merge", there.root / "figure-11-cpu1.zip")
     assert (done.code, done.err) == (0, "")
