@@ -2,6 +2,7 @@
 
 import json
 from itertools import pairwise
+from typing import Any
 
 import pytest
 from aiohttp import web
@@ -68,17 +69,22 @@ KEY = "s3cret-key-of-somebody"
 
 
 def test_a_key_is_hidden_before_an_error_is_cut(monkeypatch: pytest.MonkeyPatch) -> None:
+    places = range(MAX_ERROR - len(KEY) - 40, MAX_ERROR)  # of the key in the message
+
+    async def refuse(_: web.Request, body: dict[str, Any]) -> web.Response:
+        before = int(body["prompt"])
+        return web.json_response({"error": {"message": "x" * before + KEY}}, status=401)
+
+    rows = [LoadRow(number, number, 0, 3, str(before)) for number, before in enumerate(places)]
     with serving() as server:
-        for before in range(MAX_ERROR - len(KEY) - 40, MAX_ERROR):
-
-            async def refuse(*_, before=before):
-                return web.json_response({"error": {"message": "x" * before + KEY}}, status=401)
-
-            monkeypatch.setattr(server, "answer", refuse)
-            (answered,), _ = run_load(ROWS, Target(server.url, "toy", "p", key=KEY), SENDING)
-            assert answered.error is not None
-            assert len(answered.error) <= MAX_ERROR
-            assert KEY[:3] not in answered.error
+        monkeypatch.setattr(server, "answer", refuse)
+        answered, _ = run_load(rows, Target(server.url, "toy", "p", key=KEY), SENDING)
+    assert len(answered) == len(places)
+    for each in answered:
+        assert each.error is not None
+        assert "x" * 99 in each.error
+        assert len(each.error) <= MAX_ERROR
+        assert KEY[:3] not in each.error
 
 
 def test_a_stream_that_is_no_json_hides_the_key_too_wherever_it_stands(monkeypatch: pytest.MonkeyPatch) -> None:
