@@ -32,7 +32,7 @@ def drawn_pages(plot: StudyPlot, *folders: Path) -> Drawn:
     return figures, words, " ".join(out.file.getvalue().split())  # type: ignore[attr-defined]
 
 
-def is_readable(figure: Figure) -> None:
+def assert_readable(figure: Figure) -> None:
     """Nothing outside the page, no text too small, no two of a panel's tick labels over each other."""
     assert figure.get_figwidth() == PAGE_IN
     assert figure.get_figheight() <= PRINTED_IN

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.commands.figure import study_ending
+from harness.commands.figure import study_steps
 from harness.commands.figure.studies import StudyCall
 from harness.commands.routing import asked as routing_asked
 from harness.commands.routing import command as routing_command
@@ -52,7 +52,7 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Workspace:
     monkeypatch.setattr(routing_asked, "visible_gpus", list)
     for name in ("refuse_taken_port", "_check_memory", "collect"):
         monkeypatch.setattr(routing_command, name, lambda *_: None)
-    monkeypatch.setattr(study_ending, "plot", lambda *_: None)
+    monkeypatch.setattr(study_steps, "plot", lambda *_: None)
     monkeypatch.setattr(routing_command, "measuring", lambda *_: contextlib.nullcontext())
     monkeypatch.setattr(routing_command, "simulated_rows", lambda *_: [])
     monkeypatch.setattr(routing_command, "make_load", lambda *_: made(700))

@@ -24,7 +24,7 @@ from harness.engine.study_worker import run_worker
 from harness.errors import MeasurementFailed
 from harness.measure.address import Address
 from harness.measure.cause import said_last
-from harness.measure.inherited import inherited
+from harness.measure.inherited import THREADS, inherited
 from harness.workspace import ROOT
 
 _GGUF_WORKER = "experiments.engine_anatomy.worker_gguf"
@@ -195,7 +195,7 @@ def served(kind: str, engine: Installed, how: Serving, log: Path) -> Iterator[Se
     """
     command = _COMMANDS[kind](engine, how)
     environment = {**inherited(), **engine.pin.environment, **command.environment}
-    environment["OMP_NUM_THREADS"] = str(how.shape.threads)
+    environment[THREADS] = str(how.shape.threads)
     address = Address(port=how.port)
     with process_tree(command.words, environment, log, command.cwd, how.limit_s, metered=False) as tree:
         ready_s = _wait(kind, tree, address, how.ready_s, log)

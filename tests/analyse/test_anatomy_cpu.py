@@ -31,7 +31,7 @@ def planted(truth: Truth) -> dict[str, dict[str, float]]:
     return found
 
 
-def is_as_planted(view: LevelView, truth: Truth, abs_s: float = 2e-8) -> None:
+def assert_as_planted(view: LevelView, truth: Truth, abs_s: float = 2e-8) -> None:
     split, wanted = cpu_split(view), planted(truth)
     assert list(split) == list(CPU_PARTS)
     for part, stages in wanted.items():
@@ -41,7 +41,7 @@ def is_as_planted(view: LevelView, truth: Truth, abs_s: float = 2e-8) -> None:
 def test_each_stage_has_the_cpu_that_was_planted(tmp_path: Path) -> None:
     run, truths = make_run(tmp_path / "1")
     for view in level_views(run):
-        is_as_planted(view, truths[view.level.id])
+        assert_as_planted(view, truths[view.level.id])
 
 
 COST = st.integers(1, 2000)
@@ -56,7 +56,7 @@ def test_whatever_the_costs_they_are_found(
     wanted = Wanted(concurrencies=(concurrency,), batches=2, tokens=3, costs=costs)
     run, truths = make_run(tmp_path_factory.mktemp("run") / "1", wanted)
     (view,) = level_views(run)
-    is_as_planted(view, truths[view.level.id])
+    assert_as_planted(view, truths[view.level.id])
 
 
 def test_spin_and_tracing_are_counted_beside_the_split(tmp_path: Path) -> None:

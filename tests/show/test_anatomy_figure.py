@@ -16,7 +16,7 @@ from harness.show.style import style
 from harness.workspace import Workspace
 from tests.anatomy_simulation import Wanted
 from tests.anatomy_slot import REPEATS, made_slot
-from tests.drawn_pages import Drawn, drawn_pages, is_readable
+from tests.drawn_pages import Drawn, assert_readable, drawn_pages
 
 PLOT_FILE = Workspace().root / "figures" / "figure-anatomy" / "plot.py"
 SMALL = Wanted(batches=1, tokens=3, concurrencies=(1,))
@@ -75,7 +75,7 @@ def test_pages_can_be_printed_and_read_and_no_panel_is_empty(whole: Drawn) -> No
     figures, _, _ = whole
     assert [len(figure.axes) for figure in figures] == [2, 6, 1, 2]
     for figure in figures:
-        is_readable(figure)
+        assert_readable(figure)
         assert all(axes.has_data() or axes.patches for axes in figure.axes)
 
 
@@ -93,7 +93,7 @@ def test_pages_can_be_printed_and_read_and_no_panel_is_empty(whole: Drawn) -> No
 def test_other_slots_are_drawn_as_readably(tmp_path: Path, wanted: list[Wanted]) -> None:
     figures, words, printed = drawn(made_slot(tmp_path / "node0", wanted))
     for figure in figures:
-        is_readable(figure)
+        assert_readable(figure)
     assert "n=1 run, so no interval." in words[0]
     assert "one repeat decides nothing" in printed
     assert "±" not in printed

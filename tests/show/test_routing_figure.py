@@ -14,7 +14,7 @@ from harness.record.study_slot import StudySlot, read_study_slot
 from harness.show.routing import PLOT
 from harness.show.study_command import StudySide, study_plot_command, study_sides
 from harness.workspace import Workspace
-from tests.drawn_pages import Drawn, drawn_pages, is_readable
+from tests.drawn_pages import Drawn, assert_readable, drawn_pages
 from tests.routing_slot import Made, made_slot
 
 PLOT_FILE = Workspace().root / "figures" / "figure-routing" / "plot.py"
@@ -65,7 +65,7 @@ def test_how_the_routers_were_set_is_drawn_and_printed(whole: Drawn) -> None:
 
 def test_pages_can_be_printed_and_read(whole: Drawn) -> None:
     for figure in whole[0]:
-        is_readable(figure)
+        assert_readable(figure)
 
 
 def test_no_panel_is_empty(whole: Drawn) -> None:
@@ -103,7 +103,7 @@ def test_small_slots_are_drawn_as_readably(tmp_path: Path, made: Made, panels: l
     figures, words, printed = drawn(made_slot(tmp_path / "node0", made))
     assert [len(figure.axes) for figure in figures] == panels
     for figure in figures:
-        is_readable(figure)
+        assert_readable(figure)
     if made.repeats == 1:
         assert "n=1 run a strategy" in words[0]
         assert "±" not in printed.replace("means ± 95 % intervals", "")
@@ -127,7 +127,7 @@ def test_a_strategy_whose_runs_all_failed_says_that_it_has_none(tmp_path: Path) 
     assert said.count("no run") == 2
     assert any("1 run failed and is not drawn (prefix)." in each for each in said)
     for figure in figures:
-        is_readable(figure)
+        assert_readable(figure)
 
 
 def test_chosen_labels_alone_are_drawn(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -43,7 +43,7 @@ def collect(runs: PlannedRuns, features: Mapping[str, Rows], listed: Mapping[str
         "node": dict(on.node),
         "engine": on.engine_record,
         "environment": on.environment,
-        "model": on.model_record,
+        "model": on.model.record,
         "device": on.engine.pin.device,
         "cases": [*cases, *listed["cases"]],
         "runs": [*map(_told, found), *listed["runs"]],

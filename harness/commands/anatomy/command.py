@@ -7,15 +7,11 @@ from harness.commands.anatomy.feature_plan import FeatureOn, plan_features
 from harness.commands.anatomy.feature_runs import different_answers, feature_manifest, make_features, shown_features
 from harness.commands.anatomy.plan import print_anatomy_plan
 from harness.commands.anatomy.runs import AnatomyOn, make_missing, planned
-from harness.commands.figure.command import set_up
 from harness.commands.figure.studies import StudyCall
-from harness.commands.figure.study_ending import draw_and_print, raise_failed
+from harness.commands.figure.study_steps import draw_and_print, raise_failed, set_up_with_model
 from harness.door import json_errors
-from harness.engine.model_store import ensure_model
 from harness.errors import MeasurementFailed
-from harness.measure.conditions import check_writable, measuring
-from harness.progress import say
-from harness.state.machine import this_node
+from harness.measure.conditions import measuring
 from harness.workspace import Workspace
 
 
@@ -39,10 +35,7 @@ def run_anatomy(call: StudyCall, workspace: Workspace) -> None:
 
 def set_up_on(asked: Asked, workspace: Workspace) -> AnatomyOn:
     """Engine and model, installed and made where they are not there."""
-    check_writable([workspace.runs, workspace.caches, workspace.figure(asked.figure.figure)])
-    node = this_node(workspace.runs)
-    engine = set_up(asked.pin, workspace)
-    model = ensure_model(asked.setting.model, lambda: engine.python, workspace.models, announce=say)
+    engine, model, node = set_up_with_model(asked.pin, asked.setting.model, asked.figure.figure, workspace)
     return AnatomyOn(asked, engine, model, node, workspace)
 
 

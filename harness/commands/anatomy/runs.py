@@ -35,11 +35,6 @@ class AnatomyOn:
     workspace: Workspace
 
     @property
-    def model_record(self) -> dict[str, Any]:
-        """The model, as a run states it."""
-        return self.model.record
-
-    @property
     def engine_record(self) -> dict[str, Any]:
         """The engine, as a run states it."""
         return patched_engine_record(self.engine)
@@ -79,7 +74,7 @@ def planned(on: AnatomyOn) -> PlannedRuns:
     """Where the runs belong. Raises CaseFolderError: the case's folder is of another case."""
     case = on.asked.case
     sent = load_sha256(case.levels, case.setting.prompts)
-    conditions = Conditions(on.engine_record, on.environment, on.model_record, sent)
+    conditions = Conditions(on.engine_record, on.environment, on.model.record, sent)
     root, node = on.workspace.runs, str(on.node["id"])
     return PlannedRuns(on, Repeats.of(root, node, STUDY, case.name, case.definition(conditions)))
 
@@ -110,7 +105,7 @@ def _job(runs: PlannedRuns, repeat: int) -> AnatomyJob:
         facts={
             "parameters": case.parameters(),
             "engine": on.engine_record,
-            "model": on.model_record,
+            "model": on.model.record,
             "node": dict(on.node),
             "device": on.engine.pin.device,
             "environment": on.environment,

@@ -9,7 +9,7 @@ from experiments.kv_headroom.study import Point
 from harness.commands.figure.command import set_up
 from harness.commands.figure.replays import StudyReplays, stored_replays
 from harness.commands.figure.studies import StudyCall
-from harness.commands.figure.study_ending import draw_and_print
+from harness.commands.figure.study_steps import draw_and_print
 from harness.commands.headroom.asked import Asked, asked_of
 from harness.commands.headroom.collect import Collected, Searched, headroom_document, write_collected
 from harness.commands.headroom.lengths import learn

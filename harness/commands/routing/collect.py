@@ -46,7 +46,7 @@ def collect(slot: Path, runs: Planned, simulated: Sequence[Row]) -> None:
     on = runs.on
     found = [run for case in on.asked.cases for run in runs_of(runs, case)]
     others = _other_labels(slot, on)
-    source = RoutingSource(dict(on.node), engine_record(on.engine), on.model_record)
+    source = RoutingSource(dict(on.node), engine_record(on.engine), on.model.record)
     rows = [*simulated, *others.simulated]
     write_routing_slot(slot, on.asked.figure.figure, [*found, *others.runs], source, rows)
 

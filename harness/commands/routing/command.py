@@ -4,9 +4,8 @@ import json
 import shutil
 import time
 
-from harness.commands.figure.command import set_up
 from harness.commands.figure.studies import StudyCall
-from harness.commands.figure.study_ending import draw_and_print, raise_failed
+from harness.commands.figure.study_steps import draw_and_print, raise_failed, set_up_with_model
 from harness.commands.routing.asked import Asked, asked_of
 from harness.commands.routing.collect import collect, present_slot, routing_document
 from harness.commands.routing.fit import check_fits
@@ -15,14 +14,12 @@ from harness.commands.routing.plan import print_routing_plan
 from harness.commands.routing.runs import Deployed, FailedRun, make_missing, planned
 from harness.commands.routing.twin import simulated_rows
 from harness.door import json_errors
-from harness.engine.model_store import ensure_model
 from harness.errors import HarnessError, MeasurementFailed
-from harness.measure.conditions import check_writable, measuring
+from harness.measure.conditions import measuring
 from harness.measure.deployment import Files, deployed, refuse_taken_port
 from harness.progress import say
 from harness.record.tables import Cell
 from harness.state.limits import memory
-from harness.state.machine import this_node
 from harness.workspace import Workspace
 
 # Measured with two replicas of the default twin: the proportional set sizes of Ray's own processes, and of a replica's.
@@ -54,10 +51,7 @@ def run_routing(call: StudyCall, workspace: Workspace) -> None:
 
 
 def _set_up(asked: Asked, workspace: Workspace) -> Deployed:
-    check_writable([workspace.runs, workspace.caches, workspace.figure(asked.figure.figure)])
-    node = this_node(workspace.runs)
-    engine = set_up(asked.pin, workspace)
-    model = ensure_model(asked.setting.model, lambda: engine.python, workspace.models, announce=say)
+    engine, model, node = set_up_with_model(asked.pin, asked.setting.model, asked.figure.figure, workspace)
     return Deployed(asked, engine, model, node, workspace)
 
 

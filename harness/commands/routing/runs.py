@@ -15,7 +15,7 @@ from harness.engine.environment import Engine
 from harness.engine.model_store import ModelFiles
 from harness.errors import HarnessError
 from harness.measure.deployment import Wanted
-from harness.measure.inherited import defining
+from harness.measure.inherited import THREADS, defining
 from harness.measure.replay import engine_record
 from harness.measure.routing_run import RoutingJob, make_routing_run
 from harness.progress import say
@@ -37,16 +37,11 @@ class Deployed:
     workspace: Workspace
 
     @property
-    def model_record(self) -> dict[str, Any]:
-        """As runs have it."""
-        return self.model.record
-
-    @property
     def environment(self) -> dict[str, str]:
         """Variables that change what is measured. Replicas on a CPU share its cores, if nothing is said."""
         threads = {}
         if self.engine.pin.device == "cpu":
-            threads["OMP_NUM_THREADS"] = str(max(1, len(os.sched_getaffinity(0)) // self.asked.setting.replicas))
+            threads[THREADS] = str(max(1, len(os.sched_getaffinity(0)) // self.asked.setting.replicas))
         return {**threads, **defining(), **self.engine.pin.environment}
 
     def wanted(self, case: Case, repeat: int = 1) -> Wanted:
@@ -117,7 +112,7 @@ def planned(on: Deployed, loads: Mapping[int, MadeLoad]) -> Planned:
     conditions = Conditions(
         engine=engine_record(on.engine),
         environment=on.environment,
-        model=on.model_record,
+        model=on.model.record,
         load_sha256=loads[1].facts["load_sha256"],
         joined=on.asked.address is not None,
     )
@@ -165,7 +160,7 @@ def _job(runs: Planned, case: Case, repeat: int) -> RoutingJob:
         "router": case.router,
         "parameters": _parameters(runs, case, repeat),
         "engine": engine_record(on.engine),
-        "model": on.model_record,
+        "model": on.model.record,
         "node": dict(on.node),
     }
     return RoutingJob(

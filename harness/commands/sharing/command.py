@@ -11,7 +11,7 @@ from harness.analyse.sharing_rows import CaseReplay
 from harness.commands.figure.command import set_up
 from harness.commands.figure.replays import StudyReplays, replaying_pin, stored_replays
 from harness.commands.figure.studies import StudyCall
-from harness.commands.figure.study_ending import draw_and_print
+from harness.commands.figure.study_steps import draw_and_print
 from harness.commands.sharing.plan import print_sharing_plan
 from harness.commands.sharing.slot import Source, write_sharing_slot
 from harness.commands.sharing.workloads import DialogueFolder, dialogue_folders, mooncake_trace, mooncake_workload

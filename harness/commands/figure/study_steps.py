@@ -1,4 +1,4 @@
-"""How a study's command ends: its figure is drawn, its document printed, and what failed is told."""
+"""Steps that studies' commands share: engine and model are set up; the figure is drawn, and what failed is told."""
 
 import contextlib
 import json
@@ -6,11 +6,31 @@ import sys
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from harness.commands.figure.command import plot
+from harness.commands.figure.command import plot, set_up
 from harness.commands.figure.problems import raise_last
 from harness.commands.figure.studies import StudyCall
+from harness.engine.environment import Engine
+from harness.engine.model_store import ModelFiles, ensure_model
 from harness.errors import MeasurementFailed
+from harness.measure.conditions import check_writable
+from harness.progress import say
+from harness.spec.pin import Pin
+from harness.state.machine import this_node
 from harness.workspace import Workspace
+
+
+def set_up_with_model(
+    pin: Pin, model: str, figure: str, workspace: Workspace
+) -> tuple[Engine, ModelFiles, dict[str, Any]]:
+    """Engine and model, installed and made where they are not there, and this node.
+
+    Raises:
+        HarnessError: results cannot be written, or one of them cannot be had.
+    """
+    check_writable([workspace.runs, workspace.caches, workspace.figure(figure)])
+    node = this_node(workspace.runs)
+    engine = set_up(pin, workspace)
+    return engine, ensure_model(model, lambda: engine.python, workspace.models, announce=say), node
 
 
 def draw_and_print(call: StudyCall, document: Callable[[], dict[str, Any]], workspace: Workspace) -> None:
