@@ -1,4 +1,7 @@
-"""``run_figure.sh 2`` with the fake engine, from nothing to the slot: what is measured, told, kept and left behind."""
+"""``run_figure.sh 2`` with the fake engine, from nothing to the slot: what is measured, told, kept and left behind.
+
+Over 300 lines: one call of the same command per claim, over the same fake engine.
+"""
 
 import json
 import os

@@ -1,4 +1,7 @@
-"""Data that was tampered with, or that is of another world, must get the other verdict."""
+"""Data that was tampered with, or that is of another world, must get the other verdict.
+
+Over 300 lines: one sabotage of the paper's data per claim, over the same evidence.
+"""
 
 from collections.abc import Mapping
 from dataclasses import replace
